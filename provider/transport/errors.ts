@@ -1,0 +1,15 @@
+/** What went wrong between us and a node. `rejected` = the node's own tools refused; `unsupported` = a tool or kernel feature is missing. */
+export type NodeErrorKind = "unreachable" | "rejected" | "foreign" | "unsupported" | "stale";
+
+/** One sentence about one node, with the cause kept. */
+export class NodeError extends Error {
+  constructor(
+    readonly node: string,
+    readonly kind: NodeErrorKind,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(`node ${node}: ${message}`, options);
+    this.name = "NodeError";
+  }
+}
