@@ -1,0 +1,24 @@
+import { element } from "../kernel/ipset";
+import type { Owned } from "../kernel/state";
+import { tunnelAddress, tunnelMac } from "../model/mark";
+import { CUT, CUT_TIMEOUT, EGRESS_ADDRESSES, IGNORE, PEERS, TUNNEL } from "./names";
+import { type NodeView, own } from "./node";
+
+/** What enrolment puts on a node: the tunnel device with its address, and the sets that all policies share. */
+export function compileBase({ node }: NodeView): Owned[] {
+  const { fleet, index } = node;
+  const set = (name: string) => ({ kind: "ipset" as const, name, type: "hash:net" as const, timeout: 0 });
+  return own(
+    node.owner.id,
+    { kind: "link", name: TUNNEL, mac: tunnelMac(index), mtu: node.mtu, port: fleet.tunnelPort, up: true },
+    // Strict filtering would drop all that comes out of the tunnel; loose needs an address on the device (kernel: fib_validate_source).
+    { kind: "sysctl", name: `net/ipv4/conf/${TUNNEL}/rp_filter`, value: "2" },
+    { kind: "address", device: TUNNEL, address: tunnelAddress(fleet.tunnelCIDR, index), label: "" },
+    set(PEERS),
+    set(IGNORE),
+    set(EGRESS_ADDRESSES),
+    { kind: "ipset", name: CUT, type: "hash:ip,port,ip", timeout: CUT_TIMEOUT },
+    ...fleet.ignore.map((cidr) => ({ kind: "ipset-member" as const, set: IGNORE, element: element(cidr), nomatch: false })),
+    { kind: "ipset-member", set: IGNORE, element: element(`${node.underlay}/32`), nomatch: false },
+  );
+}

@@ -1,0 +1,54 @@
+import { createHash } from "node:crypto";
+
+/** Every name that the kernel sees is made here. */
+export const TUNNEL = "egw.vxlan";
+export const PEERS = "egw-peers";
+export const IGNORE = "egw-ignore";
+export const EGRESS_ADDRESSES = "egw-addresses";
+/** Connections that were cut: {source, source port, destination}, gone by themselves when conntrack would have forgotten them. */
+export const CUT = "egw-cut";
+/** Seconds: nf_conntrack_tcp_timeout_established's default. */
+export const CUT_TIMEOUT = 432000;
+
+export const CHAINS = {
+  choose: "EGRESSGATEWAY-CHOOSE",
+  markRequest: "EGRESSGATEWAY-MARK-REQUEST",
+  peer: "EGRESSGATEWAY-PEER",
+  admit: "EGRESSGATEWAY-ADMIT",
+  resetMark: "EGRESSGATEWAY-RESET-MARK",
+  guard: "EGRESSGATEWAY-GUARD",
+  stray: "EGRESSGATEWAY-STRAY",
+  keepMark: "EGRESSGATEWAY-KEEP-MARK",
+  noSnat: "EGRESSGATEWAY-NO-SNAT",
+  snat: "EGRESSGATEWAY-SNAT-EIP",
+  snatBackup: "EGRESSGATEWAY-SNAT-BACKUP",
+  tunnel: "EGRESSGATEWAY-TUNNEL",
+  cut: "EGRESSGATEWAY-CUT",
+  keep: "EGRESSGATEWAY-KEEP",
+} as const;
+
+/** The four sets of a policy. Sets are doubled so that no single loss lets a selected packet out by another source. */
+export interface PolicySets {
+  readonly source: string;
+  readonly destination: string;
+  readonly guardSource: string;
+  readonly guardDestination: string;
+}
+
+/** ipset allows 31 characters, so a policy's sets are named by a short stable hash of its owner. */
+export function policySets(ownerId: string): PolicySets {
+  const hash = shortHash(ownerId);
+  return {
+    source: `egw-s-${hash}`,
+    destination: `egw-d-${hash}`,
+    guardSource: `egw-gs-${hash}`,
+    guardDestination: `egw-gd-${hash}`,
+  };
+}
+
+/** The comment on every rule of a policy; the same hash as in its sets' names. */
+export const policyComment = (ownerId: string): string => `-m comment --comment egw:${shortHash(ownerId)}`;
+
+export function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 10);
+}

@@ -1,0 +1,86 @@
+import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
+import type { KernelObject, Owned } from "../kernel/state";
+import { compareText, keyOf } from "../kernel/state";
+import { compileBase } from "./base";
+import { compileGateways } from "./gateway";
+import { compilePolicies } from "./policy";
+import { rulesOf } from "./rules";
+
+/** What compile needs to know of a node besides its claims; read from the node and kept in its manifest. */
+export interface NodeFacts {
+  /** Node index → routing table, as allocated on this node. */
+  readonly tables: Readonly<Record<string, number>>;
+  /** Built-in chains of the filter table whose policy is DROP. */
+  readonly dropPolicies: readonly string[];
+}
+
+/** A policy on this node, with what its gateway decided. */
+export interface PlacedPolicy {
+  readonly policy: PolicyClaim;
+  readonly gateway: GatewayClaim;
+  /** Where its egress IP is: on this node, on a peer, or nowhere (then its packets are dropped). */
+  readonly at: "here" | "peer" | "nowhere";
+  /** Index of the peer that holds the egress IP. */
+  readonly peer?: number;
+}
+
+/** Everything that compile derives from the claims before it makes objects. */
+export interface NodeView {
+  readonly node: NodeClaim;
+  readonly gateways: readonly GatewayClaim[];
+  readonly policies: readonly PlacedPolicy[];
+  readonly facts: NodeFacts;
+}
+
+/**
+ * The desired state of one node: pure, sorted, independent of the order of `claims`.
+ * Without a node claim nothing of ours is wanted there.
+ */
+export function compileNode(claims: readonly Claim[], facts: NodeFacts): Owned[] {
+  const view = viewOf(claims, facts);
+  if (!view) return [];
+  const owned = [...compileBase(view), ...compileGateways(view), ...compilePolicies(view), ...rulesOf(view)];
+  const unique = new Map<string, Owned>();
+  for (const entry of owned) {
+    const key = keyOf(entry.object);
+    if (!unique.has(key)) unique.set(key, entry);
+  }
+  return [...unique.entries()].sort(([a], [b]) => compareText(a, b)).map(([, entry]) => entry);
+}
+
+/** Claims sorted and joined: policies know where their egress IP is. */
+export function viewOf(claims: readonly Claim[], facts: NodeFacts): NodeView | undefined {
+  const sorted = [...claims].sort((a, b) => compareText(a.owner.id, b.owner.id));
+  const node = sorted.find((claim): claim is NodeClaim => claim.kind === "node");
+  if (!node) return undefined;
+  const gateways = sorted.filter((claim): claim is GatewayClaim => claim.kind === "gateway");
+  const policies = sorted
+    .filter((claim): claim is PolicyClaim => claim.kind === "policy")
+    .flatMap((policy): PlacedPolicy[] => {
+      const gateway = gateways.find((candidate) => candidate.owner.id === policy.gateway);
+      return gateway ? [place(node, policy, gateway)] : [];
+    });
+  return { node, gateways, policies, facts };
+}
+
+function place(node: NodeClaim, policy: PolicyClaim, gateway: GatewayClaim): PlacedPolicy {
+  const holder = gateway.placement[policy.egressIP];
+  if (holder === node.node) return { policy, gateway, at: "here" };
+  const peer = holder === undefined ? undefined : gateway.nodes[holder]?.index;
+  return peer === undefined ? { policy, gateway, at: "nowhere" } : { policy, gateway, at: "peer", peer };
+}
+
+/** The peers that this node has a leg to, by index: gateways for everyone, and everyone for a gateway. */
+export function peersOf(view: NodeView): { index: number; underlay: string; owner: string }[] {
+  const peers = new Map<number, { index: number; underlay: string; owner: string }>();
+  for (const gateway of view.gateways) {
+    const self = gateway.nodes[view.node.node];
+    for (const [name, peer] of Object.entries(gateway.nodes)) {
+      if (name === view.node.node || !self || !(self.gateway || peer.gateway) || peers.has(peer.index)) continue;
+      peers.set(peer.index, { index: peer.index, underlay: peer.underlay, owner: gateway.owner.id });
+    }
+  }
+  return [...peers.values()].sort((a, b) => a.index - b.index);
+}
+
+export const own = (owner: string, ...objects: KernelObject[]): Owned[] => objects.map((object) => ({ object, owner }));

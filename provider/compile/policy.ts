@@ -1,0 +1,30 @@
+import { element } from "../kernel/ipset";
+import type { KernelObject, Owned } from "../kernel/state";
+import { destinationMembers } from "../model/selection";
+import { policySets } from "./names";
+import { type NodeView, own, type PlacedPolicy } from "./node";
+
+/** The sets of each policy, doubled: one pair chooses, the other guards. */
+export function compilePolicies({ policies }: NodeView): Owned[] {
+  return policies.flatMap((placed) => own(placed.policy.owner.id, ...setsOf(placed)));
+}
+
+function setsOf({ policy, gateway }: PlacedPolicy): KernelObject[] {
+  const names = policySets(policy.owner.id);
+  const { match, nomatch } = destinationMembers({ ...policy, except: [...policy.except, ...gateway.extraIgnore] });
+  return [
+    ...fill(names.source, policy.sources, []),
+    ...fill(names.guardSource, policy.sources, []),
+    ...fill(names.destination, match, nomatch),
+    ...fill(names.guardDestination, match, nomatch),
+  ];
+}
+
+function fill(name: string, match: readonly string[], nomatch: readonly string[]): KernelObject[] {
+  const halves = match.flatMap((cidr) => (cidr === "0.0.0.0/0" ? ["0.0.0.0/1", "128.0.0.0/1"] : [cidr]));
+  return [
+    { kind: "ipset", name, type: "hash:net", timeout: 0 },
+    ...halves.map((cidr) => ({ kind: "ipset-member" as const, set: name, element: element(cidr), nomatch: false })),
+    ...nomatch.map((cidr) => ({ kind: "ipset-member" as const, set: name, element: element(cidr), nomatch: true })),
+  ];
+}

@@ -1,0 +1,54 @@
+import { address, type DeviceAddress } from "./address";
+import { type IpRule, ipRule } from "./ip-rule";
+import { type IpSet, ipset, type SetMember, setMember } from "./ipset";
+import { type Chain, type ChainRule, chain, chainRule, type Hook, hook } from "./iptables";
+import type { Kind } from "./kind";
+import { type Link, link } from "./link";
+import { type Neighbour, neighbour } from "./neighbour";
+import { type Route, route } from "./route";
+import { type Sysctl, sysctl } from "./sysctl";
+
+export type KernelObject = Sysctl | Link | DeviceAddress | Neighbour | Route | IpRule | IpSet | SetMember | Chain | ChainRule | Hook;
+export type KindName = KernelObject["kind"];
+
+/** All kinds that we program; lists of cases in tests are made from this. */
+export const KINDS = {
+  link,
+  sysctl,
+  address,
+  neighbour,
+  route,
+  "ip-rule": ipRule,
+  ipset,
+  "ipset-member": setMember,
+  chain,
+  "chain-rule": chainRule,
+  hook,
+} as const;
+
+/** A part of a node's state with the owner that is told when it drifts. */
+export interface Owned {
+  readonly object: KernelObject;
+  /** Owner id of the claim that put it there; the first of several. */
+  readonly owner: string;
+}
+
+export function kindOf<T extends KernelObject>(object: T): Kind<T> {
+  return KINDS[object.kind] as unknown as Kind<T>;
+}
+
+export const keyOf = (object: KernelObject): string => kindOf(object).key(object);
+export const textOf = (object: KernelObject): string => kindOf(object).text(object);
+
+/** A node as sorted text: what golden tests compare and what a person audits. */
+export function printState(objects: readonly KernelObject[]): string {
+  const chainRules = objects.filter((o): o is ChainRule => o.kind === "chain-rule");
+  const rest = objects.filter((o) => o.kind !== "chain-rule").map(textOf);
+  const ordered = [...chainRules].sort(
+    (a, b) => compareText(`${a.table} ${a.chain}`, `${b.table} ${b.chain}`) || a.position - b.position,
+  );
+  return [...rest.sort(compareText), ...ordered.map(textOf)].map((line) => `${line}\n`).join("");
+}
+
+/** Byte order, the same in every locale. */
+export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,0 +1,75 @@
+import type { Address, Cidr } from "./address";
+
+/**
+ * A claim is what one Pulumi resource asks of one node. A node keeps the claims of all its owners in its manifest;
+ * the node's desired state is compiled from all of them together, so what several owners share is there as long as one needs it.
+ */
+export type Claim = NodeClaim | GatewayClaim | PolicyClaim;
+
+/** Who made a claim. The id is made at create and lives in state, so renames of stack and resource change nothing. */
+export interface Owner {
+  readonly id: string;
+  readonly project: string;
+  readonly stack: string;
+  readonly name: string;
+}
+
+/** Settings that all nodes of a fleet share. */
+export interface FleetSettings {
+  readonly name: string;
+  /** Destinations that never leave by an egress IP. */
+  readonly ignore: readonly Cidr[];
+  readonly tunnelPort: number;
+  readonly vni: number;
+  readonly tunnelCIDR: Cidr;
+  readonly tables: { readonly start: number; readonly count: number };
+  readonly rulePreference: number;
+}
+
+/** NodeMark: this node is enrolled; the base of everything else. */
+export interface NodeClaim {
+  readonly kind: "node";
+  readonly owner: Owner;
+  readonly node: string;
+  readonly index: number;
+  readonly underlay: Address;
+  readonly uplink: string;
+  /** MTU of the tunnel device in bytes. */
+  readonly mtu: number;
+  readonly fleet: FleetSettings;
+}
+
+/** A node as the others need to know it. */
+export interface PeerNode {
+  readonly index: number;
+  readonly underlay: Address;
+  readonly gateway: boolean;
+}
+
+/** EgressGateway: which nodes hold which egress IPs. */
+export interface GatewayClaim {
+  readonly kind: "gateway";
+  readonly owner: Owner;
+  readonly nodes: Readonly<Record<string, PeerNode>>;
+  /** Egress IP → name of the gateway node that holds it. */
+  readonly placement: Readonly<Record<Address, string>>;
+  /** Egress IPs whose address is not configured yet, while another node may still have it. */
+  readonly hold: readonly Address[];
+  readonly extraIgnore: readonly Cidr[];
+  readonly onTunnelLoss: "drop" | "node-ip";
+  readonly inbound: "drop" | "allow";
+  readonly weave: boolean;
+}
+
+/** EgressPolicy: these sources to these destinations leave by that egress IP. */
+export interface PolicyClaim {
+  readonly kind: "policy";
+  readonly owner: Owner;
+  /** Owner id of the gateway. */
+  readonly gateway: string;
+  readonly sources: readonly Cidr[];
+  /** Empty = everything outside ignore. */
+  readonly destinations: readonly Cidr[];
+  readonly except: readonly Cidr[];
+  readonly egressIP: Address;
+}

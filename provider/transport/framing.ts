@@ -1,0 +1,85 @@
+/** What the channel of one run said. Everything outside the frame is noise of login shells. */
+export type Answer =
+  | { readonly kind: "complete"; readonly code: number; readonly stdout: string; readonly stderr: string; readonly bytes: number }
+  | { readonly kind: "short"; readonly arrived: number }
+  | { readonly kind: "cut" }
+  | { readonly kind: "none" };
+
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const CLEAN_ENV = `env -i LC_ALL=C PATH=${PATH}`;
+
+/** Seconds that the node waits for the rest of a script, so that a silent end of the network leaves nothing behind. */
+const ARRIVAL_LIMIT = 600;
+
+/** Exit code of the node's side when it could not make its private directory. */
+export const NO_DIRECTORY = 81;
+
+/**
+ * The remote command that takes a script of `length` bytes from stdin, runs it and prints the framed answer.
+ * It holds no text but a number and a hex nonce, and neither quote, backslash, "!" nor newline inside the
+ * single quotes, so every login shell passes it on as it is.
+ */
+export function remoteCommand(run: { nonce: string; length: number; sudo: boolean }): string {
+  if (!/^[0-9a-f]{16,64}$/.test(run.nonce)) throw new Error("invariant: the nonce is lower-case hex");
+  if (!Number.isSafeInteger(run.length) || run.length < 0) throw new Error("invariant: the length is a whole number");
+  const program = nodeProgram(run.nonce, run.length);
+  return `exec ${run.sudo ? "env LC_ALL=C sudo -n " : ""}${CLEAN_ENV} sh -c '${program}'`;
+}
+
+/**
+ * Nothing starts before the whole script is in a file. Then it runs in its own session with files for output,
+ * so that a dying connection does not reach it. The directory goes before the first byte of the answer is
+ * written: a reader that is gone cannot make us leave it behind.
+ */
+function nodeProgram(nonce: string, length: number): string {
+  return [
+    `umask 077`,
+    `d=$(mktemp -d /run/egw-run.XXXXXXXXXX) || exit ${NO_DIRECTORY}`,
+    `trap "rm -rf $d" EXIT`,
+    `trap "exit 82" HUP INT TERM`,
+    `timeout ${ARRIVAL_LIMIT} head -c ${length} >$d/script`,
+    `n=$(stat -c %s $d/script)`,
+    `test $n -eq ${length} || { echo "egw ${nonce} short $n"; exit 83; }`,
+    // In the foreground: a job started with "&" would ignore SIGINT and SIGQUIT for good.
+    `setsid -w sh $d/script </dev/null >$d/out 2>$d/err`,
+    `c=$?`,
+    `exec 3<$d/out 4<$d/err`,
+    `set -- $(stat -c %s $d/out $d/err)`,
+    `rm -rf $d`,
+    `echo "egw ${nonce} begin $c $1 $2"`,
+    // By length, since a process that the script left behind may still be writing.
+    `head -c $1 <&3`,
+    `head -c $2 <&4`,
+    `echo "egw ${nonce} end"`,
+  ].join("; ");
+}
+
+/** Finds the frame of `nonce` in all that came on stdout. */
+export function parseAnswer(received: Buffer, nonce: string): Answer {
+  const short = lineAfter(received, `egw ${nonce} short `);
+  if (short !== undefined) return { kind: "short", arrived: Number(short.text) };
+  const begin = lineAfter(received, `egw ${nonce} begin `);
+  if (begin === undefined) return { kind: received.includes(`egw ${nonce}`) ? "cut" : "none" };
+  const header = /^(\d+) (\d+) (\d+)$/.exec(begin.text);
+  if (header === null) return { kind: "cut" };
+  const [code, outLength, errLength] = header.slice(1).map(Number) as [number, number, number];
+  const errStart = begin.next + outLength;
+  const end = errStart + errLength;
+  if (received.toString("latin1", end, end + nonce.length + 9) !== `egw ${nonce} end\n`) return { kind: "cut" };
+  return {
+    kind: "complete",
+    code,
+    stdout: received.toString("utf8", begin.next, errStart),
+    stderr: received.toString("utf8", errStart, end),
+    bytes: outLength + errLength,
+  };
+}
+
+/** The rest of the line that `marker` begins, if all of it is there. */
+function lineAfter(received: Buffer, marker: string): { text: string; next: number } | undefined {
+  const at = received.indexOf(marker, 0, "latin1");
+  if (at < 0) return undefined;
+  const newline = received.indexOf("\n", at, "latin1");
+  if (newline < 0) return undefined;
+  return { text: received.toString("latin1", at + marker.length, newline), next: newline + 1 };
+}
