@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { runLong } from "./command.mjs";
+import { nodePath } from "./node22.mjs";
+import { root } from "./places.mjs";
+
+const sources = ["provider", "components", "test", "bench", "demo"];
+const stampFile = join(root, "dist/.stamp");
+
+function filesIn(folder) {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? filesIn(path) : [path];
+  });
+}
+
+function sourceStamp() {
+  const hash = createHash("sha256");
+  for (const path of ["tsconfig.json", "package-lock.json", ...sources.flatMap(filesIn).sort()]) {
+    const { mtimeMs, size } = statSync(join(root, path));
+    hash.update(`${path} ${mtimeMs} ${size}\n`);
+  }
+  return hash.digest("hex");
+}
+
+// What stays behind in dist/ when a source is removed or renamed would still be packed and still be found by require.
+function removeOrphans() {
+  for (const path of filesIn("dist").filter((path) => /\.(d\.ts|js)$/.test(path))) {
+    const source = path.replace(/^dist\//, "").replace(/\.(d\.ts|js)$/, ".ts");
+    if (!existsSync(join(root, source))) rmSync(join(root, path));
+  }
+}
+
+/** The TypeScript sources compiled into dist/. */
+export const build = {
+  name: "Build",
+  missing() {
+    const built = existsSync(stampFile) && readFileSync(stampFile, "utf8") === sourceStamp();
+    return built ? [] : ["dist/ compiled from the sources as they are now"];
+  },
+  async bring(progress) {
+    progress("tsc");
+    const stamp = sourceStamp();
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const incremental = ["--incremental", "--tsBuildInfoFile", "dist/.tsbuildinfo"];
+    try {
+      await runLong(nodePath(), [tsc, "-p", "tsconfig.json", ...incremental], { cwd: root });
+    } catch (error) {
+      const problems = error.lines?.join("\n") ?? error.message;
+      if (process.env.EGW_ALLOW_TYPE_ERRORS !== "1")
+        throw new Error(`tsc found errors:\n${problems}`, { cause: error });
+      console.error(`${problems}\nGoing on, as EGW_ALLOW_TYPE_ERRORS=1 says.`);
+    }
+    removeOrphans();
+    writeFileSync(stampFile, stamp);
+  },
+};

@@ -1,0 +1,71 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "./setup/build.mjs";
+import { root } from "./setup/places.mjs";
+import { clock } from "./setup/progress.mjs";
+import { readJest, summarize } from "./test/summary.mjs";
+
+const minutes = 60_000;
+const jestProjects = { unit: ["--maxWorkers=2"], real: ["--runInBand"] };
+const kinds = {
+  unit: { projects: ["unit"], checks: false, budget: 2 * minutes },
+  quick: { projects: ["unit", "real"], checks: true, budget: 6 * minutes },
+  full: { projects: ["unit", "real"], checks: true, budget: 60 * minutes },
+};
+
+const [kindName, ...jestArgs] = process.argv.slice(2);
+const kind = kinds[kindName];
+const began = Number(process.env.EGW_BEGAN || Date.now());
+const results = [];
+
+function run(command, args, env = {}) {
+  const options = {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+    timeout: 3 * kind.budget,
+    killSignal: "SIGTERM",
+  };
+  return spawnSync(command, args, { ...options, env: { ...process.env, ...env } }).status === 0;
+}
+
+async function check(name, body) {
+  console.error(`\n── ${name}`);
+  const passed = await body();
+  results.push({ name, passed: passed ? 1 : 0, failed: passed ? 0 : 1, skips: [] });
+}
+
+async function compile() {
+  try {
+    if (build.missing().length > 0) await build.bring(console.error);
+    return true;
+  } catch (error) {
+    console.error(error.message);
+    return false;
+  }
+}
+
+function jest(project) {
+  console.error(`\n── jest: ${project}`);
+  const folder = mkdtempSync(join(tmpdir(), "egw-jest-"));
+  const output = join(folder, "result.json");
+  const flags = ["--selectProjects", project, ...jestProjects[project], "--ci", "--passWithNoTests"];
+  const jestFile = join(root, "node_modules/jest/bin/jest.js");
+  const env = { EGW_FULL: kindName === "full" ? "1" : "" };
+  run(process.execPath, [jestFile, ...flags, "--json", "--outputFile", output, ...jestArgs], env);
+  results.push(readJest(`jest: ${project}`, output));
+  rmSync(folder, { recursive: true });
+}
+
+if (kind.checks) {
+  await check("types and build", compile);
+  await check("lint and format", () => run(join(root, "node_modules/.bin/biome"), ["check", "--max-diagnostics=50"]));
+}
+kind.projects.forEach(jest);
+
+const warm = !process.env.EGW_SET_UP;
+const budget = warm && jestArgs.length === 0 ? kind.budget : undefined;
+const summary = summarize(results, { elapsed: Date.now() - began, budget, filtered: jestArgs.length > 0 });
+console.log(`\n${summary.notes.join("\n")}\nTime: ${clock(began)}\n${summary.line}`);
+process.exitCode = summary.failed > 0 ? 1 : 0;
