@@ -1,6 +1,12 @@
 /** What the channel of one run said. Everything outside the frame is noise of login shells. */
 export type Answer =
-  | { readonly kind: "complete"; readonly code: number; readonly stdout: string; readonly stderr: string; readonly bytes: number }
+  | {
+      readonly kind: "complete";
+      readonly code: number;
+      readonly stdout: string;
+      readonly stderr: string;
+      readonly bytes: number;
+    }
   | { readonly kind: "short"; readonly arrived: number }
   | { readonly kind: "cut" }
   | { readonly kind: "none" };

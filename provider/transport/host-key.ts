@@ -42,7 +42,9 @@ function pinned(ref: Checked, expected: string): HostKeyCheck {
   const wanted = /^SHA256:[A-Za-z0-9+/]{43}=?$/.test(expected) ? expected.replace(/=$/, "") : undefined;
   const line = wanted === undefined ? publicKeyLine(expected) : undefined;
   if (wanted === undefined && line === undefined) {
-    throw new Error(`hostKey of ${at(ref)} is neither an OpenSSH public key line nor "SHA256:…"; print it on the node with ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`);
+    throw new Error(
+      `hostKey of ${at(ref)} is neither an OpenSSH public key line nor "SHA256:…"; print it on the node with ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`,
+    );
   }
   const print = wanted ?? fingerprint(line as Buffer);
   return {
@@ -60,12 +62,16 @@ function known(ref: Checked, path: string, lines: KnownHostLine[]): HostKeyCheck
   const authority = exactLines.some((line) => line.marker === "cert-authority");
   const expected = exactLines.filter((line) => line.marker === undefined);
   // As OpenSSH does: an entry without a port also vouches for another port of that host.
-  const accepted = expected.length > 0 ? expected : lines.filter((line) => line.marker === undefined && matchesName(line, bare));
-  const revoked = lines.filter((line) => line.marker === "revoked" && (matchesName(line, exact) || matchesName(line, bare)));
+  const accepted =
+    expected.length > 0 ? expected : lines.filter((line) => line.marker === undefined && matchesName(line, bare));
+  const revoked = lines.filter(
+    (line) => line.marker === "revoked" && (matchesName(line, exact) || matchesName(line, bare)),
+  );
   return {
     algorithms: preferred(accepted.map((line) => line.keyType)),
     refusal: (key) => {
-      if (revoked.some((line) => line.key.equals(key))) return `the host key ${named(key)} of ${at(ref)} is marked @revoked in ${path}; give the node a new host key`;
+      if (revoked.some((line) => line.key.equals(key)))
+        return `the host key ${named(key)} of ${at(ref)} is marked @revoked in ${path}; give the node a new host key`;
       if (accepted.some((line) => line.key.equals(key))) return undefined;
       if (expected.length > 0) return changed(ref, path, expected, exact, key);
       return unknown(ref, path, authority, key);

@@ -54,6 +54,9 @@ function matchesHashed(names: string, name: string): boolean {
 
 /** `*` and `?` of OpenSSH patterns; everything else, brackets too, is literal. */
 function wildcard(pattern: string): RegExp {
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".");
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replace(/\*/g, ".*")
+    .replace(/\?/g, ".");
   return new RegExp(`^${source}$`);
 }
