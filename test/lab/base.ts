@@ -1,0 +1,2 @@
+import type { Lab } from './topology';
+export async function saveBase(_lab: Lab): Promise<void> {}
