@@ -72,4 +72,6 @@ export interface PolicyClaim {
   readonly destinations: readonly Cidr[];
   readonly except: readonly Cidr[];
   readonly egressIP: Address;
+  /** What happens to connections that are open when the policy comes or changes. Connections on a path that goes are always cut. */
+  readonly established: "keep" | "cut";
 }

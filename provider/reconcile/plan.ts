@@ -51,26 +51,19 @@ function compare(desired: readonly KernelObject[], actual: readonly KernelObject
   const inPlace = from && to ? changeLink(from, to) : undefined;
   const recreated = from !== undefined && inPlace === undefined;
   const kept = actual.filter((o) => !(recreated && livesOnDevice(o, from.name)));
-  const there = new Map(kept.map((o) => [keyOf(o), o]));
-  const wanted = new Map(desired.map((o) => [keyOf(o), o]));
-  const differs = (o: KernelObject, other: KernelObject | undefined): boolean => other === undefined || textOf(o) !== textOf(other);
+  const there = new Set(kept.map(textOf));
+  const wanted = new Set(desired.map(textOf));
   return {
-    added: desired.filter((o) => o.kind !== "link" && differs(o, there.get(keyOf(o)))),
-    removed: dedupe(kept.filter((o) => o.kind !== "link" && differs(o, wanted.get(keyOf(o)))), kept, wanted),
+    added: desired.filter((o) => o.kind !== "link" && !there.has(textOf(o))),
+    removed: kept.filter((o, i) => o.kind !== "link" && (!wanted.has(textOf(o)) || doubled(kept, i))),
     device: { from, to, inPlace },
   };
 }
 
-/** A doubled object that is wanted once is still removed once. */
-function dedupe(removed: KernelObject[], kept: readonly KernelObject[], wanted: ReadonlyMap<string, KernelObject>): KernelObject[] {
-  const seen = new Set<string>();
-  const doubled = kept.filter((o) => {
-    const key = keyOf(o);
-    const again = seen.has(key);
-    seen.add(key);
-    return again && wanted.has(key) && (o.kind === "ip-rule" || o.kind === "route") && !removed.includes(o);
-  });
-  return [...removed, ...doubled];
+/** A rule that stands twice is removed once. Only the kernel's ip rules can be doubled. */
+function doubled(objects: readonly KernelObject[], index: number): boolean {
+  const object = objects[index];
+  return object?.kind === "ip-rule" && objects.slice(0, index).some((other) => textOf(other) === textOf(object));
 }
 
 function livesOnDevice(object: KernelObject, device: string): boolean {

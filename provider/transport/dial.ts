@@ -56,7 +56,7 @@ export async function dial(target: Target, context: DialContext): Promise<Link> 
           ? failure
           : new DialFailure(`${failure.message} (${attempt} attempts)`, true, failure.cause);
       }
-      await sleep(pause, undefined, { signal: context.signal });
+      await sleep(pause, undefined, { signal: context.signal }).catch(() => {});
     }
   }
 }
@@ -75,6 +75,7 @@ async function dialOnce(
   const abort = (): void => void socket?.destroy();
   context.signal.addEventListener("abort", abort, { once: true });
   try {
+    context.signal.throwIfAborted();
     socket = await context.openSocket();
     socket.on("error", () => {});
     connected = !("connecting" in socket && socket.connecting === true);
@@ -99,9 +100,10 @@ async function dialOnce(
     ssh.connection?.setMaxListeners(0).on("error", () => {});
     ssh.connection?.once("handshake", context.onHandshake);
     await connecting;
-    return createLink(ssh);
+    return createLink(ssh, socket);
   } catch (error) {
     socket?.destroy();
+    if (context.signal.aborted) throw new DialFailure("the transport was closed while it connected", true, error);
     throw explainDialFailure(target, { error, connected, refusal, methods: credentials.methods, seconds });
   } finally {
     context.signal.removeEventListener("abort", abort);

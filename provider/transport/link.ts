@@ -31,7 +31,10 @@ export interface Link {
 /** Channels at once: below OpenSSH's default MaxSessions of 10. */
 const CHANNELS = 8;
 
-export function createLink(ssh: NodeSSH): Link {
+/** How long a closed connection may take to say goodbye. */
+const LAST_WORDS_MS = 1_000;
+
+export function createLink(ssh: NodeSSH, socket: Duplex): Link {
   const slots = createSlots(CHANNELS);
   let active = 0;
   let open = 0;
@@ -40,6 +43,8 @@ export function createLink(ssh: NodeSSH): Link {
   const close = (): void => {
     retired = true;
     ssh.dispose();
+    // A peer that is gone does not answer our end; the process must not wait for it.
+    setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
   };
   const alive = (): boolean => !retired && ssh.isConnected();
 

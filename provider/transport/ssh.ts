@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { connect } from "node:net";
-import type { Duplex } from "node:stream";
 import type { ConnectionRef } from "../model/connection";
 import { type Deadline, startDeadline } from "./deadline";
 import { dial, type Target } from "./dial";
@@ -18,7 +18,7 @@ const RUN_TIMEOUT_MS = 120_000;
 export function createSshTransport({ resolveSecret }: { resolveSecret: SecretResolver }): Transport {
   const pool = createLinkPool();
   const counters = new Map<string, TransportCounters>();
-  let stopping = new AbortController();
+  let stopping = stopper();
 
   const countersOf = (node: string): TransportCounters => {
     const known = counters.get(node) ?? { handshakes: 0, roundTrips: 0, bytesOut: 0, bytesIn: 0 };
@@ -26,21 +26,20 @@ export function createSshTransport({ resolveSecret }: { resolveSecret: SecretRes
     return known;
   };
 
-  const dialFor = (node: string, target: Target, openSocket: () => Promise<Duplex>): Promise<Link> =>
-    dial(target, {
+  /** `signal` is that of the run that asked first: what `close` ends must not connect once more. */
+  async function linkTo(node: string, { proxy, ...target }: ConnectionRef, signal: AbortSignal): Promise<Link> {
+    const { host, port = 22 } = target;
+    const jump = async (via: Target): Promise<Link> =>
+      pool.get(proxyKey(via), () => linkTo(node, via, signal)).catch(asJumpFailure);
+    return dial(target, {
       resolveSecret,
-      openSocket,
+      signal,
+      openSocket: async () =>
+        proxy === undefined ? connect({ host, port, noDelay: true }) : (await jump(proxy)).forwardOut(host, port),
       onHandshake: () => {
         countersOf(node).handshakes++;
       },
-      signal: stopping.signal,
     });
-
-  async function linkTo(node: string, { proxy, ...target }: ConnectionRef): Promise<Link> {
-    const { host, port = 22 } = target;
-    if (proxy === undefined) return dialFor(node, target, async () => connect({ host, port, noDelay: true }));
-    const jump = (): Promise<Link> => pool.get(proxyKey(proxy), () => linkTo(node, proxy));
-    return dialFor(node, target, async () => (await jump().catch(asJumpFailure)).forwardOut(host, port));
   }
 
   async function runOnce(
@@ -70,7 +69,7 @@ export function createSshTransport({ resolveSecret }: { resolveSecret: SecretRes
       const deadline = startDeadline(node, timeoutMs, NOTHING_RAN);
       try {
         for (let attempt = 1; ; attempt++) {
-          const link = await deadline.limit(pool.get(key, () => linkTo(node, connection))).catch((cause: unknown) => {
+          const link = await deadline.limit(pool.get(key, () => linkTo(node, connection, stopping.signal))).catch((cause: unknown) => {
             throw cause instanceof NodeError
               ? cause
               : new NodeError(node, "unreachable", (cause as Error).message, { cause });
@@ -102,11 +101,18 @@ export function createSshTransport({ resolveSecret }: { resolveSecret: SecretRes
     },
 
     async close() {
-      stopping.abort(new Error("the transport was closed"));
-      stopping = new AbortController();
+      stopping.abort();
+      stopping = stopper();
       await pool.close();
     },
   };
+}
+
+function stopper(): AbortController {
+  const controller = new AbortController();
+  // Every dial under way listens, fifty of them are no leak.
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 function asJumpFailure(cause: Error): never {

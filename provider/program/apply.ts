@@ -1,0 +1,194 @@
+import type { Cut } from "../compile/cuts";
+import type { Step } from "../reconcile/step";
+import { hereDocument } from "./frame";
+import { PROBE_FUNCTIONS, STATE_DIRECTORY } from "./shell-probe";
+
+/** One batch: all of it is done, or none. */
+export interface Batch {
+  readonly expectedGeneration: number;
+  readonly steps: readonly Step[];
+  /** Claim files to write (JSON of one line) and to remove, by owner id. */
+  readonly claims: { readonly write: Readonly<Record<string, string>>; readonly remove: readonly string[] };
+  /** The manifest's own file; undefined removes the whole state directory but for the registry. */
+  readonly node: string | undefined;
+  readonly compiler: string;
+  readonly cuts: readonly Cut[];
+  /** Egress addresses to announce by gratuitous ARP. */
+  readonly announce: readonly { readonly device: string; readonly address: string }[];
+  /** `ip -batch` lines that make all links, addresses, neighbours, routes and rules from nothing, for boot. */
+  readonly restoreIp: readonly string[];
+}
+
+const OWNER_ID = /^[A-Za-z0-9-]{1,64}$/;
+
+/** The shell program of a batch. It answers with the sections of the node as it is afterwards. */
+export function applyScript(batch: Batch): string {
+  const documents: string[] = [];
+  const file = (name: string, lines: readonly string[]): void => {
+    documents.push(`cat > $T/${name} ${hereDocument(lines, documents.length)}`);
+  };
+  batch.steps.forEach((step, i) => {
+    file(`${i}.in`, step.input);
+    file(`${i}.undo`, step.undo);
+  });
+  for (const [id, json] of Object.entries(batch.claims.write)) {
+    if (!OWNER_ID.test(id)) throw new Error(`not an owner id: ${JSON.stringify(id)}`);
+    file(`claim.${id}`, [json]);
+  }
+  if (batch.node !== undefined) file("node", [batch.node]);
+  file("cuts", batch.cuts.flatMap(cutLines));
+  file("restore-ip", batch.restoreIp);
+  const removed = batch.claims.remove.map((id) => {
+    if (!OWNER_ID.test(id)) throw new Error(`not an owner id: ${JSON.stringify(id)}`);
+    return `rm -f $D/claims/${id}.json`;
+  });
+  const next = batch.expectedGeneration + 1;
+  return `D=${STATE_DIRECTORY}
+${PROBE_FUNCTIONS}
+${APPLY_FUNCTIONS}
+egw_main() {
+umask 077
+mkdir -p $D/claims || exit 1
+exec 9<$D
+flock -w 60 9 || { echo @@busy; exit 1; }
+if [ "$(cat $D/generation 2>/dev/null || echo 0)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
+T=$(mktemp -d) || exit 1
+${documents.join("\n")}
+${batch.steps.length === 0 ? "" : `{ egw_kernel; egw_ipset; } > $T/before\negw_run "${batch.steps.map((step, i) => `${i}:${step.tool}`).join(" ")}" || exit 0`}
+for f in $T/claim.*; do [ -f "$f" ] && mv "$f" "$D/claims/\${f##*/claim.}.json"; done
+${removed.join("\n")}
+egw_kernel > $T/kernel; egw_ipset > $T/ipset
+${batch.node === undefined ? FORGET : REMEMBER.replaceAll("@NEXT@", String(next)).replaceAll("@COMPILER@", batch.compiler)}
+${batch.cuts.length > 0 ? "egw_cut" : ""}
+${batch.announce.map(({ device, address }) => `egw_announce ${device} ${address}`).join("\n")}
+echo @@applied; cat $T/kernel $T/ipset; egw_manifest; egw_registry; egw_facts; echo @@end
+rm -rf $T
+}
+egw_main
+`;
+}
+
+/** The manifest is written last: a node that died before it shows the difference as drift. */
+const REMEMBER = `mv $T/node $D/node.json
+echo "kernel=$(sha256sum < $T/kernel | cut -d' ' -f1) ipset=$(sha256sum < $T/ipset | cut -d' ' -f1)" > $D/digest
+echo @COMPILER@ > $D/compiler
+egw_save_restore
+echo @NEXT@ > $D/generation`;
+
+const FORGET = `rm -rf $D/claims $D/node.json $D/digest $D/compiler $D/generation $D/restore
+egw_remove_unit
+rmdir $D/registry 2>/dev/null; rmdir $D 2>/dev/null`;
+
+const APPLY_FUNCTIONS = `
+egw_tool() {
+  case $1 in
+    ip) timeout -k 5 60 ip $2 -batch - ;;
+    ipset) timeout -k 5 120 ipset -exist restore ;;
+    iptables) timeout -k 5 120 iptables-restore --noflush ;;
+    sysctl) while read -r k e v; do echo "$v" > /proc/sys/$k || return 1; done ;;
+    arping) egw_probe_duplicates ;;
+  esac
+}
+egw_probe_duplicates() {
+  command -v arping >/dev/null 2>&1 || { cat >/dev/null; return 0; }
+  while read -r dev address; do
+    { arping -D -c 2 -w 2 -I "$dev" "$address" > $T/dad.$address 2>&1 </dev/null || touch $T/dad.$address.taken; } &
+  done
+  wait
+  rc=0
+  for f in $T/dad.*.taken; do
+    [ -f "$f" ] || continue
+    f=\${f%.taken}; rc=1
+    echo "address \${f##*/dad.} is already used by $(sed -n 's/.*\\[\\([0-9A-Fa-f:]*\\)\\].*/\\1/p' "$f" | head -n 1)" >&2
+  done
+  return $rc
+}
+egw_run() {
+  done_steps=
+  for s in $1; do
+    i=\${s%%:*}; tool=\${s#*:}
+    done_steps="$s $done_steps"
+    if ! egw_tool $tool "" < $T/$i.in > $T/out 2> $T/err; then
+      echo @@failed; echo "$i $tool"; head -c 4000 $T/err; head -c 1000 $T/out
+      for u in $done_steps; do
+        j=\${u%%:*}; t=\${u#*:}
+        [ $j = $i ] && [ $t = iptables ] && continue
+        case $t in
+          ip) egw_tool ip -force < $T/$j.undo >/dev/null 2>&1 ;;
+          ipset) while read -r line; do echo "$line" | ipset -exist restore >/dev/null 2>&1; done < $T/$j.undo ;;
+          arping) ;;
+          *) egw_tool $t "" < $T/$j.undo > $T/out 2>&1 || { echo "undo of step $j ($t) failed"; head -c 2000 $T/out; } ;;
+        esac
+      done
+      { egw_kernel; egw_ipset; } > $T/after
+      if cmp -s $T/before $T/after; then echo @@rolled-back; else echo @@not-rolled-back; diff $T/before $T/after; fi
+      rm -rf $T; rmdir $D/claims $D 2>/dev/null
+      echo @@end
+      return 1
+    fi
+  done
+  return 0
+}
+egw_cut() {
+  conntrack -L 2>/dev/null | awk -v cuts=$T/cuts -v members=$T/cut-members -v deletions=$T/cut-deletions '
+    function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
+    function within(list, n, value,  i) { for (i = 1; i <= n; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
+    BEGIN {
+      while ((getline line < cuts) > 0) {
+        split(line, w, " ")
+        if (w[1] == "cut") { c++; by[c] = w[2]; arg[c] = w[3]; ns[c] = nd[c] = nx[c] = 0; continue }
+        if (w[1] == "s") k = ++ns[c]; if (w[1] == "d") k = ++nd[c]; if (w[1] == "x") k = ++nx[c]
+        from[w[1] c, k] = w[2]; to[w[1] c, k] = w[3]
+      }
+    }
+    {
+      src = dst = sport = dport = rdst = id = ""; mark = 0
+      for (i = 1; i <= NF; i++) {
+        if ($i ~ /^src=/ && src == "") src = substr($i, 5)
+        else if ($i ~ /^dst=/) { if (dst == "") dst = substr($i, 5); else if (rdst == "") rdst = substr($i, 5) }
+        else if ($i ~ /^sport=/ && sport == "") sport = substr($i, 7)
+        else if ($i ~ /^dport=/ && dport == "") dport = substr($i, 7)
+        else if ($i ~ /^id=/ && id == "") id = substr($i, 4)
+        else if ($i ~ /^mark=/) mark = substr($i, 6) + 0
+      }
+      if (src == "" || dst == "") next
+      ours = mark - (int(mark / 16384) % 4) * 16384
+      s = number(src); d = number(dst)
+      for (j = 1; j <= c; j++) {
+        if (by[j] == "mark" && ours != arg[j] + 0) continue
+        if (by[j] == "snat" && rdst != arg[j]) continue
+        if (by[j] == "other" && int(mark / 16777216) == 38) continue
+        if (!within("s" j, ns[j], s) || !within("d" j, nd[j], d) || within("x" j, nx[j], d)) continue
+        if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst > members
+        if ($1 == "tcp" || $1 == "udp") print "-p", $1, "-s", src, "-d", dst, "--sport", sport, "--dport", dport > deletions
+        else if ($1 == "icmp") print "-p icmp -s", src, "-d", dst, "--icmp-id", id > deletions
+        else print "-p", $1, "-s", src, "-d", dst > deletions
+        break
+      }
+    }'
+  [ -f $T/cut-members ] && ipset -exist restore < $T/cut-members 2>/dev/null
+  [ -f $T/cut-deletions ] && while read -r line; do conntrack -D $line >/dev/null 2>&1; done < $T/cut-deletions
+  return 0
+}
+egw_announce() {
+  command -v arping >/dev/null 2>&1 || return 0
+  { arping -q -U -c 2 -I "$1" "$2"; arping -q -A -c 1 -I "$1" "$2"; } >/dev/null 2>&1 </dev/null 9<&- &
+}
+egw_save_restore() {
+  mkdir -p $D/restore
+  mv $T/restore-ip $D/restore/ip
+  ipset save 2>/dev/null | grep -E '^(create|add) egw-' > $D/restore/ipset
+  sed -n '/^@@iptables$/,$p' $T/kernel | sed '1d' > $D/restore/iptables
+}
+egw_remove_unit() { :; }
+`;
+
+function cutLines({ sources, destinations, except, by }: Cut): string[] {
+  const argument = by.kind === "mark" ? by.mark : by.kind === "snat" ? by.address : "-";
+  const range = (tag: string) => (cidr: string): string => {
+    const [address = "", length = "32"] = cidr.split("/");
+    const base = address.split(".").reduce((n, octet) => n * 256 + Number(octet), 0);
+    return `${tag} ${base} ${base + 2 ** (32 - Number(length)) - 1}`;
+  };
+  return [`cut ${by.kind} ${argument}`, ...sources.map(range("s")), ...destinations.map(range("d")), ...except.map(range("x"))];
+}

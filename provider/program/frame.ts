@@ -1,0 +1,25 @@
+/** Sections of what a node program prints: `@@name`, then its lines. */
+export type Sections = ReadonlyMap<string, string>;
+
+export function parseSections(stdout: string): Sections {
+  const sections = new Map<string, string>();
+  let name: string | undefined;
+  let start = 0;
+  const header = /^@@(\S+)$/gm;
+  for (let match = header.exec(stdout); match; match = header.exec(stdout)) {
+    if (name !== undefined) sections.set(name, stdout.slice(start, match.index));
+    name = match[1];
+    start = match.index + match[0].length + 1;
+  }
+  if (name !== undefined) sections.set(name, stdout.slice(start));
+  return sections;
+}
+
+/** A here-document whose delimiter can't occur in `lines`: data never becomes shell text. */
+export function hereDocument(lines: readonly string[], index: number): string {
+  const delimiter = `EGW_DATA_${index}`;
+  for (const line of lines) {
+    if (line.includes("\n") || line.startsWith("EGW_DATA_")) throw new Error(`not a line of data: ${JSON.stringify(line.slice(0, 80))}`);
+  }
+  return `<<'${delimiter}'\n${lines.map((line) => `${line}\n`).join("")}${delimiter}`;
+}

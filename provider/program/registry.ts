@@ -1,0 +1,60 @@
+import { hereDocument } from "./frame";
+import { STATE_DIRECTORY } from "./shell-probe";
+
+/** One name in a fleet's registry and who holds it. `key` is `mark-<index>`, `ip-<address>` or `settings`. */
+export interface RegistryEntry {
+  readonly key: string;
+  readonly owner: string;
+  /** Told to whoever meets the claim: project/stack/name. */
+  readonly holder: string;
+  /** Compared for `settings`: equal content is no clash. */
+  readonly content: string;
+}
+
+const FLEET = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const KEY = /^(mark-[0-9]{1,5}|ip-[0-9.]{7,15}|settings)$/;
+
+/** Claims all entries or none, in one round trip, under the node's lock. Prints `@@clash` with the other's entries, or `@@claimed`. */
+export function claimScript(fleet: string, entries: readonly RegistryEntry[]): string {
+  const checks = entries.map((entry) => `egw_check ${checked(KEY, entry.key)} ${checked(/^[A-Za-z0-9-]{1,64}$/, entry.owner)}`);
+  const writes = entries.map((entry, i) => `cat > $R/${entry.key} ${hereDocument([JSON.stringify(entry)], i)}`);
+  return `D=${STATE_DIRECTORY}; R=$D/registry/${checked(FLEET, fleet)}
+egw_check() {
+  [ -f $R/$1 ] || return 0
+  grep -q "\\"owner\\":\\"$2\\"" $R/$1 && return 0
+  cat $R/$1 >> $T
+}
+egw_main() {
+umask 077; mkdir -p $R || exit 1
+exec 9<$D; flock -w 60 9 || { echo @@busy; exit 1; }
+T=$(mktemp) || exit 1
+${checks.join("\n")}
+if [ -s $T ]; then echo @@clash; cat $T; else
+${writes.join("\n")}
+echo @@claimed
+fi
+rm -f $T; echo @@end
+}
+egw_main
+`;
+}
+
+/** Lets go of what `owner` holds; the directory goes with the last entry. */
+export function releaseScript(fleet: string, owner: string): string {
+  return `D=${STATE_DIRECTORY}; R=$D/registry/${checked(FLEET, fleet)}
+egw_main() {
+[ -d $R ] || { echo @@released; echo @@end; return; }
+exec 9<$D; flock -w 60 9 || { echo @@busy; exit 1; }
+for f in $R/mark-* $R/ip-*; do [ -f "$f" ] && grep -q '"owner":"${checked(/^[A-Za-z0-9-]{1,64}$/, owner)}"' "$f" && rm -f "$f"; done
+set -- $R/mark-*; [ -f "$1" ] || set -- $R/ip-*; [ -f "$1" ] || rm -f $R/settings
+rmdir $R $D/registry $D/claims $D 2>/dev/null
+echo @@released; echo @@end
+}
+egw_main
+`;
+}
+
+function checked(pattern: RegExp, text: string): string {
+  if (!pattern.test(text)) throw new Error(`not allowed in a registry: ${JSON.stringify(text)}`);
+  return text;
+}

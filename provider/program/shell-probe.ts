@@ -1,0 +1,87 @@
+/**
+ * Shell functions that print what is ours on a node, normalised: no counters, no interface numbers, nothing that moves by itself.
+ * POSIX sh and the awk of any distribution. Foreign rules are printed only where they stand on the wrong side of a jump of ours.
+ */
+export const PROBE_FUNCTIONS = `
+egw_iptables() {
+  iptables-save 2>/dev/null | awk '
+    function flush_builtin(  c, i, n, f, l, r) {
+      for (c in count) {
+        n = count[c]; f = 0; l = n + 1
+        for (i = 1; i <= n; i++) {
+          r = rule[c, i]
+          if (r !~ / -j EGRESSGATEWAY-/) continue
+          if (r ~ / -j EGRESSGATEWAY-KEEP$/ || (table == "nat" && c == "PREROUTING")) { if (i < l) l = i } else f = i
+        }
+        for (i = 1; i <= n; i++) if (i <= f || i >= l) out[++outs] = rule[c, i]
+      }
+      split("", count); split("", rule)
+    }
+    /^#/ { next }
+    /^\\*/ { table = substr($1, 2); outs = 0; split("", out); next }
+    /^COMMIT/ { flush_builtin(); if (outs > 0) { print "*" table; for (i = 1; i <= outs; i++) print out[i] } next }
+    /^:EGRESSGATEWAY-/ { out[++outs] = $1 " -"; next }
+    /^-A EGRESSGATEWAY-/ { out[++outs] = $0; next }
+    /^-A (PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) / { rule[$2, ++count[$2]] = $0; next }
+  '
+}
+egw_kernel() {
+  echo @@link; ip -d -o link show dev egw.vxlan 2>/dev/null | sed 's/^[0-9]*:/0:/'
+  echo @@sysctl; for f in /proc/sys/net/ipv4/conf/egw.vxlan/rp_filter; do [ -r $f ] && echo "\${f#/proc/sys/} = $(cat $f)"; done
+  echo @@address; ip -4 -o addr show | grep -E '^[0-9]+: egw\\.vxlan |:egw(\\\\| )' | sed 's/^[0-9]*:/0:/'
+  echo @@neighbour; ip -4 neigh show dev egw.vxlan nud permanent 2>/dev/null | sort
+  echo @@route; ip -4 -N route show table all proto 38 2>/dev/null | sort
+  echo @@ip-rule; ip -4 -N rule show protocol 38 2>/dev/null
+  echo @@iptables; egw_iptables
+}
+egw_ipset() {
+  echo @@ipset; ipset save 2>/dev/null | LC_ALL=C awk '
+    $1 == "create" { dynamic = / timeout /; ours = $2 ~ /^egw-/; if (ours) { t = ""; for (i = 4; i < NF; i++) if ($i == "timeout") t = " timeout " $(i + 1); print "create " $2 " " $3 t } next }
+    ours && !dynamic { print }' | LC_ALL=C sort
+}
+egw_facts() {
+  echo @@facts
+  echo "kernel $(uname -r)"
+  echo "hostname $(uname -n)"
+  echo "iptables $(iptables -V 2>/dev/null)"
+  echo "src_valid_mark $(cat /proc/sys/net/ipv4/conf/all/src_valid_mark)"
+  echo "ip_forward $(cat /proc/sys/net/ipv4/ip_forward)"
+  for t in ip iptables-restore iptables-save ipset conntrack arping awk sha256sum flock timeout; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
+  iptables-save -t filter 2>/dev/null | awk '/^:(INPUT|FORWARD|OUTPUT) DROP/ { print "policy-drop " substr($1, 2) } /^-A EGRESS/ { exit }'
+  echo @@host-addresses; ip -4 -o addr show | awk '{ print $2, $4 }'
+  echo @@host-links; ip -o link show | awk '{ for (i = 4; i < NF; i++) if ($i == "mtu") { sub(/@.*|:$/, "", $2); print $2, $(i + 1) } }'
+  echo @@host-routes; ip -4 -N route show table main | head -n 2000
+  echo @@host-tables; { ip -4 -N route show table all | awk '!/ proto 38( |$)/ { for (i = 1; i < NF; i++) if ($i == "table") print $(i + 1) }'; ip -4 -N rule show | awk '!/proto 38/ { for (i = 1; i < NF; i++) if ($i == "lookup") print $(i + 1) }'; } | sort -u
+}
+egw_manifest() {
+  echo @@generation; cat $D/generation 2>/dev/null
+  echo @@node; cat $D/node.json 2>/dev/null
+  echo @@claims; for f in $D/claims/*.json; do [ -f "$f" ] && cat "$f"; done
+}
+egw_registry() {
+  for f in $D/registry/*; do [ -d "$f" ] || continue; echo "@@registry/\${f##*/}"; cat "$f"/* 2>/dev/null; done
+}
+`;
+
+/** Where a node keeps what it has to remember. */
+export const STATE_DIRECTORY = "/var/lib/pulumi-egress";
+
+/** Reads one node: its manifest, facts, and of our kernel objects what differs from what was there after the last apply. */
+export function probeScript(compiler: string): string {
+  return `D=${STATE_DIRECTORY}
+${PROBE_FUNCTIONS}
+egw_main() {
+  if [ -d $D ]; then exec 9<$D; flock -s -w 60 9; fi
+  T=$(mktemp -d) || exit 1
+  egw_kernel > $T/kernel; egw_ipset > $T/ipset
+  if [ "$(cat $D/compiler 2>/dev/null)" = ${compiler} ]; then S=$(cat $D/digest 2>/dev/null); else S=; fi
+  for s in kernel ipset; do
+    d=$(sha256sum < $T/$s); d=\${d%% *}
+    case " $S " in *" $s=$d "*) echo @@same-$s ;; *) cat $T/$s ;; esac
+  done
+  rm -rf $T
+  egw_manifest; egw_registry; egw_facts; echo @@end
+}
+egw_main
+`;
+}

@@ -1,0 +1,118 @@
+import { compileNode, type NodeFacts } from "../compile/node";
+import { address } from "../kernel/address";
+import { ipRule } from "../kernel/ip-rule";
+import { ipset, setMember } from "../kernel/ipset";
+import { chain, chainRule, hook } from "../kernel/iptables";
+import { lines } from "../kernel/kind";
+import { link } from "../kernel/link";
+import { neighbour } from "../kernel/neighbour";
+import { route } from "../kernel/route";
+import type { KernelObject } from "../kernel/state";
+import { sysctl } from "../kernel/sysctl";
+import type { Claim } from "../model/claim";
+import { parseSections, type Sections } from "../program/frame";
+import type { RegistryEntry } from "../program/registry";
+
+/** Changes whenever the same claims compile to another state: then a node's digests no longer speak for its state. */
+export const COMPILER = "1";
+
+/** What a node remembers besides its claims: `node.json`. */
+export interface NodeFile {
+  readonly version: 1;
+  readonly tables: Readonly<Record<string, number>>;
+  /** The facts that the last apply compiled with. */
+  readonly dropPolicies: readonly string[];
+}
+
+/** What we look at on a host but never own. */
+export interface HostFacts {
+  readonly kernel: string;
+  readonly hostname: string;
+  readonly missingTools: readonly string[];
+  readonly srcValidMark: boolean;
+  readonly ipForward: boolean;
+  readonly dropPolicies: readonly string[];
+  readonly addresses: readonly { readonly device: string; readonly cidr: string }[];
+  readonly mtus: Readonly<Record<string, number>>;
+  readonly routes: readonly string[];
+  readonly tables: ReadonlySet<number>;
+}
+
+/** One node as one round trip showed it. */
+export interface Snapshot {
+  readonly generation: number;
+  readonly node: NodeFile | undefined;
+  readonly claims: readonly Claim[];
+  readonly actual: readonly KernelObject[];
+  readonly host: HostFacts;
+  readonly registry: ReadonlyMap<string, readonly RegistryEntry[]>;
+}
+
+/** @throws Error if the answer is not whole. */
+export function parseSnapshot(stdout: string): Snapshot {
+  const sections = parseSections(stdout);
+  if (!sections.has("end")) throw new Error("the answer ends too early");
+  const text = (name: string): string => sections.get(name) ?? "";
+  const node = text("node").trim() === "" ? undefined : (JSON.parse(text("node")) as NodeFile);
+  const claims = lines(text("claims")).map((line) => JSON.parse(line) as Claim);
+  return {
+    generation: Number(text("generation").trim() || 0),
+    node,
+    claims,
+    actual: actualObjects(sections, claims, { tables: node?.tables ?? {}, dropPolicies: node?.dropPolicies ?? [] }),
+    host: parseHost(sections),
+    registry: parseRegistry(sections),
+  };
+}
+
+/** A section that the node left out is as it was after the last apply, which was checked against what the manifest compiles to. */
+function actualObjects(sections: Sections, claims: readonly Claim[], facts: NodeFacts): KernelObject[] {
+  const isKernelSame = sections.has("same-kernel");
+  const isIpsetSame = sections.has("same-ipset");
+  const compiled = isKernelSame || isIpsetSame ? compileNode(claims, facts).map(({ object }) => object) : [];
+  const inSets = (o: KernelObject): boolean => o.kind === "ipset" || o.kind === "ipset-member";
+  const text = (name: string): string => sections.get(name) ?? "";
+  return [
+    ...(isKernelSame
+      ? compiled.filter((o) => !inSets(o))
+      : [
+          ...link.parse(text("link")),
+          ...sysctl.parse(text("sysctl")),
+          ...address.parse(text("address")),
+          ...neighbour.parse(text("neighbour")),
+          ...route.parse(text("route")),
+          ...ipRule.parse(text("ip-rule")),
+          ...chain.parse(text("iptables")),
+          ...chainRule.parse(text("iptables")),
+          ...hook.parse(text("iptables")),
+        ]),
+    ...(isIpsetSame ? compiled.filter(inSets) : [...ipset.parse(text("ipset")), ...setMember.parse(text("ipset"))]),
+  ];
+}
+
+function parseHost(sections: Sections): HostFacts {
+  const facts = lines(sections.get("facts") ?? "").map((line) => line.split(" "));
+  const value = (name: string): string => facts.find(([key]) => key === name)?.slice(1).join(" ") ?? "";
+  const all = (name: string): string[] => facts.filter(([key]) => key === name).map(([, item = ""]) => item);
+  const pairs = (name: string): string[][] => lines(sections.get(name) ?? "").map((line) => line.split(" "));
+  return {
+    kernel: value("kernel"),
+    hostname: value("hostname"),
+    missingTools: all("no-tool"),
+    srcValidMark: value("src_valid_mark") === "1",
+    ipForward: value("ip_forward") === "1",
+    dropPolicies: all("policy-drop"),
+    addresses: pairs("host-addresses").map(([device = "", cidr = ""]) => ({ device, cidr })),
+    mtus: Object.fromEntries(pairs("host-links").map(([device = "", mtu]) => [device, Number(mtu)])),
+    routes: lines(sections.get("host-routes") ?? ""),
+    tables: new Set(lines(sections.get("host-tables") ?? "").map(Number)),
+  };
+}
+
+function parseRegistry(sections: Sections): Map<string, RegistryEntry[]> {
+  const registry = new Map<string, RegistryEntry[]>();
+  for (const [name, text] of sections) {
+    if (name.startsWith("registry/")) registry.set(name.slice("registry/".length), lines(text).map((line) => JSON.parse(line) as RegistryEntry));
+  }
+  return registry;
+}
