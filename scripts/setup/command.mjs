@@ -46,7 +46,7 @@ export function runLong(command, args, { onLine = () => {}, limit = () => Number
       done();
       if (code === 0) return resolve(lines);
       const how = signal ? `was ended by ${signal}` : `failed with exit code ${code}`;
-      const message = `${[command, ...args].join(" ")} ${how}:\n${lines.slice(-20).join("\n")}`;
+      const message = `${[command, ...args].join(" ")} ${how}:\n${headAndTail(lines)}`;
       reject(Object.assign(new Error(message), { lines }));
     });
   });
@@ -59,4 +59,9 @@ function splitLines(onLine) {
     rest = parts.pop();
     for (const line of parts) if (line.trim()) onLine(line);
   };
+}
+
+// The cause stands first with some tools and last with others.
+function headAndTail(lines) {
+  return (lines.length > 24 ? [...lines.slice(0, 12), "…", ...lines.slice(-12)] : lines).join("\n");
 }

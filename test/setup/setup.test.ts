@@ -66,6 +66,17 @@ describe("npm run setup", () => {
   });
 });
 
-test("package-lock.json names no registry, so that any can serve it", () => {
-  expect(readFileSync(join(root, "package-lock.json"), "utf8")).not.toMatch(/"resolved"|https?:\/\/registry|\.tgz/);
+describe("package-lock.json", () => {
+  const text = readFileSync(join(root, "package-lock.json"), "utf8");
+
+  test("names no registry, so that any can serve it", () => {
+    expect(text).not.toMatch(/"resolved"|https?:\/\/registry|\.tgz/);
+  });
+
+  test("has the optional packages of all platforms (scripts/complete-lock.mjs adds them), else npm ci refuses it", () => {
+    const packages: Record<string, { optionalDependencies?: Record<string, string> }> = JSON.parse(text).packages;
+    const optional = Object.values(packages).flatMap((owner) => Object.keys(owner.optionalDependencies ?? {}));
+    const has = (name: string) => Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`));
+    expect(optional.filter((name) => !has(name))).toEqual([]);
+  });
 });
