@@ -19,7 +19,7 @@ export async function buildWithGo(folder, versions, progress) {
     try {
       await runLong("go", ["build", ...flags(version), "-o", fresh, packages[name]], {
         cwd: join(root, "scripts/setup/go", name),
-        env: { ...process.env, CGO_ENABLED: "0", GOWORK: "off", GOFLAGS: "" },
+        env: { ...process.env, CGO_ENABLED: "0", GOWORK: "off" },
         onLine: countPackages(name, progress),
       });
       renameSync(fresh, join(folder, name));

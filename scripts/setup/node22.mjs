@@ -21,7 +21,7 @@ export function nodePath() {
 /** Node 22 or newer, from npm where the machine's own is older. */
 export const node22 = {
   name: "Node 22",
-  missing: () => (existsSync(nodePath()) ? [] : [`Node 22 (the machine's is ${process.version})`]),
+  missing: () => (existsSync(nodePath()) ? [] : [`Node 22 (this machine's is ${process.version})`]),
   async bring(progress) {
     progress(`${name}@${version}`);
     rmSync(folder, { recursive: true, force: true });

@@ -24,7 +24,7 @@ function firstWrong() {
 export function npm(args, options) {
   const entry = process.env.npm_execpath;
   const [command, first] = entry?.endsWith(".js") ? [process.execPath, [entry]] : ["npm", []];
-  const quiet = ["--no-audit", "--no-fund", "--no-update-notifier"];
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
   return runLong(command, [...first, ...args, ...quiet], options);
 }
 

@@ -9,7 +9,7 @@ export function showProgress(name, missing) {
   const began = Date.now();
   const terminal = process.stderr.isTTY;
   let now = "";
-  console.error(`Set-up: ${name}: ${missing.length > 1 ? `${missing.length} missing` : missing[0]}`);
+  console.error(`Set-up: ${name}: ${missing.length > 1 ? `${missing.length} are` : `${missing[0]} is`} missing`);
   const show = () => {
     const text = `Set-up: ${name}: ${clock(began)} ${now}`;
     if (terminal) process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`);
