@@ -61,8 +61,8 @@ export function outsideAddress(index: number): { host: string; router: string } 
 }
 
 /** A MAC that follows from an address, so that dumps are equal from one lab to the next. */
-export function macOf(kind: 'uplink' | 'overlay' | 'pod', address: string): string {
-  const first = { uplink: '02', overlay: '06', pod: '0a' }[kind];
+export function macOf(kind: 'uplink' | 'overlay' | 'pod' | 'port', address: string): string {
+  const first = { uplink: '02', overlay: '06', pod: '0a', port: '0e' }[kind];
   const bytes = address.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'));
   return [first, '00', ...bytes].join(':');
 }

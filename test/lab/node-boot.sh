@@ -13,7 +13,7 @@ for tree in /etc /var /usr/local; do
   mkdir -p "$directory/upper$tree" "$directory/work$tree"
   mount -t overlay overlay -o "lowerdir=$tree,upperdir=$directory/upper$tree,workdir=$directory/work$tree" "$tree"
 done
-mkdir -p "$directory/root" "$directory/tmp" /var/lib/pulumi-egress
+mkdir -p "$directory/root" "$directory/tmp"
 chmod 700 "$directory/root"
 # bash reads this for every command over SSH: output is to be framed, not taken for an answer.
 if [ "$name" = client-1 ]; then echo 'echo "Welcome to $(hostname)"' >"$directory/root/.bashrc"; fi

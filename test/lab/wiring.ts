@@ -73,10 +73,10 @@ export function podMtu(lab: Lab): number {
 
 function podLink(lab: Lab, node: LabNode, pod: LabPod): string {
   const mtu = podMtu(lab);
-  const nodeMac = lab.options.cni === 'bridge' ? '' : ` address ${podNextHopMac}`;
+  const nodeMac = lab.options.cni === 'bridge' ? macOf('port', pod.address) : podNextHopMac;
   return (
     `link add eth0 netns ${pod.namespace} address ${macOf('pod', pod.address)} mtu ${mtu}` +
-    ` type veth peer name pod${pod.index} netns ${node.namespace}${nodeMac} mtu ${mtu}`
+    ` type veth peer name pod${pod.index} netns ${node.namespace} address ${nodeMac} mtu ${mtu}`
   );
 }
 
