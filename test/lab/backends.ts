@@ -1,8 +1,8 @@
-import type { ServiceName } from './address-plan';
-import { execOk } from './exec';
-import { backendsRestore } from './kube-proxy';
-import { defaultBackends } from './node-rules';
-import type { Lab } from './topology';
+import type { ServiceName } from "./address-plan";
+import { execOk } from "./exec";
+import { backendsRestore } from "./kube-proxy";
+import { defaultBackends } from "./node-rules";
+import type { Lab } from "./topology";
 
 /** Puts other pods (names) behind services on every node, as kube-proxy would; labReset takes it back. */
 export async function setBackends(lab: Lab, wanted: Partial<Record<ServiceName, readonly string[]>>): Promise<void> {
@@ -10,7 +10,7 @@ export async function setBackends(lab: Lab, wanted: Partial<Record<ServiceName, 
     Object.entries(wanted).map(([service, pods]) => [service, pods.map((name) => podAddressOf(lab, name))]),
   );
   const input = backendsRestore({ ...defaultBackends(lab), ...addresses });
-  await Promise.all(lab.nodes.map((node) => execOk(lab, node.name, ['iptables-restore', '--noflush'], { input })));
+  await Promise.all(lab.nodes.map((node) => execOk(lab, node.name, ["iptables-restore", "--noflush"], { input })));
 }
 
 function podAddressOf(lab: Lab, name: string): string {

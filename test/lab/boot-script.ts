@@ -1,67 +1,68 @@
-import * as path from 'node:path';
-import { nodeDirectory, sourceFile } from './lab-directory';
-import { type Lab, type LabHost, namespaceOf } from './topology';
+import * as path from "node:path";
+import { nodeDirectory, sourceFile } from "./lab-directory";
+import { type Lab, type LabHost, namespaceOf } from "./topology";
 
 /**
  * The shell script that turns the files of boot-files.ts into a lab. Pure.
  * Few processes: one ip -batch a namespace, all nodes at once.
  */
 export function bootScript(lab: Lab, namespaces: readonly string[]): string {
-  const boot = path.join(lab.directory, 'boot');
-  const switchNamespace = namespaceOf(lab.name, 'switch');
+  const boot = path.join(lab.directory, "boot");
+  const switchNamespace = namespaceOf(lab.name, "switch");
   return [
-    'set -eu',
-    `{ ${lab.nodes.map((node) => keygen(path.join(nodeDirectory(lab, node.name), 'ssh', 'ssh_host_ed25519_key'), node.name)).join('; ')}; } &`,
-    'keys=$!',
-    keygen(path.join(lab.directory, 'operator', 'id_ed25519'), 'operator'),
+    "set -eu",
+    `{ ${lab.nodes.map((node) => keygen(path.join(nodeDirectory(lab, node.name), "ssh", "ssh_host_ed25519_key"), node.name)).join("; ")}; } &`,
+    "keys=$!",
+    keygen(path.join(lab.directory, "operator", "id_ed25519"), "operator"),
     `ip -batch ${boot}/namespaces`,
     ...namespaces.map((namespace) => inNamespace(namespace, `sh ${boot}/${namespace}.sysctl`)),
     `ip -n ${switchNamespace} -batch ${boot}/links`,
     ...namespaces.map((namespace) => `ip -n ${namespace} -batch ${boot}/${namespace}.ip`),
-    ...[...lab.pods, ...lab.outside].map((host) => `setsid ${agent(lab, host)} </dev/null >${lab.directory}/log/${host.name}.stderr 2>&1 &`),
-    'wait $keys',
+    ...[...lab.pods, ...lab.outside].map(
+      (host) => `setsid ${agent(lab, host)} </dev/null >${lab.directory}/log/${host.name}.stderr 2>&1 &`,
+    ),
+    "wait $keys",
     ...knownHosts(lab),
-    'jobs=',
-    ...lab.nodes.map((node) => `${nodeBoot(lab, node)} & jobs="$jobs ${node.name}=$!"`),
-    'failed=',
-    'for job in $jobs; do',
-    '  wait "${job#*=}" || failed="$failed ${job%=*}"',
-    'done',
-    'for node in $failed; do',
+    ...lab.nodes.map((node, i) => `${nodeBoot(lab, node)} & node${i}=$!`),
+    "failed=",
+    ...lab.nodes.map((node, i) => `wait $node${i} || failed="$failed ${node.name}"`),
+    "for node in $failed; do",
     `  echo "$node: $(cat ${lab.directory}/nodes/$node/boot.log)" >&2`,
-    'done',
+    "done",
     '[ -z "$failed" ]',
-    '',
-  ].join('\n');
+    "",
+  ].join("\n");
 }
 
 /** Settings that must stand before there are links, since a link takes its own from `default`. */
-export function sysctlScript(lab: Lab, host: Pick<LabHost, 'role'> | undefined): string {
-  const ipv4 = '/proc/sys/net/ipv4';
+export function sysctlScript(lab: Lab, host: Pick<LabHost, "role"> | undefined): string {
+  const ipv4 = "/proc/sys/net/ipv4";
   const set: Record<string, number> = {
-    '/proc/sys/net/ipv6/conf/all/disable_ipv6': 1,
-    '/proc/sys/net/ipv6/conf/default/disable_ipv6': 1,
+    "/proc/sys/net/ipv6/conf/all/disable_ipv6": 1,
+    "/proc/sys/net/ipv6/conf/default/disable_ipv6": 1,
   };
   switch (host?.role) {
-    case 'client':
-    case 'gateway':
+    case "client":
+    case "gateway":
       Object.assign(set, {
         [`${ipv4}/ip_forward`]: 1,
         [`${ipv4}/conf/all/rp_filter`]: 1,
         [`${ipv4}/conf/default/rp_filter`]: 1,
-        '/proc/sys/net/bridge/bridge-nf-call-iptables': lab.options.cni === 'bridge' ? 1 : 0,
+        "/proc/sys/net/bridge/bridge-nf-call-iptables": lab.options.cni === "bridge" ? 1 : 0,
       });
       break;
-    case 'router':
+    case "router":
       Object.assign(set, { [`${ipv4}/ip_forward`]: 1 });
       break;
-    case 'switch':
-      Object.assign(set, { '/proc/sys/net/bridge/bridge-nf-call-iptables': 0 });
+    case "switch":
+      Object.assign(set, { "/proc/sys/net/bridge/bridge-nf-call-iptables": 0 });
       break;
   }
   return Object.entries(set)
-    .map(([file, value]) => (file.includes('/bridge/') ? `[ ! -e ${file} ] || echo ${value} >${file}` : `echo ${value} >${file}`))
-    .join('\n');
+    .map(([file, value]) =>
+      file.includes("/bridge/") ? `[ ! -e ${file} ] || echo ${value} >${file}` : `echo ${value} >${file}`,
+    )
+    .join("\n");
 }
 
 function inNamespace(namespace: string, command: string): string {
@@ -73,9 +74,9 @@ function keygen(file: string, comment: string): string {
 }
 
 function knownHosts(lab: Lab): string[] {
-  const operator = path.join(lab.directory, 'operator');
+  const operator = path.join(lab.directory, "operator");
   return lab.nodes.flatMap((node) => {
-    const ssh = path.join(nodeDirectory(lab, node.name), 'ssh');
+    const ssh = path.join(nodeDirectory(lab, node.name), "ssh");
     return [
       `read -r type key rest <${ssh}/ssh_host_ed25519_key.pub`,
       `echo "${node.underlayIP} $type $key" >>${operator}/known_hosts`,
@@ -84,19 +85,19 @@ function knownHosts(lab: Lab): string[] {
   });
 }
 
-function nodeBoot(lab: Lab, node: Lab['nodes'][number]): string {
+function nodeBoot(lab: Lab, node: Lab["nodes"][number]): string {
   const directory = nodeDirectory(lab, node.name);
-  const command = `unshare --mount --uts sh ${sourceFile('node-boot.sh')} ${node.name} ${directory}`;
+  const command = `unshare --mount --uts sh ${sourceFile("node-boot.sh")} ${node.name} ${directory}`;
   return `${inNamespace(node.namespace, command)} >${directory}/boot.log 2>&1`;
 }
 
-function agent(lab: Lab, host: Lab['pods'][number] | Lab['outside'][number]): string {
+function agent(lab: Lab, host: Lab["pods"][number] | Lab["outside"][number]): string {
   const ports = Object.entries(host.ports).map(([name, port]) => `--${name} ${port}`);
   const files = `--socket ${agentSocket(lab, host.name)} --log ${host.log}`;
   // -S -E -B: starts twice as fast, and leaves no bytecode beside the sources.
-  return inNamespace(host.namespace, `/usr/bin/python3 -S -E -B ${sourceFile('agent.py')} ${files} ${ports.join(' ')}`);
+  return inNamespace(host.namespace, `/usr/bin/python3 -S -E -B ${sourceFile("agent.py")} ${files} ${ports.join(" ")}`);
 }
 
 export function agentSocket(lab: Lab, host: string): string {
-  return path.join(lab.directory, 'agents', `${host}.sock`);
+  return path.join(lab.directory, "agents", `${host}.sock`);
 }

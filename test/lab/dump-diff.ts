@@ -1,4 +1,4 @@
-import type { Dump } from './dump';
+import type { Dump } from "./dump";
 
 export interface SectionDiff {
   readonly section: string;
@@ -13,7 +13,7 @@ export function diffDumps(expected: Dump, actual: Dump): SectionDiff[] {
   return [...new Set([...expected.keys(), ...actual.keys()])].flatMap((section) => {
     const before = expected.get(section) ?? [];
     const now = actual.get(section) ?? [];
-    if (before.join('\n') === now.join('\n')) return [];
+    if (before.join("\n") === now.join("\n")) return [];
     const missing = without(before, now);
     const extra = without(now, before);
     return [{ section, missing, extra, reordered: missing.length === 0 && extra.length === 0 }];
@@ -23,11 +23,11 @@ export function diffDumps(expected: Dump, actual: Dump): SectionDiff[] {
 export function printDiff(diffs: readonly SectionDiff[]): string {
   return diffs
     .flatMap(({ section, missing, extra, reordered }) => [
-      `${section}:${reordered ? ' in another order' : ''}`,
+      `${section}:${reordered ? " in another order" : ""}`,
       ...missing.map((line) => `  - ${line}`),
       ...extra.map((line) => `  + ${line}`),
     ])
-    .join('\n');
+    .join("\n");
 }
 
 function without(lines: readonly string[], others: readonly string[]): string[] {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import { type ServiceName, plan, services } from './address-plan';
+import { createHash } from "node:crypto";
+import { plan, type ServiceName, services } from "./address-plan";
 
 /** Which pods stand behind each service: addresses of pods, port 80. */
 export type Backends = Readonly<Record<ServiceName, readonly string[]>>;
@@ -10,20 +10,20 @@ export type Backends = Readonly<Record<ServiceName, readonly string[]>>;
  */
 export function kubeProxyNat(backends: Backends): string[] {
   return [
-    ':KUBE-KUBELET-CANARY - [0:0]',
-    ':KUBE-PROXY-CANARY - [0:0]',
-    ':KUBE-MARK-DROP - [0:0]',
-    ':KUBE-MARK-MASQ - [0:0]',
-    ':KUBE-NODEPORTS - [0:0]',
-    ':KUBE-POSTROUTING - [0:0]',
-    ':KUBE-SERVICES - [0:0]',
+    ":KUBE-KUBELET-CANARY - [0:0]",
+    ":KUBE-PROXY-CANARY - [0:0]",
+    ":KUBE-MARK-DROP - [0:0]",
+    ":KUBE-MARK-MASQ - [0:0]",
+    ":KUBE-NODEPORTS - [0:0]",
+    ":KUBE-POSTROUTING - [0:0]",
+    ":KUBE-SERVICES - [0:0]",
     '-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
     '-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
     '-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING',
-    '-A KUBE-MARK-DROP -j MARK --set-xmark 0x8000/0x8000',
-    '-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000',
-    '-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN',
-    '-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0',
+    "-A KUBE-MARK-DROP -j MARK --set-xmark 0x8000/0x8000",
+    "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000",
+    "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN",
+    "-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0",
     '-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully',
     ...serviceRules(backends),
   ];
@@ -36,30 +36,30 @@ function serviceRules(backends: Backends): string[] {
     ...names.flatMap((name) => serviceChains(name, backends[name])),
     ...names.flatMap(portals),
     '-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain"' +
-      ' -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS',
+      " -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
   ];
 }
 
 /** A restore text (--noflush) that gives the services other backends and touches nothing else. */
 export function backendsRestore(backends: Backends): string {
-  return ['*nat', ':KUBE-SERVICES - [0:0]', ...serviceRules(backends), 'COMMIT', ''].join('\n');
+  return ["*nat", ":KUBE-SERVICES - [0:0]", ...serviceRules(backends), "COMMIT", ""].join("\n");
 }
 
 function portals(key: ServiceName): string[] {
   const service = services[key];
   const head = (address: string, kind: string): string =>
     `-A KUBE-SERVICES -d ${address}/32 -p tcp -m comment --comment "${service.name} ${kind}" -m tcp --dport ${service.port}`;
-  const cluster = `${head(service.clusterIP, 'cluster IP')} -j ${chain('SVC', service.name)}`;
-  return 'loadBalancerIP' in service
-    ? [cluster, `${head(service.loadBalancerIP, 'loadbalancer IP')} -j ${chain('EXT', service.name)}`]
+  const cluster = `${head(service.clusterIP, "cluster IP")} -j ${chain("SVC", service.name)}`;
+  return "loadBalancerIP" in service
+    ? [cluster, `${head(service.loadBalancerIP, "loadbalancer IP")} -j ${chain("EXT", service.name)}`]
     : [cluster];
 }
 
 function serviceChains(key: ServiceName, pods: readonly string[]): string[] {
   const service = services[key];
-  const svc = chain('SVC', service.name);
-  const ext = chain('EXT', service.name);
-  const endpoint = (pod: string): string => chain('SEP', `${service.name}${pod}`);
+  const svc = chain("SVC", service.name);
+  const ext = chain("EXT", service.name);
+  const endpoint = (pod: string): string => chain("SEP", `${service.name}${pod}`);
   const comment = (text: string): string => `-m comment --comment "${text}"`;
   return [
     `:${svc} - [0:0]`,
@@ -68,7 +68,7 @@ function serviceChains(key: ServiceName, pods: readonly string[]): string[] {
     `-A ${svc} ! -s ${plan.podCIDR} -d ${service.clusterIP}/32 -p tcp ${comment(`${service.name} cluster IP`)} -m tcp --dport ${service.port} -j KUBE-MARK-MASQ`,
     ...pods.map((pod, i) => {
       const share = pods.length - i;
-      const chance = share > 1 ? ` -m statistic --mode random --probability ${(1 / share).toFixed(11)}` : '';
+      const chance = share > 1 ? ` -m statistic --mode random --probability ${(1 / share).toFixed(11)}` : "";
       return `-A ${svc} ${comment(`${service.name} -> ${pod}:80`)}${chance} -j ${endpoint(pod)}`;
     }),
     ...pods.flatMap((pod) => [
@@ -81,10 +81,10 @@ function serviceChains(key: ServiceName, pods: readonly string[]): string[] {
 }
 
 /** kube-proxy names chains after a hash in base 32. */
-function chain(kind: 'SVC' | 'SEP' | 'EXT', text: string): string {
-  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-  const digest = createHash('sha256').update(`${text}tcp`).digest();
-  const name = [...digest.subarray(0, 16)].map((byte) => letters[byte % 32]).join('');
+function chain(kind: "SVC" | "SEP" | "EXT", text: string): string {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  const digest = createHash("sha256").update(`${text}tcp`).digest();
+  const name = [...digest.subarray(0, 16)].map((byte) => letters[byte % 32]).join("");
   return `KUBE-${kind}-${name}`;
 }
 
@@ -93,26 +93,26 @@ function chain(kind: 'SVC' | 'SEP' | 'EXT', text: string): string {
  * conntrack.tcpBeLiberal: with it a node would hide that stray packets leave.
  */
 export const kubeProxyFilter: readonly string[] = [
-  ':KUBE-EXTERNAL-SERVICES - [0:0]',
-  ':KUBE-FIREWALL - [0:0]',
-  ':KUBE-FORWARD - [0:0]',
-  ':KUBE-KUBELET-CANARY - [0:0]',
-  ':KUBE-NODEPORTS - [0:0]',
-  ':KUBE-PROXY-CANARY - [0:0]',
-  ':KUBE-PROXY-FIREWALL - [0:0]',
-  ':KUBE-SERVICES - [0:0]',
-  ...['INPUT', 'FORWARD', 'OUTPUT'].map(
+  ":KUBE-EXTERNAL-SERVICES - [0:0]",
+  ":KUBE-FIREWALL - [0:0]",
+  ":KUBE-FORWARD - [0:0]",
+  ":KUBE-KUBELET-CANARY - [0:0]",
+  ":KUBE-NODEPORTS - [0:0]",
+  ":KUBE-PROXY-CANARY - [0:0]",
+  ":KUBE-PROXY-FIREWALL - [0:0]",
+  ":KUBE-SERVICES - [0:0]",
+  ...["INPUT", "FORWARD", "OUTPUT"].map(
     (hook) =>
       `-A ${hook} -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL`,
   ),
   '-A INPUT -m comment --comment "kubernetes health check service ports" -j KUBE-NODEPORTS',
   '-A INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES',
-  '-A INPUT -j KUBE-FIREWALL',
+  "-A INPUT -j KUBE-FIREWALL",
   '-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
   '-A FORWARD -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
   '-A FORWARD -m conntrack --ctstate NEW -m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES',
   '-A OUTPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
-  '-A OUTPUT -j KUBE-FIREWALL',
+  "-A OUTPUT -j KUBE-FIREWALL",
   '-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment "block incoming localnet connections" -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP',
   '-A KUBE-FIREWALL -m comment --comment "kubernetes firewall for dropping marked packets" -m mark --mark 0x8000/0x8000 -j DROP',
   '-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark 0x4000/0x4000 -j ACCEPT',

@@ -1,10 +1,10 @@
-import * as fs from 'node:fs';
-import * as path from 'node:path';
-import { nameProblems } from './options';
-import type { Lab } from './topology';
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { nameProblems } from "./options";
+import type { Lab } from "./topology";
 
 /** Everything that the labs of this machine keep lies here. */
-const root = '/run/egw-lab';
+const root = "/run/egw-lab";
 
 export function labDirectory(name: string): string {
   const [problem] = nameProblems(name);
@@ -19,7 +19,7 @@ export function claimDirectory(name: string): boolean {
     fs.mkdirSync(labDirectory(name), { mode: 0o755 });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
   }
 }
@@ -34,23 +34,23 @@ export function removeDirectory(name: string): void {
 }
 
 export function saveLab(lab: Lab): void {
-  const file = path.join(lab.directory, 'lab.json');
+  const file = path.join(lab.directory, "lab.json");
   fs.writeFileSync(`${file}.new`, `${JSON.stringify(lab, undefined, 2)}\n`);
   fs.renameSync(`${file}.new`, file);
 }
 
 /** The lab of this name as it was saved; undefined when there is none, or not even half of one. */
 export function loadLab(name: string): Lab | undefined {
-  const file = path.join(labDirectory(name), 'lab.json');
-  return fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, 'utf8')) as Lab) : undefined;
+  const file = path.join(labDirectory(name), "lab.json");
+  return fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as Lab) : undefined;
 }
 
 export function nodeDirectory(lab: Lab, node: string): string {
-  return path.join(lab.directory, 'nodes', node);
+  return path.join(lab.directory, "nodes", node);
 }
 
 /** A file that stands beside the sources in test/lab, also when this runs compiled from dist/. */
 export function sourceFile(name: string): string {
   const beside = path.join(__dirname, name);
-  return fs.existsSync(beside) ? beside : path.join(__dirname, '..', '..', '..', 'test', 'lab', name);
+  return fs.existsSync(beside) ? beside : path.join(__dirname, "..", "..", "..", "test", "lab", name);
 }

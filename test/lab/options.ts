@@ -1,7 +1,7 @@
-import { maxClients, maxGateways } from './address-plan';
+import { maxClients, maxGateways } from "./address-plan";
 
-export const cniProfiles = ['routes', 'overlay', 'bridge'] as const;
-export const masqProfiles = ['masquerade', 'snat', 'none'] as const;
+export const cniProfiles = ["routes", "overlay", "bridge"] as const;
+export const masqProfiles = ["masquerade", "snat", "none"] as const;
 
 export type CniProfile = (typeof cniProfiles)[number];
 export type MasqProfile = (typeof masqProfiles)[number];
@@ -19,11 +19,11 @@ export interface LabOptions {
 }
 
 export const defaultOptions: LabOptions = {
-  name: 'lab',
+  name: "lab",
   clients: 2,
   gateways: 2,
-  cni: 'routes',
-  masq: 'masquerade',
+  cni: "routes",
+  masq: "masquerade",
   mtu: 1500,
 };
 
@@ -31,7 +31,7 @@ export const defaultOptions: LabOptions = {
 export function completeOptions(given: Partial<LabOptions>): LabOptions {
   const options = { ...defaultOptions, ...given };
   const problems = problemsOf(options);
-  if (problems.length > 0) throw new Error(problems.join('\n'));
+  if (problems.length > 0) throw new Error(problems.join("\n"));
   return options;
 }
 
@@ -45,11 +45,11 @@ export function nameProblems(name: string): string[] {
 function problemsOf(options: LabOptions): string[] {
   return [
     ...nameProblems(options.name),
-    ...rangeProblems('clients', options.clients, 1, maxClients),
-    ...rangeProblems('gateways', options.gateways, 1, maxGateways),
-    ...rangeProblems('mtu', options.mtu, 1280, 9000),
-    ...choiceProblems('cni', options.cni, cniProfiles),
-    ...choiceProblems('masq', options.masq, masqProfiles),
+    ...rangeProblems("clients", options.clients, 1, maxClients),
+    ...rangeProblems("gateways", options.gateways, 1, maxGateways),
+    ...rangeProblems("mtu", options.mtu, 1280, 9000),
+    ...choiceProblems("cni", options.cni, cniProfiles),
+    ...choiceProblems("masq", options.masq, masqProfiles),
   ];
 }
 
@@ -59,5 +59,5 @@ function rangeProblems(path: string, value: number, least: number, most: number)
 }
 
 function choiceProblems(path: string, value: string, choices: readonly string[]): string[] {
-  return choices.includes(value) ? [] : [`${path}: ${JSON.stringify(value)} must be one of ${choices.join(', ')}`];
+  return choices.includes(value) ? [] : [`${path}: ${JSON.stringify(value)} must be one of ${choices.join(", ")}`];
 }

@@ -1,9 +1,9 @@
-import * as fs from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type AgentAnswer, askAgent } from './agent';
-import type { Lab } from './topology';
+import * as fs from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type AgentAnswer, askAgent } from "./agent";
+import type { Lab } from "./topology";
 
-export type Proto = 'tcp' | 'udp' | 'http' | 'icmp';
+export type Proto = "tcp" | "udp" | "http" | "icmp";
 
 /** An address; the port is that of the lab's own server for the protocol, unless it is given. */
 export type Target = string | { readonly address: string; readonly port?: number };
@@ -20,7 +20,7 @@ export interface CallOptions {
 }
 
 /** One word for why a call had no answer. */
-export type CallError = 'refused' | 'reset' | 'timeout' | 'unreachable' | 'prohibited' | 'too-big' | (string & {});
+export type CallError = "refused" | "reset" | "timeout" | "unreachable" | "prohibited" | "too-big" | (string & {});
 
 export interface CallResult {
   /** The source address and port that the other side saw; absent when there is an error. */
@@ -35,25 +35,25 @@ export interface CallResult {
 
 /** Makes a real call from a pod or outside host and tells whom the other side saw. */
 export async function podCall(lab: Lab, pod: string, target: Target, options: CallOptions = {}): Promise<CallResult> {
-  const answer = await askAgent(lab, pod, { op: 'call', ...callRequest(lab, target, options) });
-  if (typeof answer['payload'] !== 'string') return answer as CallResult;
-  return { source: await echoSource(lab, addressOf(target), answer['payload']) };
+  const answer = await askAgent(lab, pod, { op: "call", ...callRequest(lab, target, options) });
+  if (typeof answer.payload !== "string") return answer as CallResult;
+  return { source: await echoSource(lab, addressOf(target), answer.payload) };
 }
 
 /** A call as the agent wants to hear it. */
 export function callRequest(lab: Lab, target: Target, options: CallOptions): Readonly<Record<string, unknown>> {
-  const { proto = 'tcp', timeoutMs = 2000, ...rest } = options;
-  const given = typeof target === 'string' ? undefined : target.port;
-  const port = given ?? (proto === 'icmp' ? 0 : portOf(lab, addressOf(target), proto));
+  const { proto = "tcp", timeoutMs = 2000, ...rest } = options;
+  const given = typeof target === "string" ? undefined : target.port;
+  const port = given ?? (proto === "icmp" ? 0 : portOf(lab, addressOf(target), proto));
   return { ...rest, proto, address: addressOf(target), port, timeout: timeoutMs / 1000 };
 }
 
 function addressOf(target: Target): string {
-  return typeof target === 'string' ? target : target.address;
+  return typeof target === "string" ? target : target.address;
 }
 
 /** The port on which a host of the lab answers; services and what is unknown here answer on 80. */
-function portOf(lab: Lab, address: string, proto: Exclude<Proto, 'icmp'>): number {
+function portOf(lab: Lab, address: string, proto: Exclude<Proto, "icmp">): number {
   const host = [...lab.pods, ...lab.outside].find((candidate) => candidate.address === address);
   return host?.ports[proto] ?? 80;
 }
@@ -71,13 +71,13 @@ async function echoSource(lab: Lab, address: string, payload: string): Promise<s
 }
 
 function tail(file: string): string[] {
-  const handle = fs.openSync(file, 'r');
+  const handle = fs.openSync(file, "r");
   try {
     const { size } = fs.fstatSync(handle);
     const length = Math.min(size, 65_536);
     const buffer = Buffer.alloc(length);
     fs.readSync(handle, buffer, 0, length, size - length);
-    return buffer.toString().split('\n');
+    return buffer.toString().split("\n");
   } finally {
     fs.closeSync(handle);
   }
@@ -85,5 +85,5 @@ function tail(file: string): string[] {
 
 /** Sends IP packets (hex, IP header first) from a pod or outside host as they are. */
 export async function podSendRaw(lab: Lab, pod: string, packets: readonly string[]): Promise<AgentAnswer> {
-  return await askAgent(lab, pod, { op: 'raw', packets });
+  return await askAgent(lab, pod, { op: "raw", packets });
 }

@@ -1,4 +1,4 @@
-import type { Lab } from './topology';
+import type { Lab } from "./topology";
 
 /** Prints a lab for a person, or whole as JSON. */
 export function printStatus(lab: Lab, json: boolean): void {
@@ -9,10 +9,10 @@ export function printStatus(lab: Lab, json: boolean): void {
   const { clients, gateways, cni, masq, mtu } = lab.options;
   const lines = [
     `lab "${lab.name}" (${lab.state}): ${clients} client and ${gateways} gateway nodes, cni ${cni}, masq ${masq}, mtu ${mtu}`,
-    ...lab.hosts.map((host) => row(host.name, host.namespace, host.addresses.join(' '))),
+    ...lab.hosts.map((host) => row(host.name, host.namespace, host.addresses.join(" "))),
     ...lab.pods.map((pod) => row(pod.name, pod.namespace, pod.address)),
   ];
-  process.stdout.write(`${lines.join('\n')}\n`);
+  process.stdout.write(`${lines.join("\n")}\n`);
 }
 
 function row(name: string, namespace: string, addresses: string): string {

@@ -1,11 +1,11 @@
-import * as fs from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import * as fs from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** The processes that run in these network namespaces (paths of namespace files). */
 export function processesIn(namespaceFiles: readonly string[]): number[] {
   const wanted = new Set(namespaceFiles.flatMap(namespaceInode));
   return fs
-    .readdirSync('/proc')
+    .readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => wanted.has(namespaceInode(`/proc/${pid}/ns/net`)[0] ?? -1))
     .map(Number);
@@ -27,12 +27,12 @@ export async function endProcessesIn(namespaceFiles: readonly string[]): Promise
     if (pids.length === 0) return;
     for (const pid of pids) {
       try {
-        process.kill(pid, 'SIGKILL');
+        process.kill(pid, "SIGKILL");
       } catch {
         // it has ended by itself
       }
     }
     await sleep(10);
   }
-  throw new Error(`these processes don't end: ${processesIn(namespaceFiles).join(', ')}`);
+  throw new Error(`these processes don't end: ${processesIn(namespaceFiles).join(", ")}`);
 }

@@ -1,36 +1,39 @@
-import * as fs from 'node:fs';
-import * as path from 'node:path';
+import * as fs from "node:fs";
+import * as path from "node:path";
 
 const programs: Readonly<Record<string, string>> = {
-  ip: 'iproute2',
-  bridge: 'iproute2',
-  iptables: 'iptables',
-  ipset: 'ipset',
-  conntrack: 'conntrack',
-  nsenter: 'util-linux',
-  unshare: 'util-linux',
-  tcpdump: 'tcpdump',
-  sshd: 'openssh-server',
-  'ssh-keygen': 'openssh-client',
-  python3: 'python3',
+  ip: "iproute2",
+  bridge: "iproute2",
+  iptables: "iptables",
+  ipset: "ipset",
+  conntrack: "conntrack",
+  nsenter: "util-linux",
+  unshare: "util-linux",
+  tcpdump: "tcpdump",
+  sshd: "openssh-server",
+  "ssh-keygen": "openssh-client",
+  python3: "python3",
 };
 
 /** What keeps a lab from being built here, one clear sentence each. */
 export function requirements(): string[] {
-  if (process.platform !== 'linux') return ['The lab needs Linux: its hosts are network namespaces.'];
-  if (process.getuid?.() !== 0) return ['The lab needs root: its hosts are network namespaces.'];
-  const folders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+  if (process.platform !== "linux") return ["The lab needs Linux: its hosts are network namespaces."];
+  if (process.getuid?.() !== 0) return ["The lab needs root: its hosts are network namespaces."];
+  const folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
   const missing = Object.entries(programs).filter(
     ([program]) => !folders.some((folder) => fs.existsSync(path.join(folder, program))),
   );
   const packages = [...new Set(missing.map(([, name]) => name))];
   const sentences = [];
   if (packages.length > 0) {
-    const names = missing.map(([program]) => program).join(', ');
-    sentences.push(`The lab needs ${names}: apt-get install ${packages.join(' ')}`);
+    const names = missing.map(([program]) => program).join(", ");
+    sentences.push(`The lab needs ${names}: apt-get install ${packages.join(" ")}`);
   }
-  for (const kind of ['overlay', 'bpf']) {
-    const known = fs.readFileSync('/proc/filesystems', 'utf8').split('\n').some((line) => line.endsWith(`\t${kind}`));
+  for (const kind of ["overlay", "bpf"]) {
+    const known = fs
+      .readFileSync("/proc/filesystems", "utf8")
+      .split("\n")
+      .some((line) => line.endsWith(`\t${kind}`));
     if (!known) sentences.push(`The lab needs the file system ${kind} in this kernel.`);
   }
   return sentences;

@@ -1,4 +1,4 @@
-import * as path from 'node:path';
+import * as path from "node:path";
 import {
   type NodeRole,
   nodeAddress,
@@ -10,8 +10,8 @@ import {
   podAddress,
   podPorts,
   services,
-} from './address-plan';
-import type { LabOptions } from './options';
+} from "./address-plan";
+import type { LabOptions } from "./options";
 
 export interface Ssh {
   readonly host: string;
@@ -23,7 +23,7 @@ export interface Ssh {
 
 export interface LabHost {
   readonly name: string;
-  readonly role: 'operator' | 'switch' | 'router' | 'client' | 'gateway' | 'outside';
+  readonly role: "operator" | "switch" | "router" | "client" | "gateway" | "outside";
   readonly namespace: string;
   readonly addresses: readonly string[];
 }
@@ -32,7 +32,7 @@ export interface LabHost {
 export interface LabNode extends LabHost {
   readonly role: NodeRole;
   readonly number: number;
-  readonly uplink: 'eth0';
+  readonly uplink: "eth0";
   readonly underlayIP: string;
   readonly podCIDR: string;
   readonly ssh: Ssh;
@@ -46,7 +46,7 @@ interface Answering {
 }
 
 export interface LabOutside extends LabHost, Answering {
-  readonly role: 'outside';
+  readonly role: "outside";
 }
 
 export interface LabPod extends Answering {
@@ -59,7 +59,7 @@ export interface LabPod extends Answering {
 /** A lab as data: what `status --json` prints, and what every function here takes. */
 export interface Lab {
   readonly name: string;
-  readonly state: 'booting' | 'up';
+  readonly state: "booting" | "up";
   readonly directory: string;
   readonly options: LabOptions;
   readonly hosts: readonly LabHost[];
@@ -67,7 +67,12 @@ export interface Lab {
   readonly pods: readonly LabPod[];
   readonly outside: readonly LabOutside[];
   readonly egressPool: { readonly first: string; readonly last: string };
-  readonly ranges: { readonly pods: string; readonly nodes: string; readonly services: string; readonly loadBalancers: string };
+  readonly ranges: {
+    readonly pods: string;
+    readonly nodes: string;
+    readonly services: string;
+    readonly loadBalancers: string;
+  };
   readonly services: typeof services;
 }
 
@@ -80,27 +85,27 @@ export function namespaceOf(lab: string, host: string): string {
 
 /** Every host, pod and address that these options ask for. Pure. */
 export function topologyOf(options: LabOptions, directory: string): Lab {
-  const plain = (role: LabHost['role'], addresses: string[]): LabHost => ({
+  const plain = (role: LabHost["role"], addresses: string[]): LabHost => ({
     name: role,
     role,
     namespace: namespaceOf(options.name, role),
     addresses,
   });
   const nodes = [
-    ...upTo(options.clients).map((index) => nodeOf(options, directory, 'client', index)),
-    ...upTo(options.gateways).map((index) => nodeOf(options, directory, 'gateway', index)),
+    ...upTo(options.clients).map((index) => nodeOf(options, directory, "client", index)),
+    ...upTo(options.gateways).map((index) => nodeOf(options, directory, "gateway", index)),
   ];
   const outside = upTo(2).map((index) => outsideOf(options, directory, index));
   const routerAddresses = [plan.router, ...upTo(2).map((index) => outsideAddress(index).router)];
   return {
     name: options.name,
-    state: 'booting',
+    state: "booting",
     directory,
     options,
     hosts: [
-      plain('operator', [plan.operator]),
-      plain('switch', []),
-      plain('router', routerAddresses),
+      plain("operator", [plan.operator]),
+      plain("switch", []),
+      plain("router", routerAddresses),
       ...nodes,
       ...outside,
     ],
@@ -125,9 +130,9 @@ function nodeOf(options: LabOptions, directory: string, role: NodeRole, index: n
   const ssh: Ssh = {
     host: underlayIP,
     port: 22,
-    user: 'root',
-    keyPath: path.join(directory, 'operator', 'id_ed25519'),
-    knownHostsPath: path.join(directory, 'operator', 'known_hosts'),
+    user: "root",
+    keyPath: path.join(directory, "operator", "id_ed25519"),
+    knownHostsPath: path.join(directory, "operator", "known_hosts"),
   };
   return {
     name,
@@ -135,7 +140,7 @@ function nodeOf(options: LabOptions, directory: string, role: NodeRole, index: n
     namespace: namespaceOf(options.name, name),
     addresses: [underlayIP],
     number,
-    uplink: 'eth0',
+    uplink: "eth0",
     underlayIP,
     podCIDR: nodePodCIDR(number),
     ssh,
@@ -143,7 +148,7 @@ function nodeOf(options: LabOptions, directory: string, role: NodeRole, index: n
 }
 
 function podsOf(options: LabOptions, directory: string, node: LabNode): LabPod[] {
-  return upTo(node.role === 'client' ? podsPerClient : podsPerGateway).map((index) => {
+  return upTo(node.role === "client" ? podsPerClient : podsPerGateway).map((index) => {
     const name = `pod-${node.name}-${index}`;
     return {
       name,
@@ -152,7 +157,7 @@ function podsOf(options: LabOptions, directory: string, node: LabNode): LabPod[]
       namespace: namespaceOf(options.name, name),
       address: podAddress(node.number, index),
       ports: podPorts,
-      log: path.join(directory, 'log', `${name}.jsonl`),
+      log: path.join(directory, "log", `${name}.jsonl`),
     };
   });
 }
@@ -162,12 +167,12 @@ function outsideOf(options: LabOptions, directory: string, index: number): LabOu
   const address = outsideAddress(index).host;
   return {
     name,
-    role: 'outside',
+    role: "outside",
     namespace: namespaceOf(options.name, name),
     addresses: [address],
     address,
     ports: outsidePorts,
-    log: path.join(directory, 'log', `${name}.jsonl`),
+    log: path.join(directory, "log", `${name}.jsonl`),
   };
 }
 

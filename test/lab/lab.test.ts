@@ -1,0 +1,317 @@
+import * as fs from "node:fs";
+import {
+  type CniProfile,
+  exec,
+  execOk,
+  type Lab,
+  labDown,
+  labDrift,
+  labDump,
+  labReset,
+  labStatus,
+  labUp,
+  podCall,
+  podHold,
+  podSend,
+  podSendRaw,
+  podTalk,
+  requirements,
+  setBackends,
+  startCapture,
+} from "./index";
+import { processesIn } from "./processes";
+import { run } from "./run";
+
+jest.setTimeout(60_000);
+
+const missing = requirements();
+const name = (suffix: string): string => `t${process.pid}${suffix}`;
+const outside = "203.0.113.10";
+const protos = ["tcp", "udp", "http", "icmp"] as const;
+
+/** ssh as a person would call it, on the operator host. */
+function ssh(lab: Lab, node: string, command: string): Promise<string> {
+  const found = lab.nodes.find((candidate) => candidate.name === node);
+  if (found === undefined) throw new Error(`no node ${node}`);
+  const { host, port, user, keyPath, knownHostsPath } = found.ssh;
+  const options = [
+    "-o",
+    `UserKnownHostsFile=${knownHostsPath}`,
+    "-o",
+    "StrictHostKeyChecking=yes",
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "KexAlgorithms=curve25519-sha256",
+  ];
+  return execOk(lab, "operator", [
+    "ssh",
+    "-F",
+    "none",
+    "-i",
+    keyPath,
+    "-p",
+    `${port}`,
+    ...options,
+    `${user}@${host}`,
+    command,
+  ]);
+}
+
+/** Packets in a pcap file that a filter takes. */
+async function packets(file: string, filter: string): Promise<number> {
+  const { stdout } = await run(["tcpdump", "-n", "-r", file, filter]);
+  return stdout.split("\n").filter((line) => line !== "").length;
+}
+
+function nodeOf(lab: Lab, pod: string): Lab["nodes"][number] {
+  const node = lab.nodes.find((candidate) => candidate.name === lab.pods.find((one) => one.name === pod)?.node);
+  if (node === undefined) throw new Error(`no node of ${pod}`);
+  return node;
+}
+
+if (missing.length > 0) {
+  test.skip(`the lab [skipped: ${missing.join(" ")}]`, () => undefined);
+} else {
+  describe.each<CniProfile>(["routes", "overlay", "bridge"])("a lab with cni %s", (cni) => {
+    let lab: Lab;
+    beforeAll(async () => {
+      lab = await labUp({ name: name(cni), cni });
+    });
+    afterAll(async () => {
+      await labDown(name(cni));
+    });
+
+    test.each(protos)("every pod is seen outside with the address of its node: %s", async (proto) => {
+      for (const pod of lab.pods) {
+        const seen = await podCall(lab, pod.name, outside, { proto });
+        expect({ pod: pod.name, source: seen.source }).toEqual({
+          pod: pod.name,
+          source: nodeOf(lab, pod.name).underlayIP,
+        });
+      }
+    });
+
+    test("pods of all nodes reach each other with their own addresses", async () => {
+      for (const from of lab.pods) {
+        for (const to of lab.pods.filter((pod) => pod !== from)) {
+          for (const proto of protos) {
+            const seen = await podCall(lab, from.name, to.address, { proto });
+            expect({ from: from.name, to: to.name, proto, source: seen.source }).toEqual({
+              from: from.name,
+              to: to.name,
+              proto,
+              source: from.address,
+            });
+          }
+        }
+      }
+    });
+
+    test("ClusterIP and LoadBalancer IP lead to pods, from pods, nodes and outside", async () => {
+      const { clusterIP } = lab.services.web;
+      const { loadBalancerIP } = lab.services.shop;
+      for (const backend of ["pod-client-1-1", "pod-client-2-2", "pod-gateway-1-1"]) {
+        await setBackends(lab, { web: [backend], shop: [backend] });
+        for (const pod of ["pod-client-1-1", "pod-client-1-2", "pod-gateway-1-1", "pod-gateway-2-1"]) {
+          expect((await podCall(lab, pod, clusterIP, { proto: "http" })).error).toBeUndefined();
+          expect((await podCall(lab, pod, loadBalancerIP, { proto: "http" })).error).toBeUndefined();
+        }
+        expect((await podCall(lab, "outside-1", loadBalancerIP, { proto: "http" })).error).toBeUndefined();
+        for (const node of lab.nodes) await execOk(lab, node.name, ["curl", "-s", "-m", "2", `http://${clusterIP}/`]);
+      }
+    });
+
+    test("a dirty node is reset to the very same dump", async () => {
+      await labReset(lab);
+      const before = await labDump(lab, "gateway-1");
+      await execOk(lab, "gateway-1", ["sh", "-e"], { input: dirt });
+      expect(await labDump(lab, "gateway-1")).not.toBe(before);
+      expect(await labDrift(lab, "gateway-1")).toContain(
+        "+ mangle -A PREROUTING -m set --match-set egw-a src -j EGW-X",
+      );
+      await labReset(lab);
+      expect(await labDump(lab, "gateway-1")).toBe(before);
+      expect((await podCall(lab, "pod-gateway-1-1", outside)).source).toBe("192.168.0.101");
+    });
+
+    test("every node lets the operator in by its key alone, and has files and mounts of its own", async () => {
+      for (const node of lab.nodes) {
+        expect(await ssh(lab, node.name, "hostname")).toMatch(new RegExp(`(^|\n)${node.name}\n$`));
+        await ssh(
+          lab,
+          node.name,
+          `mkdir -p /var/lib/pulumi-egress && echo ${node.name} >/var/lib/pulumi-egress/x && mkdir /sys/fs/bpf/egw && echo >/run/y`,
+        );
+      }
+      for (const node of lab.nodes) {
+        const own = await ssh(
+          lab,
+          node.name,
+          "cat /var/lib/pulumi-egress/x; ls -d /sys/fs/bpf/* /run/y; cat /proc/sys/net/ipv4/conf/*/rp_filter | sort -u",
+        );
+        expect(own.split("\n").slice(own.split("\n").indexOf(node.name) + 1)).toEqual([
+          "/run/y",
+          "/sys/fs/bpf/egw",
+          "/sys/fs/bpf/maps.debug",
+          "/sys/fs/bpf/progs.debug",
+          "1",
+          "",
+        ]);
+      }
+      expect(fs.existsSync("/var/lib/pulumi-egress/x")).toBe(false);
+      await labReset(lab);
+      expect(await ssh(lab, "gateway-1", "ls /var/lib")).not.toContain("pulumi-egress");
+    });
+  });
+
+  describe("a lab", () => {
+    let lab: Lab;
+    beforeAll(async () => {
+      lab = await labUp({ name: name("a") });
+    });
+    afterAll(async () => {
+      await labDown(name("a"));
+    });
+
+    test("holds, talks and sends in the background", async () => {
+      const held = await podHold(lab, "pod-client-1-1", outside);
+      const talk = await podTalk(lab, "pod-client-1-2", outside, { intervalMs: 10 });
+      const send = await podSend(lab, "pod-client-2-1", outside, { intervalMs: 10 });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(await held.say()).toBeUndefined();
+      await execOk(lab, "router", ["ip", "route", "add", "unreachable", "203.0.113.10/32"]);
+      expect(await podCall(lab, "pod-client-1-1", outside)).toEqual({ error: "unreachable" });
+      await execOk(lab, "router", ["ip", "route", "del", "unreachable", "203.0.113.10/32"]);
+      expect(await podCall(lab, "pod-client-1-1", { address: outside, port: 9 })).toEqual({ error: "refused" });
+      expect(await podCall(lab, "pod-client-1-1", "203.0.113.99", { timeoutMs: 200 })).toEqual({ error: "timeout" });
+      const [talked, sent] = await Promise.all([talk.stop(), send.stop()]);
+      expect(new Set(talked.map((result) => result.source))).toEqual(new Set(["192.168.0.11"]));
+      expect(talked.length).toBeGreaterThan(15);
+      expect(sent.filter((result) => result.source === "192.168.0.12").length).toBeGreaterThan(15);
+      await held.close();
+    });
+
+    test("carries 10 MB both ways", async () => {
+      const up = await podCall(lab, "pod-client-1-1", outside, {
+        proto: "http",
+        upload: 10_000_000,
+        timeoutMs: 10_000,
+      });
+      expect(up).toMatchObject({ received: 10_000_000, source: "192.168.0.11" });
+      const down = await podCall(lab, "pod-client-1-1", outside, {
+        proto: "http",
+        path: "/bytes/10000000",
+        timeoutMs: 10_000,
+      });
+      expect(down.bytes).toBe(10_000_000);
+    });
+
+    test("captures everything between start and stop, and shows a pod address that leaks", async () => {
+      const capture = await startCapture(lab, ["router", "client-1", "outside-1"]);
+      await podCall(lab, "pod-client-1-1", outside, { proto: "udp" });
+      // An ICMP error about nothing: conntrack calls it INVALID, so no NAT touches it.
+      await podSendRaw(lab, "pod-client-1-1", [
+        "4500001c0001000040010000" + "0a00010b" + "cb00710a" + "0000fffe00000001",
+      ]);
+      await podCall(lab, "pod-client-1-1", outside, { proto: "udp" });
+      await capture.stop();
+      for (const file of Object.values(capture.files)) {
+        expect(await packets(file, "udp dst port 7002 and src 192.168.0.11")).toBe(2);
+        expect(await packets(file, "src net 10.0.0.0/16")).toBe(1);
+      }
+    });
+
+    test("is made once, refused with other options, and found by its name", async () => {
+      expect(await labUp({ name: name("a") })).toEqual(lab);
+      await expect(labUp({ name: name("a"), cni: "bridge" })).rejects.toThrow("exists with other options");
+      expect(labStatus(name("a"))).toEqual(lab);
+      expect(() => labStatus(name("z"))).toThrow("there is no lab");
+      await expect(labUp({ name: "../x", clients: 0, mtu: 1 })).rejects.toThrow(/name: .*\nclients: .*\nmtu: /);
+    });
+
+    test("stands beside another, and goes without a trace or harm", async () => {
+      const mounts = (): string =>
+        fs
+          .readFileSync("/proc/self/mounts", "utf8")
+          .split("\n")
+          .filter((line) => !line.includes(" /run/netns"))
+          .join("\n");
+      const before = mounts();
+      const other = await labUp({ name: name("b"), masq: "none", clients: 1, gateways: 1 });
+      expect((await podCall(other, "pod-client-1-1", outside)).source).toBe("10.0.1.11");
+      expect((await podCall(lab, "pod-client-1-1", outside)).source).toBe("192.168.0.11");
+      const files = fs.readdirSync("/run/netns").filter((file) => file.startsWith(`egw-${other.name}-`));
+      expect(files).toHaveLength(other.hosts.length + other.pods.length);
+      const inodes = new Set(files.map((file) => fs.statSync(`/run/netns/${file}`).ino));
+      expect(processesIn(files.map((file) => `/run/netns/${file}`)).length).toBeGreaterThan(0);
+      expect(await labDown(other.name)).toBe(true);
+      expect(await labDown(other.name)).toBe(false);
+      expect(fs.readdirSync("/run/netns").filter((file) => file.startsWith(`egw-${other.name}-`))).toEqual([]);
+      expect(fs.existsSync(other.directory)).toBe(false);
+      expect(processesWith(inodes)).toEqual([]);
+      expect(mounts()).toBe(before);
+      expect((await podCall(lab, "pod-client-1-1", outside)).source).toBe("192.168.0.11");
+    });
+
+    test("only gateway-1 drops in FORWARD what nobody accepts", async () => {
+      for (const node of lab.nodes) {
+        const policy = (await exec(lab, node.name, ["iptables", "-S", "FORWARD"])).stdout.split("\n")[0];
+        expect(policy).toBe(`-P FORWARD ${node.name === "gateway-1" ? "DROP" : "ACCEPT"}`);
+      }
+    });
+  });
+
+  test("a lab that fails to come up leaves nothing", async () => {
+    const path = process.env.PATH;
+    const folder = fs.mkdtempSync("/run/egw-broken-"); // a node sees the machine's /run until it has booted
+    fs.writeFileSync(`${folder}/iptables-restore`, "#!/bin/sh\necho broken >&2; exit 3\n", { mode: 0o755 });
+    process.env.PATH = `${folder}:${path}`;
+    try {
+      await expect(labUp({ name: name("c") })).rejects.toThrow(/client-1: .*broken/);
+    } finally {
+      process.env.PATH = path;
+      fs.rmSync(folder, { recursive: true });
+    }
+    expect(fs.existsSync(`/run/egw-lab/${name("c")}`)).toBe(false);
+    expect(fs.readdirSync("/run/netns").filter((file) => file.startsWith(`egw-${name("c")}-`))).toEqual([]);
+  });
+}
+
+function processesWith(inodes: ReadonlySet<number>): string[] {
+  return fs.readdirSync("/proc").filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && inodes.has(fs.statSync(`/proc/${pid}/ns/net`).ino);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** One of each kind of thing that a datapath leaves on a node. */
+const dirt = `
+ip link add egw.vxlan address 66:26:00:00:00:0b mtu 1450 type vxlan external dstport 4790
+ip addr add 100.126.0.1/32 dev egw.vxlan
+ip link set egw.vxlan up
+echo 2 >/proc/sys/net/ipv4/conf/egw.vxlan/rp_filter
+ip neigh replace 100.126.0.2 lladdr 66:26:00:00:00:15 dev egw.vxlan nud permanent
+ip route replace default via 100.126.0.2 dev egw.vxlan onlink table 3021 proto 38 encap ip id 4097 dst 192.168.0.102
+ip route replace unreachable default metric 4096 table 3021 proto 38
+ip rule add pref 5000 fwmark 0x26001500/0xffffff00 table 3021 protocol 38
+ip addr add 192.168.0.200/32 dev eth0
+ipset create egw-a hash:net
+ipset add egw-a 10.0.0.0/8
+iptables -t raw -A PREROUTING -p udp --dport 4790 -j CT --notrack
+iptables -t mangle -N EGW-X
+iptables -t mangle -I PREROUTING 1 -m set --match-set egw-a src -j EGW-X
+iptables -D FORWARD 1
+iptables -P FORWARD ACCEPT
+ip route replace 172.16.0.0/12 via 192.168.0.1
+mkdir -p /var/lib/pulumi-egress/y "/etc/it's"
+echo 1 >/var/lib/pulumi-egress/y/x
+echo 1 >/run/foo
+mkdir /sys/fs/bpf/egw
+echo 0 >/proc/sys/net/ipv4/conf/eth0/rp_filter
+tc qdisc add dev eth0 clsact
+ip link set pod1 mtu 1400
+`;
