@@ -51,14 +51,15 @@ export async function dial(target: Target, context: DialContext): Promise<Link> 
       return await dialOnce(target, credentials, hostKey, context);
     } catch (cause) {
       const failure = cause as DialFailure;
-      if (failure.final || attempt >= limit || Date.now() + pause >= end || context.signal.aborted) {
-        throw attempt === 1
-          ? failure
-          : new DialFailure(`${failure.message} (${attempt} attempts)`, true, failure.cause);
-      }
+      if (failure.final) throw failure;
+      if (attempt >= limit || Date.now() + pause >= end) throw afterAttempts(failure, attempt);
       await sleep(pause, undefined, { signal: context.signal }).catch(() => {});
     }
   }
+}
+
+function afterAttempts(failure: DialFailure, attempts: number): DialFailure {
+  return attempts === 1 ? failure : new DialFailure(`${failure.message} (${attempts} attempts)`, true, failure.cause);
 }
 
 async function dialOnce(

@@ -44,10 +44,11 @@ function nodeProgram(nonce: string, length: number): string {
     `d=/run/egw-run.${nonce}`,
     `mkdir $d || exit ${NO_DIRECTORY}`,
     `trap "rm -rf $d" EXIT`,
-    `trap "exit 82" HUP INT TERM`,
+    // PIPE too: a shell that dies of a reader that is gone runs no EXIT trap.
+    `trap "exit 82" HUP INT PIPE TERM`,
     `timeout ${ARRIVAL_LIMIT} head -c ${length} >$d/script`,
     `n=$(stat -c %s $d/script)`,
-    `test $n -eq ${length} || { echo "egw ${nonce} short $n"; exit 83; }`,
+    `test $n -eq ${length} || { rm -rf $d; echo "egw ${nonce} short $n"; exit 83; }`,
     // In the foreground: a job started with "&" would ignore SIGINT and SIGQUIT for good.
     `setsid -w sh $d/script </dev/null >$d/out 2>$d/err`,
     `c=$?`,

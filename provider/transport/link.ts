@@ -1,27 +1,13 @@
 import type { Duplex } from "node:stream";
 import type { NodeSSH } from "node-ssh";
-import type { ClientChannel } from "ssh2";
+import { type ChannelOptions, type ChannelOutcome, runChannel } from "./channel";
 import { createSlots } from "./slots";
-
-/** What a channel gave. `sent`: all of the input has left; `opened`: the server has given a channel. */
-export interface ChannelOutcome {
-  readonly opened: boolean;
-  readonly sent: boolean;
-  readonly code: number | null;
-  readonly stdout: Buffer;
-  readonly stderr: string;
-  readonly cause?: unknown;
-}
-
-export interface ExecOptions {
-  readonly signal: AbortSignal;
-  readonly onOpen: () => void;
-}
 
 /** One authenticated connection. */
 export interface Link {
+  /** Whether new work may be given to it. */
   alive(): boolean;
-  exec(command: string, input: string, options: ExecOptions): Promise<ChannelOutcome>;
+  exec(command: string, input: string, options: ChannelOptions): Promise<ChannelOutcome>;
   forwardOut(host: string, port: number): Promise<Duplex>;
   /** Takes no new work and closes when the work under way has ended. */
   retire(): void;
@@ -46,34 +32,31 @@ export function createLink(ssh: NodeSSH, socket: Duplex): Link {
     // A peer that is gone does not answer our end; the process must not wait for it.
     setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
   };
-  const alive = (): boolean => !retired && ssh.isConnected();
 
-  /** A server with a lower MaxSessions refuses a channel: then wait for one of ours to end. */
-  async function execFitting(command: string, input: string, options: ExecOptions): Promise<ChannelOutcome> {
-    for (let refusals = 0; ; refusals++) {
-      const outcome = await slots.use(async () => {
-        const result = await openAndRun(ssh, command, input, {
-          ...options,
-          onOpen: () => {
-            open++;
-            options.onOpen();
-          },
-        });
-        if (result.opened) open--;
-        else if (ssh.isConnected() && open > 0) slots.shrink(open);
-        return result;
-      });
-      if (outcome.opened || options.signal.aborted || !ssh.isConnected() || refusals >= 2 * CHANNELS) return outcome;
-    }
+  async function execOnce(command: string, input: string, options: ChannelOptions): Promise<ChannelOutcome> {
+    const onOpen = (): void => {
+      open++;
+      options.onOpen();
+    };
+    const outcome = await runChannel(ssh, command, input, { ...options, onOpen });
+    if (outcome.opened) open--;
+    else if (outcome.refused) slots.shrink(open);
+    // A connection that is dying gives no channel before its end is noticed.
+    else retired = true;
+    return outcome;
   }
 
   return {
-    alive,
+    alive: () => !retired && ssh.isConnected(),
     close,
     async exec(command, input, options) {
       active++;
       try {
-        return await execFitting(command, input, options);
+        for (let refusals = 0; ; refusals++) {
+          const outcome = await slots.use(() => execOnce(command, input, options));
+          // A server with a lower MaxSessions: the slots have shrunk, so the next try waits for one of ours to end.
+          if (!outcome.refused || options.signal.aborted || refusals === CHANNELS) return outcome;
+        }
       } finally {
         active--;
         if (retired && active === 0) close();
@@ -85,47 +68,4 @@ export function createLink(ssh: NodeSSH, socket: Duplex): Link {
       if (active === 0) close();
     },
   };
-}
-
-async function openAndRun(
-  ssh: NodeSSH,
-  command: string,
-  input: string,
-  { signal, onOpen }: ExecOptions,
-): Promise<ChannelOutcome> {
-  const stdout: Buffer[] = [];
-  let channel: ClientChannel | undefined;
-  let sent = false;
-  const outcome = (code: number | null, stderr: string, cause?: unknown): ChannelOutcome => ({
-    opened: channel !== undefined,
-    sent,
-    code,
-    stdout: Buffer.concat(stdout),
-    stderr,
-    cause,
-  });
-  if (signal.aborted) return outcome(null, "", signal.reason);
-  const abort = (): void => channel?.close();
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    const result = await ssh.execCommand(command, {
-      stdin: input,
-      noTrim: true,
-      encoding: "latin1",
-      onStdout: (chunk) => stdout.push(chunk),
-      onChannel: (opened) => {
-        channel = opened;
-        opened.once("finish", () => {
-          sent = true;
-        });
-        onOpen();
-        if (signal.aborted) opened.close();
-      },
-    });
-    return outcome(result.code, result.stderr);
-  } catch (cause) {
-    return outcome(null, "", cause);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }

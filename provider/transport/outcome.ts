@@ -1,7 +1,7 @@
 import type { ConnectionRef } from "../model/connection";
 import { NodeError } from "./errors";
 import { NO_DIRECTORY, parseAnswer } from "./framing";
-import type { ChannelOutcome } from "./link";
+import type { ChannelOutcome } from "./channel";
 import type { ExecResult } from "./transport";
 
 export const NOTHING_RAN = "nothing was run on the node";

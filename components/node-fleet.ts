@@ -1,0 +1,60 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { FleetArgs } from "../provider/model/args";
+import type { ConnectionRef } from "../provider/model/connection";
+import { NodeMark } from "../provider/resources/node-mark";
+
+/** One node of a fleet; its name is its key in {@link NodeFleetArgs.nodes}. */
+export interface FleetNodeArgs {
+  /** IPv4 address by which the other nodes reach it. */
+  underlayIP: string;
+  /** How to reach it over SSH; laid over the fleet's `connection`. Default host: `underlayIP`. */
+  connection?: Partial<ConnectionRef>;
+  /** Device that holds `underlayIP`. Default: found on the node. */
+  uplink?: string;
+  /** Explicit mark, `0x26VVVV00`. Default: follows from the node's name. */
+  mark?: string;
+}
+
+/** Arguments of a {@link NodeFleet}. */
+export interface NodeFleetArgs extends Omit<FleetArgs, "registry" | "name"> {
+  /** The fleet's name. Default: the component's name. */
+  name?: string;
+  /** Name of the node that keeps the registry of marks and egress IPs. Default: the first node by name. */
+  registry?: string;
+  /** What the connections of all nodes have in common. */
+  connection?: Partial<ConnectionRef>;
+  /** Node name → node. */
+  nodes: Record<string, FleetNodeArgs>;
+}
+
+/** A map of nodes in, their NodeMarks out. Composes only. */
+export class NodeFleet extends pulumi.ComponentResource {
+  /** Node name → its NodeMark. */
+  public readonly nodes: Readonly<Record<string, NodeMark>>;
+
+  constructor(name: string, args: NodeFleetArgs, options?: pulumi.ComponentResourceOptions) {
+    super("egress:index:NodeFleet", name, {}, options);
+    const { nodes, connection, registry, name: fleetName, ...settings } = args;
+    const names = Object.keys(nodes).sort();
+    const registryNode = registry ?? names[0] ?? "";
+    const connectionOf = (node: string): ConnectionRef => ({ host: nodes[node]?.underlayIP ?? "", ...connection, ...nodes[node]?.connection });
+    const fleet: FleetArgs = { ...settings, name: fleetName ?? name, registry: { node: registryNode, connection: connectionOf(registryNode) } };
+    this.nodes = Object.fromEntries(
+      names.map((node) => {
+        const { underlayIP = "", uplink, mark } = nodes[node] ?? {};
+        const optional = { ...(uplink === undefined ? {} : { uplink }), ...(mark === undefined ? {} : { mark }) };
+        return [node, new NodeMark(`${name}-${node}`, { node, fleet, connection: connectionOf(node), underlayIP, ...optional }, { parent: this })];
+      }),
+    );
+    this.registerOutputs({ nodes: this.nodes });
+  }
+
+  /** The NodeMarks of these nodes, in this order. @throws Error naming a node that the fleet does not have. */
+  pick(...names: string[]): NodeMark[] {
+    return names.map((name) => {
+      const node = this.nodes[name];
+      if (!node) throw new Error(`the fleet has no node "${name}"; it has ${Object.keys(this.nodes).join(", ")}`);
+      return node;
+    });
+  }
+}

@@ -1,0 +1,6 @@
+export { NodeFleet, type NodeFleetArgs, type FleetNodeArgs } from "../components/node-fleet";
+export type { FleetArgs, GatewayRef, NodeRef } from "./model/args";
+export type { ConnectionRef } from "./model/connection";
+export { EgressGateway, type EgressGatewayArgs, type NodeInput } from "./resources/egress-gateway";
+export { EgressPolicy, type EgressPolicyArgs } from "./resources/egress-policy";
+export { NodeMark, type NodeMarkArgs } from "./resources/node-mark";

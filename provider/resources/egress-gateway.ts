@@ -1,0 +1,66 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { GatewayRef, NodeRef } from "../model/args";
+import { identity } from "./label";
+import { NodeMark } from "./node-mark";
+
+const provider: pulumi.dynamic.ResourceProvider = {
+  configure: async (request) => require("pulumi-egress/runtime/egress-gateway").configure(request),
+  check: async (olds, news) => require("pulumi-egress/runtime/egress-gateway").check(olds, news),
+  diff: async (id, olds, news) => require("pulumi-egress/runtime/egress-gateway").diff(id, olds, news),
+  create: async (inputs) => require("pulumi-egress/runtime/egress-gateway").create(inputs),
+  read: async (id, props) => require("pulumi-egress/runtime/egress-gateway").read(id, props),
+  update: async (id, olds, news) => require("pulumi-egress/runtime/egress-gateway").update(id, olds, news),
+  delete: async (id, props) => require("pulumi-egress/runtime/egress-gateway").delete(id, props),
+};
+
+/** A NodeMark of this stack, or the `ref` output of one, from wherever. */
+export type NodeInput = NodeMark | pulumi.Input<NodeRef>;
+
+/** Arguments of an {@link EgressGateway}. */
+export interface EgressGatewayArgs {
+  /** Nodes that hold the egress IPs, at least one. Every gateway node is a client of the others too. */
+  gateways: NodeInput[];
+  /** Nodes whose pods may be selected. */
+  clients?: NodeInput[];
+  /** Egress IPs: `a.b.c.d`, `a-b` or CIDR. Each must be free in the uplink's network; they are announced by gratuitous ARP. */
+  egressIPs: pulumi.Input<pulumi.Input<string>[]>;
+  /** Egress IP → name of the gateway node that must hold it. Default: spread over the gateways, moved as little as possible. */
+  placement?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /** More destinations (CIDRs) that never leave by these egress IPs. */
+  extraIgnore?: pulumi.Input<pulumi.Input<string>[]>;
+  /** What a new connection does when the tunnel is gone on its node: nothing leaves, or it leaves by the node's address. Default "drop". */
+  onTunnelLoss?: pulumi.Input<"drop" | "node-ip">;
+  /** New connections from outside to an egress IP. "allow" exposes the gateway node's own services on an address that others allow-list. Default "drop". */
+  inbound?: pulumi.Input<"drop" | "allow">;
+  /** Seed 002's switch for Weave: no SNAT into the tunnel by sets as well as by mark. Default false. */
+  weave?: pulumi.Input<boolean>;
+}
+
+/**
+ * These gateway nodes hold these egress IPs. Programs egress addresses and SNAT on the gateways and a leg to each of them on every client.
+ * Errors in preview: bad inputs, an IP that another gateway of the fleet holds, an uplink by which the outside is not reached.
+ */
+export class EgressGateway extends pulumi.dynamic.Resource {
+  static readonly __pulumiType = "pulumi-nodejs:dynamic/egress:EgressGateway";
+  /** Egress IP → name of the gateway node that holds it. */
+  declare public readonly placement: pulumi.Output<Record<string, string>>;
+  /** The gateway as policies take it; export it to use it from another stack. */
+  declare public readonly ref: pulumi.Output<GatewayRef>;
+  /** Node → what differs in its kernel; filled in previews only. */
+  declare public readonly drift: pulumi.Output<Record<string, string[]>>;
+
+  constructor(name: string, args: EgressGatewayArgs, options?: pulumi.CustomResourceOptions) {
+    const { gateways, clients, ...rest } = args;
+    const nodes = { gateways: gateways.map(refOf), ...(clients === undefined ? {} : { clients: clients.map(refOf) }) };
+    super(
+      provider,
+      name,
+      { ref: undefined, drift: undefined, ownerId: undefined, placement: undefined, ...rest, ...nodes, ...identity(name) },
+      options,
+      "egress",
+      "EgressGateway",
+    );
+  }
+}
+
+const refOf = (node: NodeInput): pulumi.Input<NodeRef> => (node instanceof NodeMark ? node.ref : node);

@@ -1,0 +1,48 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { GatewayRef } from "../model/args";
+import { EgressGateway } from "./egress-gateway";
+import { identity } from "./label";
+
+const provider: pulumi.dynamic.ResourceProvider = {
+  configure: async (request) => require("pulumi-egress/runtime/egress-policy").configure(request),
+  check: async (olds, news) => require("pulumi-egress/runtime/egress-policy").check(olds, news),
+  diff: async (id, olds, news) => require("pulumi-egress/runtime/egress-policy").diff(id, olds, news),
+  create: async (inputs) => require("pulumi-egress/runtime/egress-policy").create(inputs),
+  read: async (id, props) => require("pulumi-egress/runtime/egress-policy").read(id, props),
+  update: async (id, olds, news) => require("pulumi-egress/runtime/egress-policy").update(id, olds, news),
+  delete: async (id, props) => require("pulumi-egress/runtime/egress-policy").delete(id, props),
+};
+
+/** Arguments of an {@link EgressPolicy}. */
+export interface EgressPolicyArgs {
+  /** The gateway whose egress IP is used, or the `ref` output of one. */
+  gateway: EgressGateway | pulumi.Input<GatewayRef>;
+  /** Which pods: CIDRs or single addresses. */
+  sources: pulumi.Input<{ cidrs: pulumi.Input<pulumi.Input<string>[]> }>;
+  /** Which destinations. Default: everything outside the fleet's ignore. An exception always wins over the CIDRs around it. */
+  destinations?: pulumi.Input<{ cidrs?: pulumi.Input<pulumi.Input<string>[]>; except?: pulumi.Input<pulumi.Input<string>[]> }>;
+  /** One of the gateway's egress IPs. Not together with `allocation`. */
+  egressIP?: pulumi.Input<string>;
+  /** `default`: the gateway's first egress IP; `round-robin`: the one that the fewest policies use. Both keep what they gave. Default "default". */
+  allocation?: pulumi.Input<"default" | "round-robin">;
+  /** Connections that are open when the policy comes or changes: left on their path and source, or ended. Default "keep". */
+  established?: pulumi.Input<"keep" | "cut">;
+}
+
+/**
+ * These sources to these destinations leave by that egress IP.
+ * Errors in preview: bad inputs, a source and destination that another policy gives another egress IP (both are named).
+ */
+export class EgressPolicy extends pulumi.dynamic.Resource {
+  static readonly __pulumiType = "pulumi-nodejs:dynamic/egress:EgressPolicy";
+  /** The egress IP by which the selected connections leave. */
+  declare public readonly egressIP: pulumi.Output<string>;
+  /** Node → what differs in its kernel; filled in previews only. */
+  declare public readonly drift: pulumi.Output<Record<string, string[]>>;
+
+  constructor(name: string, args: EgressPolicyArgs, options?: pulumi.CustomResourceOptions) {
+    const { gateway, ...rest } = args;
+    const ref: pulumi.Input<GatewayRef> = gateway instanceof EgressGateway ? gateway.ref : gateway;
+    super(provider, name, { drift: undefined, ownerId: undefined, egressIP: undefined, ...rest, gateway: ref, ...identity(name) }, options, "egress", "EgressPolicy");
+  }
+}

@@ -1,0 +1,208 @@
+import type { EgressPolicyArgs, GatewayRef, Problem } from "../model/args";
+import { UNKNOWN } from "../model/args";
+import { allocateEgressIP } from "../model/allocation";
+import { normalizeDestinations, normalizeSources } from "../model/defaults";
+import type { PolicyClaim } from "../model/claim";
+import { findOverlaps, type NamedPolicy } from "../model/overlap";
+import { destinationMembers } from "../model/selection";
+import { validateEgressPolicy } from "../model/validate";
+import { isAbandoned } from "./abandon";
+import { session } from "./context";
+import { driftOn, isClean } from "./drift";
+import { deviceTowards } from "./host";
+import { type Looked, lookAll } from "./look";
+import { findByLabel, type Label, labelText, newOwnerId } from "./owner";
+import { changedProperties, type CheckResult, type DiffResult, failures, isUnknown, type Properties } from "./result";
+import { rollOut, type Wave } from "./rollout";
+import { memory } from "./run-memory";
+import type { NodeSession } from "./session";
+
+export { configure } from "./context";
+
+/** An EgressPolicy as it is kept in state. */
+interface PolicyState extends EgressPolicyArgs {
+  readonly label: Label;
+  readonly ownerId: string;
+  readonly egressIP: string;
+}
+
+type PolicyInputs = EgressPolicyArgs & { readonly label: Label; readonly dryRun?: boolean };
+
+/** Validates, chooses the egress IP, refuses overlaps, and in a dry run looks for drift. */
+export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
+  const { label, dryRun, drift: _drift, __provider, ...raw } = news as unknown as PolicyInputs & Record<string, unknown>;
+  const problems = validateEgressPolicy(raw);
+  if (problems.length > 0) return { inputs: news, failures: failures(problems) };
+  if (isUnknown(raw, UNKNOWN)) return { inputs: { ...raw, label, __provider, drift: {} } };
+  const args = raw as unknown as EgressPolicyArgs;
+  const held = heldState(olds);
+  const looked = await lookAll(sessionsOf(args.gateway));
+  const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
+  const ownerId = held?.ownerId ?? findByLabel("policy", label, snapshots)?.id ?? newOwnerId("policy");
+  const egressIP = args.egressIP ?? chooseAddress(args, label, ownerId, held, looked);
+  const state: PolicyState = { ...args, label, ownerId, egressIP };
+  const found = [...overlapProblems(state, looked), ...routeProblems(state, looked)];
+  if (found.length > 0) return { inputs: news, failures: failures(found) };
+  const drift = dryRun && held ? await driftOn(driftTargets(held)) : {};
+  return { inputs: { ...state, __provider, drift } };
+}
+
+export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
+  if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };
+  const changed = changedProperties(olds, news).length > 0;
+  return { changes: changed || !isClean(await driftOn(driftTargets(olds as unknown as PolicyState))) };
+}
+
+export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
+  const state = inputs as unknown as PolicyState;
+  try {
+    await rollOut(replacing(undefined, state));
+  } catch (error) {
+    await rollOut(shrinking(state)).catch(() => undefined);
+    throw error;
+  }
+  return { id: state.ownerId, outs: outputs(inputs) };
+}
+
+export async function read(id: string, props: Properties): Promise<{ id: string; props: Properties }> {
+  return { id, props };
+}
+
+export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
+  await rollOut(replacing(olds as unknown as PolicyState, news as unknown as PolicyState));
+  return { outs: outputs(news) };
+}
+
+async function remove(_id: string, props: Properties): Promise<void> {
+  await rollOut(shrinking(props as unknown as PolicyState));
+}
+export { remove as delete };
+
+/** The claim behind a state: the same on all nodes of its gateway. */
+export function claimOf(state: PolicyState): PolicyClaim {
+  const { destinations, except } = normalizeDestinations(state.destinations);
+  return {
+    kind: "policy",
+    owner: { id: state.ownerId, ...state.label },
+    gateway: state.gateway.id,
+    sources: normalizeSources(state.sources.cidrs),
+    destinations,
+    except,
+    egressIP: state.egressIP,
+    established: state.established ?? "keep",
+  };
+}
+
+/** The gateway that will translate learns both selections first, then the nodes that choose change, then it forgets the old selection. */
+function replacing(before: PolicyState | undefined, state: PolicyState): Wave[] {
+  const claim = claimOf(state);
+  const holder = state.gateway.placement[state.egressIP];
+  const both = before ? joined(claimOf(before), claim) : claim;
+  const write = (node: NodeSession, what: PolicyClaim) => ({ session: node, change: { write: [what], remove: [] } });
+  const nodes = sessionsOf(state.gateway);
+  const gateway = nodes.filter(({ name }) => name === holder);
+  const others = nodes.filter(({ name }) => name !== holder);
+  const names = new Set(nodes.map(({ name }) => name));
+  const leaving = before ? sessionsOf(before.gateway).filter(({ name }) => !names.has(name)) : [];
+  return [
+    gateway.map((node) => write(node, both)),
+    [...others.map((node) => write(node, claim)), ...leaving.map((node) => removal(node, state.ownerId))],
+    ...(both === claim ? [] : [gateway.map((node) => write(node, claim))]),
+  ];
+}
+
+/** The nodes that choose first, then the gateway: nothing is sent to a gateway that no longer translates it. */
+function shrinking(state: PolicyState): Wave[] {
+  const holder = state.gateway.placement[state.egressIP];
+  const nodes = sessionsOf(state.gateway);
+  return [
+    nodes.filter(({ name }) => name !== holder).map((node) => removal(node, state.ownerId)),
+    nodes.filter(({ name }) => name === holder).map((node) => removal(node, state.ownerId)),
+  ];
+}
+
+const removal = (node: NodeSession, ownerId: string) => ({ session: node, change: { write: [], remove: [ownerId] } });
+
+/** Both selections at once, for the moment in which some nodes still choose by the old one. */
+function joined(before: PolicyClaim, after: PolicyClaim): PolicyClaim {
+  const all = before.destinations.length === 0 || after.destinations.length === 0;
+  return {
+    ...after,
+    established: "keep",
+    sources: normalizeSources([...before.sources, ...after.sources]),
+    destinations: all ? [] : normalizeDestinations({ cidrs: [...before.destinations, ...after.destinations] }).destinations,
+    except: before.except.filter((cidr) => after.except.includes(cidr)),
+  };
+}
+
+const sessionsOf = (gateway: GatewayRef): NodeSession[] =>
+  gateway.nodes.filter(({ node }) => !isAbandoned(node)).map(({ node, connection }) => session(node, connection));
+
+const driftTargets = (state: PolicyState) =>
+  sessionsOf(state.gateway).map((node) => ({ session: node, ownerId: state.ownerId, claim: claimOf(state) }));
+
+function heldState(olds: Properties): PolicyState | undefined {
+  const state = olds as unknown as Partial<PolicyState> | undefined;
+  return state?.ownerId === undefined ? undefined : (state as PolicyState);
+}
+
+/** Held while the gateway still has it; else by the allocation, over the policies of this run and of other stacks. */
+function chooseAddress(args: EgressPolicyArgs, label: Label, ownerId: string, held: PolicyState | undefined, looked: ReadonlyMap<string, Looked>): string {
+  const users = new Map<string, number>();
+  const add = (ip: string): void => void users.set(ip, (users.get(ip) ?? 0) + 1);
+  for (const policy of memory.policies.values()) if (policy.gateway === args.gateway.id) add(policy.egressIP);
+  for (const { claim } of foreignPolicies(looked, label)) if (claim.gateway === args.gateway.id) add(claim.egressIP);
+  const mode = args.allocation ?? "default";
+  const sameMode = held && (held.allocation ?? "default") === mode && held.gateway.id === args.gateway.id;
+  return allocateEgressIP(args.gateway.egressIPs, mode, sameMode ? held.egressIP : undefined, users, `${labelText(label)}/${ownerId}`);
+}
+
+/** Claims of policies of other stacks; those of this stack are judged by this run's inputs. */
+function foreignPolicies(looked: ReadonlyMap<string, Looked>, label: Label): { claim: PolicyClaim; ignore: readonly string[] }[] {
+  const found = new Map<string, { claim: PolicyClaim; ignore: readonly string[] }>();
+  for (const { snapshot } of looked.values()) {
+    const node = snapshot?.claims.find((claim) => claim.kind === "node");
+    for (const claim of snapshot?.claims ?? []) {
+      if (claim.kind !== "policy" || (claim.owner.project === label.project && claim.owner.stack === label.stack)) continue;
+      found.set(claim.owner.id, { claim, ignore: node?.kind === "node" ? node.fleet.ignore : [] });
+    }
+  }
+  return [...found.values()];
+}
+
+/** Two policies that give one source and destination two egress IPs are refused, both named. */
+function overlapProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>): Problem[] {
+  const claim = claimOf(state);
+  const mine: NamedPolicy = { ...claim, label: state.label.name, ignore: state.gateway.ignore };
+  const others = [...memory.policies].filter(([id]) => id !== state.ownerId).map(([, policy]) => policy);
+  const foreign = foreignPolicies(looked, state.label).map(({ claim: other, ignore }) => ({ ...other, label: labelText(other.owner), ignore }));
+  memory.policies.set(state.ownerId, mine);
+  return findOverlaps([mine, ...others, ...foreign])
+    .filter(({ labels }) => labels.includes(mine.label))
+    .map(({ labels, source, destination }) => {
+      const other = labels.find((name) => name !== mine.label) ?? labels[1];
+      return {
+        path: "sources",
+        message: `policies "${mine.label}" and "${other}" give ${source} → ${destination} two different egress IPs. Narrow the sources or destinations of one of them.`,
+      };
+    });
+}
+
+/** Destinations that the gateway node reaches by another device than its uplink would get no answers. */
+function routeProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>): Problem[] {
+  const holder = state.gateway.placement[state.egressIP] ?? "";
+  const snapshot = looked.get(holder)?.snapshot;
+  const node = snapshot?.claims.find((claim) => claim.kind === "node");
+  if (!snapshot || node?.kind !== "node") return [];
+  const { destinations, except } = normalizeDestinations(state.destinations);
+  return destinationMembers({ sources: [], destinations, except }).match.flatMap((cidr): Problem[] => {
+    const device = deviceTowards(snapshot.host, cidr);
+    if (device === undefined || device === node.uplink) return [];
+    return [{ path: "destinations", message: `node ${holder} reaches ${cidr} by "${device}", but ${state.egressIP} is on its uplink "${node.uplink}": answers would not come back.` }];
+  });
+}
+
+function outputs(inputs: Properties): Properties {
+  const { drift: _drift, dryRun: _dryRun, ...rest } = inputs;
+  return rest;
+}

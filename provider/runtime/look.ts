@@ -1,0 +1,21 @@
+import type { NodeSession } from "./session";
+import type { Snapshot } from "./snapshot";
+
+/** A node as seen, or why it could not be seen. */
+export interface Looked {
+  readonly snapshot?: Snapshot;
+  readonly error?: Error;
+}
+
+export async function look(node: NodeSession): Promise<Looked> {
+  try {
+    return { snapshot: await node.snapshot() };
+  } catch (error) {
+    return { error: error as Error };
+  }
+}
+
+/** Several nodes at once, by name. */
+export async function lookAll(nodes: readonly NodeSession[]): Promise<ReadonlyMap<string, Looked>> {
+  return new Map(await Promise.all(nodes.map(async (node): Promise<[string, Looked]> => [node.name, await look(node)])));
+}

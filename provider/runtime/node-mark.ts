@@ -1,0 +1,212 @@
+import type { NodeMarkArgs, NodeRef, Problem } from "../model/args";
+import { UNKNOWN } from "../model/args";
+import type { NodeClaim } from "../model/claim";
+import { allocateMark } from "../model/allocation";
+import { normalizeFleet } from "../model/defaults";
+import { hex, indexOf, markOf, tunnelAddress } from "../model/mark";
+import { validateNodeMark } from "../model/validate";
+import type { RegistryEntry } from "../program/registry";
+import { shortHash } from "../compile/names";
+import { isAbandoned } from "./abandon";
+import { session } from "./context";
+import { type Drift, driftOn, isClean } from "./drift";
+import { hostProblems, uplinkOf, warnForgotten } from "./host";
+import { look } from "./look";
+import { findByLabel, type Label, labelText, newOwnerId } from "./owner";
+import { canonical, changedProperties, type CheckResult, type DiffResult, failures, isUnknown, type Properties } from "./result";
+import { inner, memory } from "./run-memory";
+import type { NodeSession } from "./session";
+import type { Snapshot } from "./snapshot";
+
+export { configure } from "./context";
+
+/** A NodeMark as it is kept in state. */
+interface NodeMarkState extends NodeMarkArgs {
+  readonly label: Label;
+  readonly ownerId: string;
+  readonly mark: string;
+  readonly index: number;
+  readonly tunnelAddress: string;
+  readonly tunnelMTU: number;
+  readonly uplink: string;
+  readonly ref: NodeRef;
+}
+
+type NodeMarkInputs = NodeMarkArgs & { readonly label: Label; readonly dryRun?: boolean };
+
+/** Validates, allocates the mark, and in a dry run looks for drift. Everything that others read is computed here, so that previews know it. */
+export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
+  const { label, dryRun, drift: _drift, hint: _hint, __provider, ...raw } = news as unknown as NodeMarkInputs & Record<string, unknown>;
+  const problems = validateNodeMark(raw);
+  if (problems.length > 0) return { inputs: news, failures: failures(problems) };
+  if (isUnknown(raw, UNKNOWN)) return { inputs: { ...raw, label, __provider, drift: {} } };
+  const args = raw as unknown as NodeMarkArgs;
+  const held = heldState(olds, args);
+  const here = session(args.node, args.connection);
+  const seen = await look(here);
+  const registry = await look(registrySession(args));
+  const found = [...fleetProblems(args, label), ...reachProblems(args, held, seen, registry)];
+  if (found.length > 0) return { inputs: news, failures: failures(found) };
+  const ownerId = held?.ownerId ?? (seen.snapshot && findByLabel("node", label, [seen.snapshot])?.id) ?? newOwnerId("node");
+  const { index, problems: markProblems } = chooseIndex(args, held, ownerId, registry.snapshot);
+  const uplink = args.uplink ?? (seen.snapshot && uplinkOf(seen.snapshot.host, args.underlayIP)) ?? held?.uplink;
+  const nodeProblems = seen.snapshot ? [...hostProblems(seen.snapshot.host, args, uplink), ...foreignNode(seen.snapshot, ownerId)] : [];
+  const late = [...markProblems, ...nodeProblems];
+  if (late.length > 0 || uplink === undefined || index === undefined) return { inputs: news, failures: failures(late) };
+  if (dryRun && seen.snapshot) warnForgotten(seen.snapshot.host, args);
+  const state = computed(args, label, ownerId, index, uplink, seen.snapshot?.host.mtus[uplink], held);
+  const drift = dryRun && held ? await driftOn([{ session: here, ownerId, claim: claimOf(held) }]) : {};
+  return { inputs: { ...state, __provider, drift } };
+}
+
+/** True where inputs or the kernel differ; only another node or fleet is another NodeMark. */
+export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
+  if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };
+  const before = olds as unknown as NodeMarkState;
+  const after = news as unknown as NodeMarkState;
+  const replaces = [...(before.node === after.node ? [] : ["node"]), ...(before.fleet.name === after.fleet.name ? [] : ["fleet"])];
+  if (replaces.length > 0) return { changes: true, replaces, deleteBeforeReplace: true };
+  return { changes: changedProperties(olds, news).length > 0 || !isClean(await driftOfState(before)) };
+}
+
+export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
+  const state = inputs as unknown as NodeMarkState;
+  await claimMark(state);
+  try {
+    await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
+  } catch (error) {
+    await registrySession(state).release(state.fleet.name, state.ownerId);
+    throw error;
+  }
+  return { id: state.ownerId, outs: outputs(inputs) };
+}
+
+export async function read(id: string, props: Properties): Promise<{ id: string; props: Properties }> {
+  return { id, props };
+}
+
+export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
+  const before = olds as unknown as NodeMarkState;
+  const state = news as unknown as NodeMarkState;
+  await claimMark(state);
+  await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
+  if (before.index !== state.index) {
+    await registrySession(state).release(state.fleet.name, state.ownerId);
+    await claimMark(state);
+  }
+  return { outs: outputs(news) };
+}
+
+/** @throws Error while gateways or policies still need the node. */
+async function remove(_id: string, props: Properties): Promise<void> {
+  const state = props as unknown as NodeMarkState;
+  const here = session(state.node, state.connection);
+  if (!isAbandoned(state.node)) {
+    const { claims } = await here.snapshot();
+    const users = claims.filter((claim) => claim.kind !== "node");
+    if (users.length > 0 && claims.some((claim) => claim.owner.id === state.ownerId)) {
+      throw new Error(`node ${state.node}: still used by ${users.map((claim) => `${claim.kind} ${labelText(claim.owner)}`).join(", ")}. Remove these first.`);
+    }
+    await here.apply({ write: [], remove: [state.ownerId] });
+  }
+  if (!isAbandoned(state.fleet.registry.node)) await registrySession(state).release(state.fleet.name, state.ownerId);
+}
+export { remove as delete };
+
+/** The claim behind a state. */
+export function claimOf(state: NodeMarkState): NodeClaim {
+  return {
+    kind: "node",
+    owner: { id: state.ownerId, ...state.label },
+    node: state.node,
+    index: state.index,
+    underlay: state.underlayIP,
+    uplink: state.uplink,
+    mtu: state.tunnelMTU,
+    fleet: normalizeFleet(state.fleet),
+  };
+}
+
+const driftOfState = (state: NodeMarkState): Promise<Drift> =>
+  driftOn([{ session: session(state.node, state.connection), ownerId: state.ownerId, claim: claimOf(state) }]);
+
+const registrySession = ({ fleet }: NodeMarkArgs): NodeSession => session(fleet.registry.node, fleet.registry.connection);
+
+/** What state says of the same NodeMark; nothing where it will be replaced. */
+function heldState(olds: Properties, args: NodeMarkArgs): NodeMarkState | undefined {
+  const state = olds as unknown as Partial<NodeMarkState> | undefined;
+  return state?.ownerId !== undefined && state.node === args.node && state.fleet?.name === args.fleet.name ? (state as NodeMarkState) : undefined;
+}
+
+/** A node that was never enrolled must be reachable; one that was shows as drift instead. */
+function reachProblems(
+  args: NodeMarkArgs,
+  held: NodeMarkState | undefined,
+  seen: { error?: Error },
+  registry: { error?: Error },
+): Problem[] {
+  if (held) return [];
+  return [
+    ...(seen.error ? [{ path: "connection", message: `${seen.error.message}` }] : []),
+    ...(registry.error && args.fleet.registry.node !== args.node
+      ? [{ path: "fleet.registry", message: `${registry.error.message}. No mark can be claimed while the fleet's registry can't be reached.` }]
+      : []),
+  ];
+}
+
+function fleetProblems(args: NodeMarkArgs, label: Label): Problem[] {
+  const text = canonical({ ...normalizeFleet(args.fleet), registry: args.fleet.registry.node });
+  const first = memory.fleets.get(args.fleet.name);
+  if (!first) memory.fleets.set(args.fleet.name, { text, node: `${label.name} (${args.node})` });
+  if (!first || first.text === text) return [];
+  return [{ path: "fleet", message: `fleet "${args.fleet.name}" has other settings here than in ${first.node}. All NodeMarks of a fleet share registry, ports, tables and ignore.` }];
+}
+
+function foreignNode(snapshot: Snapshot, ownerId: string): Problem[] {
+  const other = snapshot.claims.find((claim) => claim.kind === "node" && claim.owner.id !== ownerId);
+  return other ? [{ path: "node", message: `this node is already enrolled by ${labelText(other.owner)}. Use that NodeMark's ref, or destroy it first.` }] : [];
+}
+
+/** Explicit, else held, else by hash the next that neither the registry nor this run has given away. */
+function chooseIndex(args: NodeMarkArgs, held: NodeMarkState | undefined, ownerId: string, registry: Snapshot | undefined): { index?: number; problems: Problem[] } {
+  const inRun = inner(memory.marks, args.fleet.name);
+  const entries = (registry?.registry.get(args.fleet.name) ?? []).filter((entry) => entry.key.startsWith("mark-") && entry.owner !== ownerId);
+  const wanted = args.mark !== undefined ? indexOf(Number(args.mark)) : held?.index;
+  const taken = new Map(entries.map((entry) => [Number(entry.key.slice("mark-".length)), entry.holder]));
+  for (const [index, node] of inRun) if (node !== args.node) taken.set(index, `node ${node} of this run`);
+  const index = wanted ?? allocateMark(args.node, args.fleet.name, new Set(taken.keys()));
+  const holder = taken.get(index);
+  if (holder !== undefined) {
+    return { problems: [{ path: "mark", message: `${hex(markOf(index))} is already held by ${holder} in fleet "${args.fleet.name}". Leave mark out to get a free one.` }] };
+  }
+  inRun.set(index, args.node);
+  return { index, problems: [] };
+}
+
+function computed(args: NodeMarkArgs, label: Label, ownerId: string, index: number, uplink: string, uplinkMTU: number | undefined, held: NodeMarkState | undefined): NodeMarkState {
+  const fleet = normalizeFleet(args.fleet);
+  const tunnelMTU = args.fleet.mtu ?? (uplinkMTU === undefined ? (held?.tunnelMTU ?? 1450) : uplinkMTU - 50);
+  const { node, underlayIP, connection } = args;
+  const ref: NodeRef = { node, fleet: fleet.name, index, underlayIP, uplink, ignore: fleet.ignore, registry: args.fleet.registry, connection };
+  return { ...args, label, ownerId, mark: hex(markOf(index)), index, tunnelAddress: tunnelAddress(fleet.tunnelCIDR, index), tunnelMTU, uplink, ref };
+}
+
+/** One round trip; a clash is refused and names the holder. */
+async function claimMark(state: NodeMarkState): Promise<void> {
+  const holder = `${labelText(state.label)} (node ${state.node})`;
+  const content = canonical(normalizeFleet(state.fleet));
+  const entries: RegistryEntry[] = [
+    { key: "settings", owner: `settings-${shortHash(content)}`, holder, content },
+    { key: `mark-${state.index}`, owner: state.ownerId, holder, content: state.mark },
+  ];
+  const clashes = await registrySession(state).claim(state.fleet.name, entries);
+  const mark = clashes.find((entry) => entry.key !== "settings");
+  if (mark) throw new Error(`mark ${state.mark} is already held by ${mark.holder} in fleet "${state.fleet.name}". Run again to get a free one.`);
+  const settings = clashes[0];
+  if (settings) throw new Error(`fleet "${state.fleet.name}" has other settings in its registry, written by ${settings.holder}: ${settings.content}`);
+}
+
+function outputs(inputs: Properties): Properties {
+  const { drift: _drift, dryRun: _dryRun, ...rest } = inputs;
+  return rest;
+}

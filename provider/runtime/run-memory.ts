@@ -1,0 +1,29 @@
+import type { NamedPolicy } from "../model/overlap";
+
+/**
+ * What the resources of this run have said so far. The engine calls check one by one in one process,
+ * so the second of two that clash sees the first, whichever comes first.
+ */
+export interface RunMemory {
+  /** Fleet → index → node. */
+  readonly marks: Map<string, Map<number, string>>;
+  /** Fleet → its settings as text, and who said so first. */
+  readonly fleets: Map<string, { readonly text: string; readonly node: string }>;
+  /** Fleet → egress IP → label of the gateway. */
+  readonly egressIPs: Map<string, Map<string, string>>;
+  /** Owner id → the policy. */
+  readonly policies: Map<string, NamedPolicy & { readonly egressIP: string }>;
+}
+
+export const memory: RunMemory = { marks: new Map(), fleets: new Map(), egressIPs: new Map(), policies: new Map() };
+
+/** A new run in the same process. */
+export function forgetRun(): void {
+  for (const map of Object.values(memory) as Map<string, unknown>[]) map.clear();
+}
+
+export function inner<K, V>(map: Map<string, Map<K, V>>, key: string): Map<K, V> {
+  const found = map.get(key) ?? new Map<K, V>();
+  map.set(key, found);
+  return found;
+}

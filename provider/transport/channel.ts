@@ -1,0 +1,67 @@
+import type { NodeSSH } from "node-ssh";
+import type { ClientChannel } from "ssh2";
+
+/** What one exec channel gave. */
+export interface ChannelOutcome {
+  /** The server has given the channel and started the command. */
+  readonly opened: boolean;
+  /** The server is there, but wants no more channels. */
+  readonly refused: boolean;
+  /** All of the input has left this machine. */
+  readonly sent: boolean;
+  readonly code: number | null;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+  readonly cause?: unknown;
+}
+
+export interface ChannelOptions {
+  /** Closes the channel, not the command. */
+  readonly signal: AbortSignal;
+  readonly onOpen: () => void;
+}
+
+/** Runs `command` with `input` in a channel of its own; never rejects. */
+export async function runChannel(
+  ssh: NodeSSH,
+  command: string,
+  input: string,
+  { signal, onOpen }: ChannelOptions,
+): Promise<ChannelOutcome> {
+  const stdout: Buffer[] = [];
+  let channel: ClientChannel | undefined;
+  let sent = false;
+  const outcome = (code: number | null, stderr: string, cause?: unknown): ChannelOutcome => ({
+    opened: channel !== undefined,
+    refused: typeof (cause as { reason?: unknown } | undefined)?.reason === "number",
+    sent,
+    code,
+    stdout: Buffer.concat(stdout),
+    stderr,
+    cause,
+  });
+  if (signal.aborted) return outcome(null, "", signal.reason);
+  const abort = (): void => channel?.close();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    const result = await ssh.execCommand(command, {
+      stdin: input,
+      noTrim: true,
+      encoding: "latin1",
+      onStdout: (chunk) => stdout.push(chunk),
+      onChannel: (opened) => {
+        channel = opened;
+        opened.once("finish", () => {
+          sent = true;
+        });
+        onOpen();
+        if (signal.aborted) opened.close();
+      },
+    });
+    return outcome(result.code, result.stderr);
+  } catch (cause) {
+    return outcome(null, "", cause);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
