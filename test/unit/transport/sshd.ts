@@ -17,6 +17,8 @@ export interface Sshd {
   readonly hostKeys: { readonly ed25519: string; readonly rsa: string };
   /** A known_hosts file of its own with the given lines. */
   knownHosts(...lines: string[]): string;
+  /** The connections that the server holds. */
+  connections(): number;
   /** Ends all sessions, as a restart of the machine would; the server stays. */
   dropSessions(): void;
   stop(): Promise<void>;
@@ -27,9 +29,13 @@ export interface SshdOptions {
   readonly config?: readonly string[];
   /** What root's ~/.bashrc is to hold. */
   readonly bashrc?: string;
+  /** Users that only this server knows, in a mount namespace of its own: login shell and password. */
+  readonly users?: Readonly<Record<string, { readonly shell: string; readonly password?: string }>>;
+  /** Commands that come before all others in the PATH of a session. */
+  readonly commands?: Readonly<Record<string, string>>;
 }
 
-export async function startSshd({ config = [], bashrc = "" }: SshdOptions = {}): Promise<Sshd> {
+export async function startSshd({ config = [], bashrc = "", users = {}, commands = {} }: SshdOptions = {}): Promise<Sshd> {
   const dir = mkdtempSync(join(tmpdir(), "egw-sshd-"));
   const file = (name: string): string => join(dir, name);
   const keygen = (name: string, type: string, passphrase = ""): string => {
@@ -37,13 +43,13 @@ export async function startSshd({ config = [], bashrc = "" }: SshdOptions = {}):
     return file(name);
   };
   mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
+  chmodSync(dir, 0o755);
   mkdirSync(file("home"));
+  mkdirSync(file("bin"));
   writeFileSync(file("home/.bashrc"), bashrc);
-  for (const [name, type] of [
-    ["host_ed25519", "ed25519"],
-    ["host_rsa", "rsa"],
-  ] as const)
-    keygen(name, type);
+  for (const [name, text] of Object.entries(commands)) writeFileSync(file(`bin/${name}`), text, { mode: 0o755 });
+  keygen("host_ed25519", "ed25519");
+  keygen("host_rsa", "rsa");
   const keys = [keygen("user", "ed25519"), keygen("locked", "ed25519", "open sesame")];
   keygen("other", "ed25519");
   writeFileSync(file("authorized_keys"), keys.map((key) => readFileSync(`${key}.pub`, "utf8")).join(""));
@@ -61,15 +67,18 @@ export async function startSshd({ config = [], bashrc = "" }: SshdOptions = {}):
       "UsePAM no",
       "PidFile none",
       // A HOME of the test's own, so that root's real start files stay out of it.
-      `SetEnv HOME=${file("home")}`,
+      `SetEnv HOME=${file("home")} PATH=${file("bin")}:/usr/sbin:/usr/bin:/sbin:/bin`,
       ...config,
       "",
     ].join("\n"),
   );
   chmodSync(file("sshd_config"), 0o600);
-  const server = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", file("sshd_config")], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  writeFileSync(file("passwd"), readFileSync("/etc/passwd", "utf8") + passwdLines(users, file("home")));
+  const server = spawn(
+    "unshare",
+    ["-m", "sh", "-c", 'mount --bind "$1/passwd" /etc/passwd && exec /usr/sbin/sshd -D -e -f "$1/sshd_config"', "-", dir],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
   let log = "";
   server.stderr?.on("data", (chunk: Buffer) => {
     log += chunk.toString();
@@ -93,6 +102,7 @@ export async function startSshd({ config = [], bashrc = "" }: SshdOptions = {}):
       writeFileSync(path, lines.map((line) => `${line}\n`).join(""));
       return path;
     },
+    connections: () => childrenOf(server.pid as number).length,
     dropSessions() {
       for (const pid of childrenOf(server.pid as number)) process.kill(pid, "SIGKILL");
     },
@@ -105,8 +115,16 @@ export async function startSshd({ config = [], bashrc = "" }: SshdOptions = {}):
   };
 }
 
+function passwdLines(users: NonNullable<SshdOptions["users"]>, home: string): string {
+  const lines = Object.entries(users).map(([name, { shell, password }], i) => {
+    const hash = password === undefined ? "*" : execFileSync("openssl", ["passwd", "-6", password], { encoding: "utf8" }).trim();
+    return `${name}:${hash}:${64_001 + i}:${64_001 + i}::${home}:${shell}\n`;
+  });
+  return lines.join("");
+}
+
 /** The processes that `pid` has started. */
-export function childrenOf(pid: number): number[] {
+function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
 }
 
@@ -133,5 +151,6 @@ async function listening(server: ChildProcess, port: number, log: () => string):
     if (up) return;
     await sleep(10);
   }
+  server.kill("SIGKILL");
   throw new Error(`sshd did not start: ${log()}`);
 }
