@@ -11,6 +11,7 @@ export function bootScript(lab: Lab, namespaces: readonly string[]): string {
   const switchNamespace = namespaceOf(lab.name, "switch");
   return [
     "set -eu",
+    `echo $$ >${bootPid(lab.directory)}`,
     `{ ${lab.nodes.map((node) => keygen(path.join(nodeDirectory(lab, node.name), "ssh", "ssh_host_ed25519_key"), node.name)).join("; ")}; } &`,
     "keys=$!",
     keygen(path.join(lab.directory, "operator", "id_ed25519"), "operator"),
@@ -96,6 +97,11 @@ function agent(lab: Lab, host: Lab["pods"][number] | Lab["outside"][number]): st
   const files = `--socket ${agentSocket(lab, host.name)} --log ${host.log}`;
   // -S -E -B: starts twice as fast, and leaves no bytecode beside the sources.
   return inNamespace(host.namespace, `/usr/bin/python3 -S -E -B ${sourceFile("agent.py")} ${files} ${ports.join(" ")}`);
+}
+
+/** Where the script notes its process, so that a half-built lab can be stopped from growing. */
+export function bootPid(directory: string): string {
+  return path.join(directory, "boot", "pid");
 }
 
 export function agentSocket(lab: Lab, host: string): string {

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { captureUntilSignal } from "./capture";
-import { labDown } from "./down";
+import { endBoot, labDown } from "./down";
 import { enter } from "./exec";
 import { cniProfiles, defaultOptions, type LabOptions, masqProfiles } from "./options";
 import { printStatus } from "./print-status";
@@ -44,6 +44,8 @@ async function main(argv: readonly string[]): Promise<number> {
   switch (command) {
     case "up": {
       const begin = Date.now();
+      // Interrupted, it fails like any other boot, and so cleans up.
+      for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => endBoot(name));
       const lab = await labUp(optionsOf(values));
       process.stdout.write(
         `lab "${lab.name}" is up (${((Date.now() - begin) / 1000).toFixed(1)} s), in ${lab.directory}\n`,

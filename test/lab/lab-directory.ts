@@ -25,7 +25,7 @@ export function claimDirectory(name: string): boolean {
 }
 
 export function removeDirectory(name: string): void {
-  fs.rmSync(labDirectory(name), { recursive: true, force: true });
+  fs.rmSync(labDirectory(name), { recursive: true, force: true, maxRetries: 5 });
   try {
     fs.rmdirSync(root);
   } catch {
