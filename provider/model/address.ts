@@ -28,7 +28,7 @@ export function formatAddress(n: number): Address {
 export function parseNetwork(text: string): Network | undefined {
   const [address = "", prefix = "32", ...rest] = text.split("/");
   const base = parseAddress(address);
-  if (base === undefined || rest.length > 0 || !/^\d{1,2}$/.test(prefix)) return undefined;
+  if (base === undefined || rest.length > 0 || !/^(0|[1-9]\d?)$/.test(prefix)) return undefined;
   const length = Number(prefix);
   if (length > 32) return undefined;
   return { base: base - (base % size(length)), length };
@@ -98,7 +98,8 @@ export function networkSize(cidr: Cidr): number {
   return size(mustParse(cidr).length);
 }
 
-const sequence = (from: number, count: number): Address[] => Array.from({ length: count }, (_, i) => formatAddress(from + i));
+const sequence = (from: number, count: number): Address[] =>
+  Array.from({ length: count }, (_, i) => formatAddress(from + i));
 
 function sortNetworks(networks: readonly Network[]): Network[] {
   const sorted = [...networks].sort((a, b) => a.base - b.base || a.length - b.length);

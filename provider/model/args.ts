@@ -54,6 +54,8 @@ export interface NodeRef {
   readonly uplink: string;
   /** The fleet's ignored networks. */
   readonly ignore: readonly string[];
+  /** Those of them that are pods' and services': no egress IP may lie there. */
+  readonly clusterNetworks?: readonly string[];
   readonly registry: { readonly node: string; readonly connection: ConnectionRef };
   readonly connection: ConnectionRef;
 }

@@ -27,7 +27,8 @@ export const MAX_INDEX = 0x3fff;
 
 /** The mark that means "send it to the node with this index". */
 export function markOf(index: number): number {
-  if (!Number.isInteger(index) || index < 1 || index > MAX_INDEX) throw new Error(`node index ${index} is not in 1..${MAX_INDEX}`);
+  if (!Number.isInteger(index) || index < 1 || index > MAX_INDEX)
+    throw new Error(`node index ${index} is not in 1..${MAX_INDEX}`);
   return CLASS_NODE + (index >> 6) * 0x10000 + (index & 0x3f) * 0x100;
 }
 

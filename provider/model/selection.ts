@@ -1,4 +1,5 @@
-import { type Cidr, contains, minimalCover, overlaps, sortCidrs } from "./address";
+import { type Cidr, contains, minimalCover, sortCidrs } from "./address";
+import { firstShared, type Range, rangeOf, rangesOf, subtract } from "./ranges";
 
 /** What a policy selects, before it becomes set members. */
 export interface Selection {
@@ -9,44 +10,85 @@ export interface Selection {
 
 /** Destinations and exceptions so that the longest prefix decides right: an exception always wins over the destinations inside it. */
 export function destinationMembers(selection: Selection): { match: Cidr[]; nomatch: Cidr[] } {
-  const wanted = selection.destinations.length > 0 ? selection.destinations : ["0.0.0.0/0"];
   const nomatch = minimalCover(selection.except);
-  const match = minimalCover(wanted)
+  const match = wanted(selection)
     .flatMap((cidr) => (cidr === "0.0.0.0/0" ? ["0.0.0.0/1", "128.0.0.0/1"] : [cidr]))
     .filter((cidr) => !nomatch.some((exception) => contains(exception, cidr)));
-  return { match: sortCidrs(match), nomatch: sortCidrs(nomatch.filter((exception) => match.some((cidr) => contains(cidr, exception)))) };
+  return {
+    match: sortCidrs(match),
+    nomatch: sortCidrs(nomatch.filter((exception) => match.some((cidr) => contains(cidr, exception)))),
+  };
+}
+
+/** A selection with its addresses as ranges, so that thousands are compared fast. */
+export interface Selected {
+  /** First source address, and the one after the last. */
+  readonly from: number;
+  readonly to: number;
+  readonly sources: readonly Named[];
+  readonly sourceRanges: readonly Range[];
+  readonly destinations: readonly Named[];
+  /** Without exceptions and ignored networks. */
+  readonly destinationRanges: readonly Range[];
+}
+
+interface Named extends Range {
+  readonly cidr: Cidr;
+}
+
+/** What a selection selects. `ignore` is never selected. */
+export function select(selection: Selection, ignore: readonly Cidr[] = []): Selected {
+  const sources = minimalCover(selection.sources);
+  const sourceRanges = rangesOf(sources);
+  const destinations = wanted(selection);
+  return {
+    from: sourceRanges[0]?.start ?? 0,
+    to: sourceRanges.at(-1)?.end ?? 0,
+    sources: sources.map(named),
+    sourceRanges,
+    destinations: destinations.map(named),
+    destinationRanges: subtract(rangesOf(destinations), rangesOf([...selection.except, ...ignore])),
+  };
+}
+
+/** The first source and destination that two share, in the words of the user; undefined if they share none. */
+export function shared(a: Selected, b: Selected): { source: Cidr; destination: Cidr } | undefined {
+  if (!firstShared(a.sourceRanges, b.sourceRanges)) return undefined;
+  const left = firstShared(a.destinationRanges, b.destinationRanges);
+  if (!left) return undefined;
+  const source = common(a.sources, b.sources);
+  const destination = common(a.destinations, b.destinations, left);
+  return source === undefined || destination === undefined ? undefined : { source, destination };
 }
 
 /** The first source and destination that two selections share; undefined if they share none. `ignore` is never selected. */
-export function sharedPair(a: Selection, b: Selection, ignore: readonly Cidr[] = []): { source: Cidr; destination: Cidr } | undefined {
-  for (const source of a.sources) {
-    const other = b.sources.find((candidate) => overlaps(source, candidate));
-    if (other === undefined) continue;
-    const destination = sharedDestination(a, b, ignore);
-    return destination === undefined ? undefined : { source: contains(source, other) ? other : source, destination };
-  }
-  return undefined;
+export function sharedPair(
+  a: Selection,
+  b: Selection,
+  ignore: readonly Cidr[] = [],
+): { source: Cidr; destination: Cidr } | undefined {
+  return shared(select(a, ignore), select(b, ignore));
 }
 
-function sharedDestination(a: Selection, b: Selection, ignore: readonly Cidr[]): Cidr | undefined {
-  const excluded = [...a.except, ...b.except, ...ignore];
-  const left = destinationMembers(a).match;
-  const right = destinationMembers(b).match;
-  for (const one of left) {
-    for (const two of right) {
-      if (!overlaps(one, two)) continue;
-      const common = contains(one, two) ? two : one;
-      if (subtractAll(common, excluded)) return common;
+/** The first network that is in one of `a` and one of `b` and, if given, has addresses of `within`. */
+function common(a: readonly Named[], b: readonly Named[], within?: Range): Cidr | undefined {
+  for (const one of a) {
+    for (const two of b) {
+      const inner = one.end - one.start <= two.end - two.start ? one : two;
+      if (overlap(one, two) && (within === undefined || overlap(inner, within))) return inner.cidr;
     }
   }
   return undefined;
 }
 
-/** True if something of `cidr` is left when `excluded` is taken away. */
-function subtractAll(cidr: Cidr, excluded: readonly Cidr[]): boolean {
-  const inside = minimalCover(excluded.filter((e) => overlaps(e, cidr)));
-  if (inside.some((e) => contains(e, cidr))) return false;
-  const length = (c: Cidr): number => Number(c.slice(c.indexOf("/") + 1));
-  const taken = inside.reduce((sum, e) => sum + 2 ** (32 - length(e)), 0);
-  return taken < 2 ** (32 - length(cidr));
+function overlap(a: Range, b: Range): boolean {
+  return a.start < b.end && b.start < a.end;
+}
+
+function wanted(selection: Selection): Cidr[] {
+  return minimalCover(selection.destinations.length > 0 ? selection.destinations : ["0.0.0.0/0"]);
+}
+
+function named(cidr: Cidr): Named {
+  return { ...rangeOf(cidr), cidr };
 }

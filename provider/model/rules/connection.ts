@@ -1,0 +1,24 @@
+import type { Problem } from "../args";
+import { type At, at, entries } from "../at";
+import { hostKeyRule } from "./host-key";
+import { hostNameRule } from "./host-name";
+import { secretReferenceRule } from "./secret-reference";
+
+/** A connection and its jump host: how each is named, checked and logged in to. */
+export function connectionRule(connection: At): Problem[] {
+  return [connection, at(connection, "proxy")].flatMap((hop) => [
+    ...secretReferenceRule(hop),
+    ...hostNameRule(at(hop, "host")),
+    ...hostKeyRule(at(hop, "hostKey")),
+    ...loginRule(hop),
+  ]);
+}
+
+const WAYS = ["privateKey", "agentSocketPath", "password"];
+
+/** There is a way to log in. */
+function loginRule(hop: At): Problem[] {
+  const given = entries(hop).filter(([, place]) => place.value !== undefined);
+  if (given.length === 0 || given.some(([name]) => WAYS.includes(name))) return [];
+  return [{ path: hop.path, message: "There is no way to log in. Give privateKey, agentSocketPath or password." }];
+}

@@ -1,0 +1,33 @@
+import { at } from "../at";
+import { cidrListRule } from "./cidr-list";
+import {
+  distinctEgressIPsRule,
+  egressIPCountRule,
+  egressIPFormRule,
+  notANodeRule,
+  outsideClusterRule,
+  unicastEgressIPRule,
+} from "./egress-ips";
+import { distinctMarksRule, distinctNodesRule, oneFleetRule } from "./gateway-nodes";
+import { nodeRefRule } from "./node-ref";
+import { placedAddressRule, placedNodeRule } from "./placement";
+import type { Rule } from "./rule";
+
+/** All rules for EgressGatewayArgs. */
+export const egressGatewayRules: readonly Rule[] = [
+  ...["gateways", "clients"].flatMap((name): Rule[] => [
+    (args) => nodeRefRule(at(args, name)),
+    (args) => distinctNodesRule(at(args, name)),
+  ]),
+  distinctMarksRule,
+  oneFleetRule,
+  egressIPFormRule,
+  distinctEgressIPsRule,
+  egressIPCountRule,
+  unicastEgressIPRule,
+  outsideClusterRule,
+  notANodeRule,
+  placedAddressRule,
+  placedNodeRule,
+  (args) => cidrListRule(at(args, "extraIgnore")),
+];

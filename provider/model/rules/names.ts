@@ -1,0 +1,40 @@
+import type { Problem } from "../args";
+import { type At, text } from "../at";
+import { quote } from "../problem";
+import { problemAt } from "./rule";
+
+const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+const DNS_LABEL = new RegExp(`^${LABEL}$`);
+const DNS_SUBDOMAIN = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
+// What the kernel allows is more; this is what every tool takes as a plain word.
+const DEVICE = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
+
+/** A node's name is a DNS name, as in Kubernetes. */
+export function nodeNameRule(place: At): Problem[] {
+  const name = text(place);
+  if (name === undefined || (name.length <= 253 && DNS_SUBDOMAIN.test(name))) return [];
+  return problemAt(
+    place,
+    `${quote(name)} is not a node name. Use lower case letters, digits, hyphens and dots, as Kubernetes does.`,
+  );
+}
+
+/** A fleet's name is a DNS label. */
+export function fleetNameRule(place: At): Problem[] {
+  const name = text(place);
+  if (name === undefined || DNS_LABEL.test(name)) return [];
+  return problemAt(
+    place,
+    `${quote(name)} is not a fleet name. Use lower case letters, digits and hyphens, at most 63 characters.`,
+  );
+}
+
+/** An uplink is a network device by its exact name. */
+export function deviceNameRule(place: At): Problem[] {
+  const name = text(place);
+  if (name === undefined || DEVICE.test(name)) return [];
+  return problemAt(
+    place,
+    `${quote(name)} is not the name of a network device. Use 1 to 15 letters, digits, dots, hyphens or underscores.`,
+  );
+}

@@ -1,0 +1,24 @@
+import { at } from "../at";
+import { cidrListRule } from "./cidr-list";
+import { connectionRule } from "./connection";
+import { markRule } from "./mark";
+import { deviceNameRule, fleetNameRule, nodeNameRule } from "./names";
+import type { Rule } from "./rule";
+import { tablesRule } from "./tables";
+import { tunnelNetworkRule } from "./tunnel-network";
+import { underlayRule } from "./underlay";
+
+/** All rules for NodeMarkArgs. */
+export const nodeMarkRules: readonly Rule[] = [
+  (args) => nodeNameRule(at(args, "node")),
+  (args) => connectionRule(at(args, "connection")),
+  underlayRule,
+  (args) => deviceNameRule(at(args, "uplink")),
+  (args) => markRule(at(args, "mark")),
+  (args) => fleetNameRule(at(args, "fleet", "name")),
+  (args) => nodeNameRule(at(args, "fleet", "registry", "node")),
+  (args) => connectionRule(at(args, "fleet", "registry", "connection")),
+  (args) => ["pods", "services", "nodes", "extra"].flatMap((name) => cidrListRule(at(args, "fleet", "ignore", name))),
+  tunnelNetworkRule,
+  (args) => tablesRule(at(args, "fleet", "tables")),
+];
