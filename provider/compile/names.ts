@@ -47,7 +47,7 @@ export function policySets(ownerId: string): PolicySets {
 }
 
 /** The comment on every rule of a policy; the same hash as in its sets' names. */
-export const policyComment = (ownerId: string): string => `-m comment --comment egw:${shortHash(ownerId)}`;
+export const policyComment = (ownerId: string): string => `-m comment --comment egw-${shortHash(ownerId)}`;
 
 export function shortHash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 10);

@@ -34,7 +34,8 @@ export const route: IpKind<Route> = {
 
 function parseRoute(line: string): Route[] {
   const table = Number(/ table (\d+)/.exec(line)?.[1] ?? 254);
-  if (/^unreachable default/.test(line)) return [{ kind: "route", table }];
+  // `ip -N` prints the type as RTN_UNREACHABLE's number.
+  if (/^(unreachable|7) default/.test(line)) return [{ kind: "route", table }];
   const encap = /encap ip id (\d+) .*?dst (\S+) .*?via (\S+) dev (\S+)/.exec(line);
   if (!/^default\s/.test(line)) return [];
   const [, vni = "0", underlay = "?", via = "?", device = "?"] = encap ?? [];

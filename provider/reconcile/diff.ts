@@ -64,16 +64,22 @@ function containerOwners(desired: readonly Owned[]): Map<string, string> {
   const owners = new Map<string, string>();
   for (const { object, owner } of desired) {
     if (object.kind === "ipset") owners.set(`set ${object.name}`, owner);
-    if (object.kind === "chain-rule") for (const tag of object.rule.match(/egw:[0-9a-f]+/g) ?? []) owners.set(tag, owner);
+    if (object.kind === "chain-rule") owners.set(commentOf(object.rule) ?? "", owner);
   }
   return owners;
 }
 
 function ownerOfExtra(object: KernelObject, owners: ReadonlyMap<string, string>): string | undefined {
   if (object.kind === "ipset-member") return owners.get(`set ${object.set}`);
-  if (object.kind === "chain-rule") return owners.get(/egw:[0-9a-f]+/.exec(object.rule)?.[0] ?? "");
+  if (object.kind === "chain-rule") {
+    const comment = commentOf(object.rule);
+    return comment === undefined ? undefined : owners.get(comment);
+  }
   return undefined;
 }
+
+/** The comment that every rule of a policy carries. */
+const commentOf = (rule: string): string | undefined => /--comment (egw-[0-9a-f]+)/.exec(rule)?.[0];
 
 /** Chains that hold the right rules in the wrong order: the first rule out of place is the change. */
 function misordered(desired: readonly Owned[], actual: readonly KernelObject[], found: readonly Difference[]): Difference[] {

@@ -3,7 +3,7 @@ import { UNKNOWN } from "../model/args";
 import { allocateEgressIP } from "../model/allocation";
 import { normalizeDestinations, normalizeSources } from "../model/defaults";
 import type { PolicyClaim } from "../model/claim";
-import { findOverlaps, type NamedPolicy } from "../model/overlap";
+import { findOverlapsWith, type NamedPolicy } from "../model/overlap";
 import { destinationMembers } from "../model/selection";
 import { validateEgressPolicy } from "../model/validate";
 import { isAbandoned } from "./abandon";
@@ -85,7 +85,7 @@ export function claimOf(state: PolicyState): PolicyClaim {
     kind: "policy",
     owner: { id: state.ownerId, ...state.label },
     gateway: state.gateway.id,
-    sources: normalizeSources(state.sources.cidrs),
+    sources: normalizeSources(state.sources),
     destinations,
     except,
     egressIP: state.egressIP,
@@ -129,7 +129,7 @@ function joined(before: PolicyClaim, after: PolicyClaim): PolicyClaim {
   return {
     ...after,
     established: "keep",
-    sources: normalizeSources([...before.sources, ...after.sources]),
+    sources: normalizeSources({ cidrs: [...before.sources, ...after.sources] }),
     destinations: all ? [] : normalizeDestinations({ cidrs: [...before.destinations, ...after.destinations] }).destinations,
     except: before.except.filter((cidr) => after.except.includes(cidr)),
   };
@@ -177,9 +177,7 @@ function overlapProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>
   const others = [...memory.policies].filter(([id]) => id !== state.ownerId).map(([, policy]) => policy);
   const foreign = foreignPolicies(looked, state.label).map(({ claim: other, ignore }) => ({ ...other, label: labelText(other.owner), ignore }));
   memory.policies.set(state.ownerId, mine);
-  return findOverlaps([mine, ...others, ...foreign])
-    .filter(({ labels }) => labels.includes(mine.label))
-    .map(({ labels, source, destination }) => {
+  return findOverlapsWith(mine, [...others, ...foreign]).map(({ labels, source, destination }) => {
       const other = labels.find((name) => name !== mine.label) ?? labels[1];
       return {
         path: "sources",

@@ -1,0 +1,44 @@
+import type { Lab } from "../lab";
+import type { Declared } from "./stack";
+
+type Properties = Record<string, unknown>;
+
+/** The fleet of a lab as a program: a NodeMark for each node. */
+export function fleetOf(lab: Lab, settings: Properties = {}): Declared[] {
+  const connection = (node: Lab["nodes"][number]) => ({ host: node.ssh.host, privateKey: `file:${node.ssh.keyPath}`, knownHosts: node.ssh.knownHostsPath });
+  const registry = lab.nodes.find(({ role }) => role === "gateway") ?? lab.nodes[0];
+  if (!registry) throw new Error("a lab without nodes");
+  const fleet = {
+    name: "lab",
+    registry: { node: registry.name, connection: connection(registry) },
+    ignore: { pods: [lab.ranges.pods], services: [lab.ranges.services], nodes: [lab.ranges.nodes] },
+    ...settings,
+  };
+  return lab.nodes.map((node) => ({
+    type: "node-mark" as const,
+    name: node.name,
+    inputs: () => ({ node: node.name, fleet, connection: connection(node), underlayIP: node.underlayIP }),
+  }));
+}
+
+/** A gateway over all nodes of a lab. */
+export function gatewayOf(lab: Lab, name: string, egressIPs: readonly string[], more: Properties & { on?: readonly string[] } = {}): Declared {
+  const { on, ...rest } = more;
+  const gateways = on ?? lab.nodes.filter(({ role }) => role === "gateway").map((node) => node.name);
+  const clients = lab.nodes.filter(({ role }) => role === "client").map((node) => node.name);
+  return {
+    type: "egress-gateway",
+    name,
+    inputs: (outputs) => ({
+      gateways: gateways.map((node) => outputs(node).ref),
+      clients: clients.map((node) => outputs(node).ref),
+      egressIPs,
+      ...rest,
+    }),
+  };
+}
+
+/** A policy of a gateway. */
+export function policyOf(name: string, gateway: string, sources: readonly string[], more: Properties = {}): Declared {
+  return { type: "egress-policy", name, inputs: (outputs) => ({ gateway: outputs(gateway).ref, sources: { cidrs: sources }, ...more }) };
+}

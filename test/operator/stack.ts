@@ -1,0 +1,123 @@
+import type { Operator } from "./operator";
+
+type Properties = Record<string, unknown>;
+
+/** A resource of a program. `inputs` is called with the outputs of those before it, as outputs flow in a Pulumi program. */
+export interface Declared {
+  readonly type: "node-mark" | "egress-gateway" | "egress-policy";
+  readonly name: string;
+  readonly inputs: (outputs: (name: string) => Properties) => Properties;
+}
+
+interface Recorded {
+  readonly type: Declared["type"];
+  readonly name: string;
+  readonly id: string;
+  readonly inputs: Properties;
+  readonly outputs: Properties;
+}
+
+export interface Planned {
+  readonly name: string;
+  readonly change: "create" | "update" | "replace" | "delete" | "same";
+  readonly drift: Readonly<Record<string, readonly string[]>>;
+}
+
+const ORDER: readonly Declared["type"][] = ["node-mark", "egress-gateway", "egress-policy"];
+
+/**
+ * What the engine does with dynamic resources, in the order in which it does it: check and diff one by one,
+ * create and update of independent resources at once, deletes last and in reverse. Checked against the real engine in test/engine.
+ */
+export class Stack {
+  private readonly state = new Map<string, Recorded>();
+
+  constructor(
+    private readonly operator: Operator,
+    private readonly label: { readonly project: string; readonly stack: string } = { project: "organization/test", stack: "dev" },
+  ) {}
+
+  /** @throws Error with all check failures, or those of the first resources that fail. */
+  async up(program: readonly Declared[], options: { readonly target?: readonly string[] } = {}): Promise<void> {
+    await this.operator.call("own", "newRun");
+    for (const type of ORDER) {
+      const planned = await this.check(program.filter((one) => one.type === type), false, options.target);
+      const results = await Promise.allSettled(planned.map((one) => this.execute(one)));
+      const failed = results.flatMap((result) => (result.status === "rejected" ? [(result.reason as Error).message] : []));
+      if (failed.length > 0) throw new Error(failed.join("\n"));
+    }
+    if (!options.target) await this.removeAll((name) => !program.some((one) => one.name === name));
+  }
+
+  async preview(program: readonly Declared[]): Promise<Planned[]> {
+    await this.operator.call("own", "newRun");
+    const shown = new Map<string, Properties>();
+    const planned: Planned[] = [];
+    for (const type of ORDER) {
+      const checked = await this.check(program.filter((one) => one.type === type), true, undefined, shown);
+      for (const { declared, change, inputs } of checked) planned.push({ name: declared.name, change, drift: (inputs.drift ?? {}) as Planned["drift"] });
+    }
+    const gone = [...this.state.keys()].filter((name) => !program.some((one) => one.name === name));
+    return [...planned, ...gone.map((name): Planned => ({ name, change: "delete", drift: {} }))];
+  }
+
+  async destroy(): Promise<void> {
+    await this.operator.call("own", "newRun");
+    await this.removeAll(() => true);
+  }
+
+  outputs(name: string): Properties {
+    const recorded = this.state.get(name);
+    if (!recorded) throw new Error(`the stack has no ${name}`);
+    return recorded.outputs;
+  }
+
+  private async check(declared: readonly Declared[], dryRun: boolean, target?: readonly string[], shown = new Map<string, Properties>()) {
+    const planned: { declared: Declared; change: Planned["change"]; inputs: Properties }[] = [];
+    for (const one of declared) {
+      if (target && !target.includes(one.name)) continue;
+      const old = this.state.get(one.name);
+      const raw = one.inputs((name) => shown.get(name) ?? this.outputs(name));
+      const news = { ...raw, label: { ...this.label, name: one.name }, dryRun };
+      type Checked = { inputs: Properties; failures?: { property: string; reason: string }[] };
+      const { inputs, failures = [] } = await this.operator.call<Checked>(one.type, "check", old?.inputs ?? {}, news);
+      if (failures.length > 0) throw new Error(failures.map(({ property, reason }) => `${one.name}: ${property}: ${reason}`).join("\n"));
+      shown.set(one.name, inputs);
+      planned.push({ declared: one, change: await this.changeOf(one, old, inputs), inputs });
+    }
+    return planned;
+  }
+
+  private async changeOf(one: Declared, old: Recorded | undefined, inputs: Properties): Promise<Planned["change"]> {
+    if (!old) return "create";
+    type Difference = { changes: boolean; replaces?: string[] };
+    const { changes, replaces = [] } = await this.operator.call<Difference>(one.type, "diff", old.id, old.outputs, inputs);
+    return replaces.length > 0 ? "replace" : changes ? "update" : "same";
+  }
+
+  private async execute({ declared, change, inputs }: { declared: Declared; change: Planned["change"]; inputs: Properties }): Promise<void> {
+    const { type, name } = declared;
+    const old = this.state.get(name);
+    if (change === "same") return;
+    if (change === "update" && old) {
+      const { outs } = await this.operator.call<{ outs: Properties }>(type, "update", old.id, old.outputs, inputs);
+      this.state.set(name, { ...old, inputs, outputs: outs });
+      return;
+    }
+    if (change === "replace" && old) await this.operator.call(type, "delete", old.id, old.outputs);
+    const { id, outs } = await this.operator.call<{ id: string; outs: Properties }>(type, "create", inputs);
+    this.state.set(name, { type, name, id, inputs, outputs: outs });
+  }
+
+  private async removeAll(isGone: (name: string) => boolean): Promise<void> {
+    for (const type of [...ORDER].reverse()) {
+      const gone = [...this.state.values()].filter((one) => one.type === type && isGone(one.name));
+      await Promise.all(
+        gone.map(async (one) => {
+          await this.operator.call(one.type, "delete", one.id, one.outputs);
+          this.state.delete(one.name);
+        }),
+      );
+    }
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * Runs in the operator's namespace, where SSH is the only way to a node, and calls the provider's runtime as the engine would.
+ * JSON lines in: {id, module, method, args}; JSON lines out: {id, result} or {id, error}.
+ */
+import { createInterface } from "node:readline";
+import { resetContext } from "../../provider/runtime/context";
+import * as egressGateway from "../../provider/runtime/egress-gateway";
+import * as egressPolicy from "../../provider/runtime/egress-policy";
+import * as nodeMark from "../../provider/runtime/node-mark";
+import { forgetRun } from "../../provider/runtime/run-memory";
+import { createSecretResolver } from "../../provider/transport/secrets";
+import { createSshTransport } from "../../provider/transport/ssh";
+
+type Method = (...args: unknown[]) => Promise<unknown>;
+
+const transport = () => createSshTransport({ resolveSecret: createSecretResolver(() => undefined) });
+let current = transport();
+void resetContext(current);
+
+const own: Record<string, Method> = {
+  /** A new run: what an engine gets by starting another provider process. */
+  newRun: async () => {
+    current = transport();
+    await resetContext(current);
+    forgetRun();
+  },
+  counters: async (node) => current.counters(String(node)),
+};
+
+const modules: Record<string, Record<string, unknown>> = {
+  "node-mark": nodeMark,
+  "egress-gateway": egressGateway,
+  "egress-policy": egressPolicy,
+  own,
+};
+
+createInterface({ input: process.stdin }).on("line", (line) => void answer(line));
+
+async function answer(line: string): Promise<void> {
+  const { id, module, method, args } = JSON.parse(line) as { id: number; module: string; method: string; args: unknown[] };
+  try {
+    const called = modules[module]?.[method] as Method | undefined;
+    if (!called) throw new Error(`no ${module}.${method}`);
+    process.stdout.write(`${JSON.stringify({ id, result: (await called(...args)) ?? null })}\n`);
+  } catch (error) {
+    process.stdout.write(`${JSON.stringify({ id, error: (error as Error).message })}\n`);
+  }
+}
