@@ -20,7 +20,8 @@ export const ipRule: IpKind<IpRule> = {
   remove: (o) => [`rule del ${selector(o)}`],
   parse: (output) =>
     lines(output).flatMap((line) => {
-      const match = /^(\d+):\s+from all fwmark (0x[0-9a-f]+)\/(0x[0-9a-f]+) lookup (\d+)/.exec(line);
+      // iproute2 6.1 lists all rules whatever `protocol` asks for, so each line has to say whose it is.
+      const match = /^(\d+):\s+from all fwmark (0x[0-9a-f]+)\/(0x[0-9a-f]+) lookup (\d+) proto 38$/.exec(line);
       if (!match) return [];
       const [, preference, mark, mask, table] = match;
       return [{ kind: "ip-rule" as const, preference: Number(preference), mark: Number(mark), mask: Number(mask), table: Number(table) }];

@@ -26,7 +26,8 @@ export const route: IpKind<Route> = {
   ],
   remove: (o) => [
     o.leg
-      ? `route del default table ${o.table} metric 0 proto ${PROTOCOL}`
+      ? // Without a type, a metric of 0 would match the `unreachable` route as well (kernel: fib_table_delete).
+        `route del unicast default table ${o.table} proto ${PROTOCOL}`
       : `route del unreachable default metric ${CLOSED_METRIC} table ${o.table} proto ${PROTOCOL}`,
   ],
   parse: (output) => lines(output).flatMap(parseRoute),

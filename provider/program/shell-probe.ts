@@ -31,7 +31,7 @@ egw_kernel() {
   echo @@address; ip -4 -o addr show | grep -E '^[0-9]+: egw\\.vxlan |:egw(\\\\| )' | sed 's/^[0-9]*:/0:/'
   echo @@neighbour; ip -4 neigh show dev egw.vxlan nud permanent 2>/dev/null | sort
   echo @@route; ip -4 -N route show table all proto 38 2>/dev/null | sort
-  echo @@ip-rule; ip -4 -N rule show protocol 38 2>/dev/null
+  echo @@ip-rule; ip -4 -N rule show 2>/dev/null | grep ' proto 38 *$'
   echo @@iptables; egw_iptables
 }
 egw_ipset() {
