@@ -41,26 +41,35 @@ export async function runChannel(
     cause,
   });
   if (signal.aborted) return outcome(null, "", signal.reason);
-  const abort = (): void => channel?.close();
+  let abort = (): void => {};
+  // The server keeps a closed channel open for as long as its command runs: not waited for.
+  const aborted = new Promise<ChannelOutcome>((resolve) => {
+    abort = () => {
+      channel?.close();
+      resolve(outcome(null, "", signal.reason));
+    };
+  });
   signal.addEventListener("abort", abort, { once: true });
+  const executed = ssh.execCommand(command, {
+    stdin: input,
+    noTrim: true,
+    encoding: "latin1",
+    onStdout: (chunk) => stdout.push(chunk),
+    onChannel: (opened) => {
+      if (signal.aborted) return opened.close();
+      channel = opened;
+      opened.once("finish", () => {
+        sent = true;
+      });
+      onOpen();
+    },
+  });
+  const ended = executed.then(
+    (result) => outcome(result.code, result.stderr),
+    (cause: unknown) => outcome(null, "", cause),
+  );
   try {
-    const result = await ssh.execCommand(command, {
-      stdin: input,
-      noTrim: true,
-      encoding: "latin1",
-      onStdout: (chunk) => stdout.push(chunk),
-      onChannel: (opened) => {
-        channel = opened;
-        opened.once("finish", () => {
-          sent = true;
-        });
-        onOpen();
-        if (signal.aborted) opened.close();
-      },
-    });
-    return outcome(result.code, result.stderr);
-  } catch (cause) {
-    return outcome(null, "", cause);
+    return await Promise.race([ended, aborted]);
   } finally {
     signal.removeEventListener("abort", abort);
   }

@@ -53,7 +53,8 @@ export async function dial(target: Target, context: DialContext): Promise<Link> 
       const failure = cause as DialFailure;
       if (failure.final) throw failure;
       if (attempt >= limit || Date.now() + pause >= end) throw afterAttempts(failure, attempt);
-      await sleep(pause, undefined, { signal: context.signal }).catch(() => {});
+      // Uneven, so that fifty nodes' dials through one address do not come back as one wave.
+      await sleep(pause * (0.5 + Math.random()), undefined, { signal: context.signal }).catch(() => {});
     }
   }
 }

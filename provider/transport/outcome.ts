@@ -1,7 +1,7 @@
 import type { ConnectionRef } from "../model/connection";
+import type { ChannelOutcome } from "./channel";
 import { NodeError } from "./errors";
 import { NO_DIRECTORY, parseAnswer } from "./framing";
-import type { ChannelOutcome } from "./channel";
 import type { ExecResult } from "./transport";
 
 export const NOTHING_RAN = "nothing was run on the node";
@@ -48,17 +48,17 @@ export function readOutcome(run: RunFacts, outcome: ChannelOutcome): ExecResult 
       ),
     );
   }
+  if (outcome.code === NO_DIRECTORY) {
+    return fail(
+      rejected(`no directory can be made in /run and ${NOTHING_RAN}${said}; log in as root or set sudo: true`),
+    );
+  }
   if (run.sudo && /\bsudo\b/.test(outcome.stderr)) {
     const user = run.connection.user ?? "root";
     return fail(
       rejected(
         `sudo -n was refused for ${user}${said}; allow it with the line "${user} ALL=(root) NOPASSWD: ALL" in /etc/sudoers.d, or log in as root`,
       ),
-    );
-  }
-  if (outcome.code === NO_DIRECTORY) {
-    return fail(
-      rejected(`no directory can be made in /run and ${NOTHING_RAN}${said}; log in as root or set sudo: true`),
     );
   }
   return fail(

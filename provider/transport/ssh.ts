@@ -14,11 +14,15 @@ import type { ExecResult, SecretResolver, Transport, TransportCounters } from ".
 
 const RUN_TIMEOUT_MS = 120_000;
 
-/** The transport over SSH: one connection a node, kept until `close`. A jump host's connection is shared by the nodes behind it. */
+/**
+ * The transport over SSH. Each node has one connection, kept until `close`; the nodes behind a jump host share
+ * one to it, whose handshake is counted for the node that asked first. `timeoutMs` is the limit of a whole run:
+ * connecting, waiting for a channel, and the answer.
+ */
 export function createSshTransport({ resolveSecret }: { resolveSecret: SecretResolver }): Transport {
   const pool = createLinkPool();
   const counters = new Map<string, TransportCounters>();
-  let stopping = stopper();
+  let stopping = createStopper();
 
   const countersOf = (node: string): TransportCounters => {
     const known = counters.get(node) ?? { handshakes: 0, roundTrips: 0, bytesOut: 0, bytesIn: 0 };
@@ -26,11 +30,11 @@ export function createSshTransport({ resolveSecret }: { resolveSecret: SecretRes
     return known;
   };
 
-  /** `signal` is that of the run that asked first: what `close` ends must not connect once more. */
-  async function linkTo(node: string, { proxy, ...target }: ConnectionRef, signal: AbortSignal): Promise<Link> {
+  /** `signal` is that of the run that asked first: what `close` ended must not connect once more. */
+  function connectTo(node: string, { proxy, ...target }: ConnectionRef, signal: AbortSignal): Promise<Link> {
     const { host, port = 22 } = target;
-    const jump = async (via: Target): Promise<Link> =>
-      pool.get(proxyKey(via), () => linkTo(node, via, signal)).catch(asJumpFailure);
+    const jump = (via: Target): Promise<Link> =>
+      pool.get(JSON.stringify(["jump", via]), () => connectTo(node, via, signal)).catch(asJumpFailure);
     return dial(target, {
       resolveSecret,
       signal,
@@ -42,20 +46,26 @@ export function createSshTransport({ resolveSecret }: { resolveSecret: SecretRes
     });
   }
 
-  async function runOnce(
-    run: RunFacts,
-    link: Link,
-    script: string,
-    deadline: Deadline,
-  ): Promise<ExecResult | "stale link"> {
+  function linkTo(node: string, connection: ConnectionRef): Promise<Link> {
+    return pool
+      .get(JSON.stringify(["node", node, connection]), () => connectTo(node, connection, stopping.signal))
+      .catch((cause: Error) => {
+        throw new NodeError(node, "unreachable", cause.message, { cause });
+      });
+  }
+
+  /** Undefined where the link had died unnoticed: without a channel nothing can have run. */
+  async function runOnce(run: RunFacts, script: string, deadline: Deadline): Promise<ExecResult | undefined> {
     const count = countersOf(run.node);
+    const link = await deadline.limit(linkTo(run.node, run.connection));
+    deadline.onExpiry = () => link.retire();
     const onOpen = (): void => {
       count.roundTrips++;
       count.bytesOut += run.length;
       deadline.meanwhile = MAY_RUN;
     };
     const outcome = await deadline.limit(link.exec(remoteCommand(run), script, { signal: deadline.signal, onOpen }));
-    if (!outcome.opened && !link.alive()) return "stale link";
+    if (!outcome.opened && !link.alive()) return undefined;
     const { bytes, ...result } = readOutcome(run, outcome);
     count.bytesIn += bytes;
     return result;
@@ -65,36 +75,11 @@ export function createSshTransport({ resolveSecret }: { resolveSecret: SecretRes
     counters: (node) => ({ ...countersOf(node) }),
 
     async run(node, connection, script, { timeoutMs = RUN_TIMEOUT_MS } = {}) {
-      const key = nodeKey(node, connection);
       const deadline = startDeadline(node, timeoutMs, NOTHING_RAN);
+      const nonce = randomBytes(16).toString("hex");
+      const run = { node, connection, sudo: needsSudo(connection), nonce, length: Buffer.byteLength(script) };
       try {
-        for (let attempt = 1; ; attempt++) {
-          const link = await deadline.limit(pool.get(key, () => linkTo(node, connection, stopping.signal))).catch((cause: unknown) => {
-            throw cause instanceof NodeError
-              ? cause
-              : new NodeError(node, "unreachable", (cause as Error).message, { cause });
-          });
-          deadline.onExpiry = () => {
-            pool.drop(key, link);
-            link.retire();
-          };
-          const run = {
-            node,
-            connection,
-            sudo: needsSudo(connection),
-            nonce: randomBytes(16).toString("hex"),
-            length: Buffer.byteLength(script),
-          };
-          const result = await runOnce(run, link, script, deadline);
-          if (result !== "stale link") return result;
-          // It had died unnoticed. Without a channel nothing can have run, so once more is safe.
-          if (attempt === 2)
-            throw new NodeError(
-              node,
-              "unreachable",
-              `the connection broke twice before the program was sent; ${NOTHING_RAN}`,
-            );
-        }
+        return (await runOnce(run, script, deadline)) ?? (await runOnce(run, script, deadline)) ?? brokeTwice(node);
       } finally {
         deadline.clear();
       }
@@ -102,15 +87,19 @@ export function createSshTransport({ resolveSecret }: { resolveSecret: SecretRes
 
     async close() {
       stopping.abort();
-      stopping = stopper();
+      stopping = createStopper();
       await pool.close();
     },
   };
 }
 
-function stopper(): AbortController {
+function needsSudo({ sudo, user = "root" }: ConnectionRef): boolean {
+  return sudo ?? user !== "root";
+}
+
+function createStopper(): AbortController {
   const controller = new AbortController();
-  // Every dial under way listens, fifty of them are no leak.
+  // Every dial under way listens; fifty of them are no leak.
   setMaxListeners(0, controller.signal);
   return controller;
 }
@@ -119,14 +108,6 @@ function asJumpFailure(cause: Error): never {
   throw new DialFailure(`jump host: ${cause.message}`, true, cause);
 }
 
-function needsSudo({ sudo, user = "root" }: ConnectionRef): boolean {
-  return sudo ?? user !== "root";
-}
-
-function nodeKey(node: string, connection: ConnectionRef): string {
-  return JSON.stringify(["node", node, connection]);
-}
-
-function proxyKey(proxy: Target): string {
-  return JSON.stringify(["proxy", proxy]);
+function brokeTwice(node: string): never {
+  throw new NodeError(node, "unreachable", `the connection broke twice before the program was sent; ${NOTHING_RAN}`);
 }

@@ -12,7 +12,10 @@ import { type Sshd, startSshd } from "../unit/transport/sshd";
  */
 const LINES = 200;
 const script = (marker: string): string =>
-  Array.from({ length: LINES }, (_, i) => `echo ${i} >>${marker}; echo "line ${i} of the answer ${".".repeat(40)}"\n`).join("");
+  Array.from(
+    { length: LINES },
+    (_, i) => `echo ${i} >>${marker}; echo "line ${i} of the answer ${".".repeat(40)}"\n`,
+  ).join("");
 const whole = `${[...Array(LINES).keys()].join("\n")}\n`;
 
 interface Cut {
@@ -35,6 +38,7 @@ async function runAndCut(direction: "upload" | "download", bytes: number): Promi
     port: proxy.port,
     privateKey: `file:${sshd.keyPath}`,
     hostKey: sshd.hostKeys.ed25519,
+    dialErrorLimit: 1,
   };
   await transport.run("gw-1", ref, "true");
   proxy.cutAfter(direction, bytes);
@@ -52,7 +56,9 @@ async function runAndCut(direction: "upload" | "download", bytes: number): Promi
 /** Waits until the node has put away what it had of the script. */
 async function nothingLeftOf(marker: string): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
-    const left = readdirSync("/run").filter((name) => name.startsWith("egw-run.") && mayHold(`/run/${name}/script`, marker));
+    const left = readdirSync("/run").filter(
+      (name) => name.startsWith("egw-run.") && mayHold(`/run/${name}/script`, marker),
+    );
     if (left.length === 0) return;
     await sleep(20);
   }
@@ -68,7 +74,8 @@ function mayHold(path: string, marker: string): boolean {
   }
 }
 
-const everyKB = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => (from + i) * 1_000);
+const everyKB = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, i) => (from + i) * 1_000);
 
 test("a connection cut at every kB of a script leaves it not run at all or run to its end", async () => {
   const size = Buffer.byteLength(script(`${sshd.dir}/marker-upload-0000`));
@@ -85,7 +92,9 @@ test("a connection cut at every kB of an answer gives no part of it, and the scr
   expect(cuts.map(({ ran }) => ran)).toEqual(cuts.map(() => "to its end"));
   for (const { error } of cuts) {
     expect(error).toMatchObject({ kind: "unreachable" });
-    expect(error?.message).toMatch(/^node gw-1: .*; the command may still be running on the node, so read its state again$/);
+    expect(error?.message).toMatch(
+      /^node gw-1: .*; the command may still be running on the node, so read its state again$/,
+    );
   }
 }, 20_000);
 

@@ -41,7 +41,7 @@ test("a script runs on the node and gives its code, stdout and stderr, all count
 });
 
 test("the script gets a clean environment, no input and no trace of its directory stays", async () => {
-  const { stdout } = await transport.run("gw-1", ref(), 'echo "$0"; env | sort; cat; ls -d "${0%/*}"');
+  const { stdout } = await transport.run("gw-1", ref(), 'echo "$0"; env | sort; cat; dirname "$0"');
   const [path, ...env] = stdout.trim().split("\n");
   expect(env.join(" ")).toMatch(/^LC_ALL=C PATH=\S+ PWD=\S+ \/run\/egw-run\.[0-9a-f]{32}$/);
   expect(path).toMatch(/^\/run\/egw-run\.[0-9a-f]{32}\/script$/);
@@ -50,13 +50,20 @@ test("the script gets a clean environment, no input and no trace of its director
 
 test("2 MB of script and 1 MB of output travel unchanged", async () => {
   const text = Array.from({ length: 40_000 }, (_, i) => `line ${i} of a large script, ${i * i}`).join("\n");
-  const { stdout, code } = await transport.run("gw-1", ref(), `cat <<'EOT' | head -c 1000000\n${text.padEnd(2_000_000)}\nEOT\n`);
+  const { stdout, code } = await transport.run(
+    "gw-1",
+    ref(),
+    `cat <<'EOT' | head -c 1000000\n${text.padEnd(2_000_000)}\nEOT\n`,
+  );
   expect(code).toBe(0);
   expect(stdout === text.padEnd(2_000_000).slice(0, 1_000_000)).toBe(true);
 });
 
 test("a script that ends by a signal or leaves a process behind still gives its answer", async () => {
-  expect(await transport.run("gw-1", ref(), "echo before; kill -9 $$")).toMatchObject({ code: 137, stdout: "before\n" });
+  expect(await transport.run("gw-1", ref(), "echo before; kill -9 $$")).toMatchObject({
+    code: 137,
+    stdout: "before\n",
+  });
   const started = Date.now();
   const { stdout } = await transport.run("gw-1", ref(), "(sleep 2; echo late) & echo now");
   expect([stdout, Date.now() - started < 1_500]).toEqual(["now\n", true]);
@@ -112,14 +119,16 @@ test("a run over its time limit says what is unknown; its neighbour and the scri
   const marker = `${sshd.dir}/ran-on`;
   const neighbour = transport.run("gw-1", ref(), "sleep 0.5; echo fine");
   await expect(
-    transport.run("gw-1", ref(), `sleep 0.6; echo done > ${marker}`, { timeoutMs: 300 }),
+    transport.run("gw-1", ref(), `sleep 0.7; echo done > ${marker}`, { timeoutMs: 300 }),
   ).rejects.toMatchObject({
     kind: "unreachable",
     node: "gw-1",
     message: "node gw-1: no answer within 0.3 s; the command may still be running on the node",
   });
   expect(await neighbour).toMatchObject({ stdout: "fine\n" });
-  await sleep(300);
+  await sleep(60);
+  expect([sshd.connections(), existsSync(marker)]).toEqual([0, false]);
+  await sleep(240);
   expect(readFileSync(marker, "utf8")).toBe("done\n");
   await transport.run("gw-1", ref(), "true");
   expect(transport.counters("gw-1").handshakes).toBe(2);
@@ -148,6 +157,23 @@ test("a node that comes up late is dialled again until it is there", async () =>
     await transport.close();
   } finally {
     await proxy.stop();
+  }
+});
+
+test("a server that lets in two at a time is reached by twelve", async () => {
+  const strict = await startSshd({ config: ["MaxStartups 2:100:2"] });
+  const there = ref({
+    port: strict.port,
+    privateKey: `file:${strict.keyPath}`,
+    hostKey: strict.hostKeys.ed25519,
+    dialErrorLimit: 10,
+  });
+  try {
+    const results = await times(12, (i) => transport.run(`gw-${i}`, there, `echo ${i}`));
+    expect(results.map(({ stdout }) => Number(stdout))).toEqual([...Array(12).keys()]);
+    await transport.close();
+  } finally {
+    await strict.stop();
   }
 });
 

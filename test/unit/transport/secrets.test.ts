@@ -56,6 +56,8 @@ test.each(["hunter2", "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2", "", "confi
   "a value in place of a reference is refused and not repeated: %j",
   async (value) => {
     const error = (await resolve(value).catch((e: Error) => e)) as Error;
-    expect(error.message).toBe("a secret is given by reference, as config:KEY, file:PATH or env:NAME, never as its value");
+    expect(error.message).toBe(
+      "a secret is given by reference, as config:KEY, file:PATH or env:NAME, never as its value",
+    );
   },
 );

@@ -29,17 +29,35 @@ export interface SshdOptions {
   readonly config?: readonly string[];
   /** What root's ~/.bashrc is to hold. */
   readonly bashrc?: string;
-  /** Users that only this server knows, in a mount namespace of its own: login shell and password. */
-  readonly users?: Readonly<Record<string, { readonly shell: string; readonly password?: string }>>;
+  /** Users that only this server knows, in a mount namespace of its own: login shell, password, number. */
+  readonly users?: Readonly<
+    Record<string, { readonly shell: string; readonly password?: string; readonly uid?: number }>
+  >;
   /** Commands that come before all others in the PATH of a session. */
   readonly commands?: Readonly<Record<string, string>>;
 }
 
-export async function startSshd({ config = [], bashrc = "", users = {}, commands = {} }: SshdOptions = {}): Promise<Sshd> {
+export async function startSshd({
+  config = [],
+  bashrc = "",
+  users = {},
+  commands = {},
+}: SshdOptions = {}): Promise<Sshd> {
   const dir = mkdtempSync(join(tmpdir(), "egw-sshd-"));
   const file = (name: string): string => join(dir, name);
   const keygen = (name: string, type: string, passphrase = ""): string => {
-    execFileSync("ssh-keygen", ["-q", "-t", type, "-N", passphrase, "-C", "test", "-f", file(name)]);
+    execFileSync("ssh-keygen", [
+      "-q",
+      "-t",
+      type,
+      ...(type === "rsa" ? ["-b", "2048"] : []),
+      "-N",
+      passphrase,
+      "-C",
+      "test",
+      "-f",
+      file(name),
+    ]);
     return file(name);
   };
   mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
@@ -76,7 +94,14 @@ export async function startSshd({ config = [], bashrc = "", users = {}, commands
   writeFileSync(file("passwd"), readFileSync("/etc/passwd", "utf8") + passwdLines(users, file("home")));
   const server = spawn(
     "unshare",
-    ["-m", "sh", "-c", 'mount --bind "$1/passwd" /etc/passwd && exec /usr/sbin/sshd -D -e -f "$1/sshd_config"', "-", dir],
+    [
+      "-m",
+      "sh",
+      "-c",
+      'mount --bind "$1/passwd" /etc/passwd && exec /usr/sbin/sshd -D -e -f "$1/sshd_config"',
+      "-",
+      dir,
+    ],
     { stdio: ["ignore", "ignore", "pipe"] },
   );
   let log = "";
@@ -116,9 +141,10 @@ export async function startSshd({ config = [], bashrc = "", users = {}, commands
 }
 
 function passwdLines(users: NonNullable<SshdOptions["users"]>, home: string): string {
-  const lines = Object.entries(users).map(([name, { shell, password }], i) => {
-    const hash = password === undefined ? "*" : execFileSync("openssl", ["passwd", "-6", password], { encoding: "utf8" }).trim();
-    return `${name}:${hash}:${64_001 + i}:${64_001 + i}::${home}:${shell}\n`;
+  const lines = Object.entries(users).map(([name, { shell, password, uid = 64_001 }]) => {
+    const hash =
+      password === undefined ? "*" : execFileSync("openssl", ["passwd", "-6", password], { encoding: "utf8" }).trim();
+    return `${name}:${hash}:${uid}:${uid}::${home}:${shell}\n`;
   });
   return lines.join("");
 }
