@@ -1,5 +1,3 @@
-import { IPv4 } from "ipaddr.js";
-
 /** An IPv4 address in dotted form. */
 export type Address = string;
 /** An IPv4 network in canonical form: host bits zero, prefix length always present. */
@@ -10,13 +8,22 @@ export interface Network {
   readonly length: number;
 }
 
+// No leading zeros: some tools take such an octet as octal.
+const OCTETS = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
 const POWERS = Array.from({ length: 33 }, (_, i) => 2 ** i);
 const size = (length: number): number => POWERS[32 - length] ?? 1;
 
 /** Dotted form to a number in [0, 2^32); undefined if it is not four decimal octets. */
 export function parseAddress(text: string): number | undefined {
-  if (!IPv4.isValidFourPartDecimal(text) || /(^|\.)0\d/.test(text)) return undefined;
-  return IPv4.parse(text).octets.reduce((n, octet) => n * 256 + octet, 0);
+  const octets = OCTETS.exec(text);
+  if (octets === null) return undefined;
+  let n = 0;
+  for (let i = 1; i <= 4; i++) {
+    const octet = Number(octets[i]);
+    if (octet > 255) return undefined;
+    n = n * 256 + octet;
+  }
+  return n;
 }
 
 /** A number in [0, 2^32) to dotted form. */
@@ -46,14 +53,14 @@ export function canonicalCidr(text: string): Cidr {
 
 /** True if every address of `inner` is in `outer`. */
 export function contains(outer: Cidr, inner: Cidr): boolean {
-  const a = mustParse(outer);
-  const b = mustParse(inner);
-  return a.length <= b.length && b.base - (b.base % size(a.length)) === a.base;
+  return holds(mustParse(outer), mustParse(inner));
 }
 
 /** True if the two networks share an address. */
 export function overlaps(a: Cidr, b: Cidr): boolean {
-  return contains(a, b) || contains(b, a);
+  const one = mustParse(a);
+  const two = mustParse(b);
+  return holds(one, two) || holds(two, one);
 }
 
 /** Sorted by address, then by length; equal ones once; networks inside another one dropped. */
@@ -62,8 +69,7 @@ export function minimalCover(cidrs: readonly Cidr[]): Cidr[] {
   const kept: Network[] = [];
   for (const network of sorted) {
     const last = kept.at(-1);
-    if (last && contains(formatNetwork(last), formatNetwork(network))) continue;
-    kept.push(network);
+    if (!last || !holds(last, network)) kept.push(network);
   }
   return kept.map(formatNetwork);
 }
@@ -75,17 +81,21 @@ export function sortCidrs(cidrs: readonly Cidr[]): Cidr[] {
 
 /** `a`, `a-b` or a CIDR to its addresses in ascending order; undefined if malformed. At most `limit` addresses. */
 export function parseAddressRange(text: string, limit = 1024): Address[] | undefined {
+  const bounds = parseBounds(text);
+  return bounds === undefined || bounds.count > limit ? undefined : sequence(bounds.from, bounds.count);
+}
+
+/** The first address of `a`, `a-b` or a CIDR and how many it has, without listing them; undefined if malformed. */
+export function parseBounds(text: string): { from: number; count: number } | undefined {
   const [from, to, ...rest] = text.split("-").map((part) => part.trim());
   if (from === undefined || rest.length > 0) return undefined;
-  if (to !== undefined) {
-    const a = parseAddress(from);
-    const b = parseAddress(to);
-    if (a === undefined || b === undefined || b < a || b - a >= limit) return undefined;
-    return sequence(a, b - a + 1);
+  if (to === undefined) {
+    const network = parseNetwork(from);
+    return network && { from: network.base, count: size(network.length) };
   }
-  const network = parseNetwork(from);
-  if (!network || size(network.length) > limit) return undefined;
-  return sequence(network.base, size(network.length));
+  const a = parseAddress(from);
+  const b = parseAddress(to);
+  return a === undefined || b === undefined || b < a ? undefined : { from: a, count: b - a + 1 };
 }
 
 /** The `n`th address of a network, counted from its base. */
@@ -100,6 +110,10 @@ export function networkSize(cidr: Cidr): number {
 
 const sequence = (from: number, count: number): Address[] =>
   Array.from({ length: count }, (_, i) => formatAddress(from + i));
+
+function holds(outer: Network, inner: Network): boolean {
+  return outer.length <= inner.length && inner.base - (inner.base % size(outer.length)) === outer.base;
+}
 
 function sortNetworks(networks: readonly Network[]): Network[] {
   const sorted = [...networks].sort((a, b) => a.base - b.base || a.length - b.length);

@@ -1,4 +1,5 @@
 import type { Address, Cidr } from "./address";
+import { meet, type Range } from "./ranges";
 import { type Selected, select, shared } from "./selection";
 
 /** A policy as its overlap with others is judged. Networks are canonical. */
@@ -23,14 +24,15 @@ export interface Overlap {
 
 /** All pairs that overlap, sorted by their labels; the order of `policies` does not matter. */
 export function findOverlaps(policies: readonly NamedPolicy[]): Overlap[] {
-  const sorted = policies.map(withSelected).sort((a, b) => a.selected.from - b.selected.from);
+  const sorted = policies.map(judge).sort((a, b) => a.sources.start - b.sources.start);
   const overlaps: Overlap[] = [];
   for (const [i, one] of sorted.entries()) {
     for (let j = i + 1; j < sorted.length; j++) {
       const two = sorted[j];
       // Sorted by their first source: all further ones begin where this one has ended.
-      if (two === undefined || two.selected.from >= one.selected.to) break;
-      overlaps.push(...overlapOf(one, two));
+      if (two === undefined || two.sources.start >= one.sources.end) break;
+      const overlap = overlapOf(one, two);
+      if (overlap !== undefined) overlaps.push(overlap);
     }
   }
   return overlaps.sort(byLabels);
@@ -38,26 +40,40 @@ export function findOverlaps(policies: readonly NamedPolicy[]): Overlap[] {
 
 /** The overlaps of one policy with each of the others, sorted by label. */
 export function findOverlapsWith(policy: NamedPolicy, others: readonly NamedPolicy[]): Overlap[] {
-  const one = withSelected(policy);
-  return others.flatMap((other) => overlapOf(one, withSelected(other))).sort(byLabels);
+  const one = judge(policy);
+  return others.flatMap((other) => overlapOf(one, judge(other)) ?? []).sort(byLabels);
 }
 
-type Judged = NamedPolicy & { readonly selected: Selected };
-
-const known = new WeakMap<NamedPolicy, Judged>();
-
-function withSelected(policy: NamedPolicy): Judged {
-  const judged = known.get(policy) ?? { ...policy, selected: select(policy, policy.ignore) };
-  known.set(policy, judged);
-  return judged;
+/** A policy, what it selects, and within which bounds. */
+interface Judged {
+  readonly policy: NamedPolicy;
+  readonly selected: Selected;
+  readonly sources: Range;
+  readonly destinations: Range;
 }
 
-function overlapOf(a: Judged, b: Judged): Overlap[] {
-  if (a.egressIP === b.egressIP && a.gateway === b.gateway) return [];
+const judged = new WeakMap<NamedPolicy, Judged>();
+
+function judge(policy: NamedPolicy): Judged {
+  const known = judged.get(policy);
+  if (known !== undefined) return known;
+  const selected = select(policy, policy.ignore);
+  const fresh = { policy, selected, sources: hull(selected.sources), destinations: hull(selected.left) };
+  judged.set(policy, fresh);
+  return fresh;
+}
+
+function hull(ranges: readonly Range[]): Range {
+  return { start: ranges[0]?.start ?? 0, end: ranges.at(-1)?.end ?? 0 };
+}
+
+function overlapOf(a: Judged, b: Judged): Overlap | undefined {
+  if (a.policy.egressIP === b.policy.egressIP && a.policy.gateway === b.policy.gateway) return undefined;
+  if (!meet(a.sources, b.sources) || !meet(a.destinations, b.destinations)) return undefined;
   const pair = shared(a.selected, b.selected);
-  if (pair === undefined) return [];
-  const labels: [string, string] = a.label <= b.label ? [a.label, b.label] : [b.label, a.label];
-  return [{ labels, ...pair }];
+  if (pair === undefined) return undefined;
+  const [first, second] = a.policy.label <= b.policy.label ? [a, b] : [b, a];
+  return { labels: [first.policy.label, second.policy.label], ...pair };
 }
 
 function byLabels(a: Overlap, b: Overlap): number {

@@ -20,6 +20,8 @@ export function quote(value: unknown): string {
   if (Array.isArray(value)) return "A list";
   if (typeof value === "object" && value !== null) return "An object";
   if (typeof value !== "string") return String(value);
+  // Key material is not repeated, whatever property it was put into.
+  if (value.includes("PRIVATE KEY")) return "The value";
   return JSON.stringify(value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value);
 }
 

@@ -1,5 +1,14 @@
 import { type Cidr, contains, minimalCover, sortCidrs } from "./address";
-import { firstShared, type Range, rangeOf, rangesOf, subtract } from "./ranges";
+import {
+  firstMeeting,
+  intersection,
+  meet,
+  type NetworkRange,
+  outermost,
+  type Range,
+  rangesOf,
+  subtract,
+} from "./ranges";
 
 /** What a policy selects, before it becomes set members. */
 export interface Selection {
@@ -20,45 +29,31 @@ export function destinationMembers(selection: Selection): { match: Cidr[]; nomat
   };
 }
 
-/** A selection with its addresses as ranges, so that thousands are compared fast. */
+/** A selection as ranges of addresses, so that thousands are compared fast. */
 export interface Selected {
-  /** First source address, and the one after the last. */
-  readonly from: number;
-  readonly to: number;
-  readonly sources: readonly Named[];
-  readonly sourceRanges: readonly Range[];
-  readonly destinations: readonly Named[];
-  /** Without exceptions and ignored networks. */
-  readonly destinationRanges: readonly Range[];
-}
-
-interface Named extends Range {
-  readonly cidr: Cidr;
+  readonly sources: readonly NetworkRange[];
+  readonly destinations: readonly NetworkRange[];
+  /** The destinations without exceptions and ignored networks. */
+  readonly left: readonly Range[];
 }
 
 /** What a selection selects. `ignore` is never selected. */
 export function select(selection: Selection, ignore: readonly Cidr[] = []): Selected {
-  const sources = minimalCover(selection.sources);
-  const sourceRanges = rangesOf(sources);
-  const destinations = wanted(selection);
+  const destinations = selection.destinations.length > 0 ? selection.destinations : ["0.0.0.0/0"];
   return {
-    from: sourceRanges[0]?.start ?? 0,
-    to: sourceRanges.at(-1)?.end ?? 0,
-    sources: sources.map(named),
-    sourceRanges,
-    destinations: destinations.map(named),
-    destinationRanges: subtract(rangesOf(destinations), rangesOf([...selection.except, ...ignore])),
+    sources: outermost(selection.sources),
+    destinations: outermost(destinations),
+    left: subtract(rangesOf(destinations), rangesOf([...selection.except, ...ignore])),
   };
 }
 
 /** The first source and destination that two share, in the words of the user; undefined if they share none. */
 export function shared(a: Selected, b: Selected): { source: Cidr; destination: Cidr } | undefined {
-  if (!firstShared(a.sourceRanges, b.sourceRanges)) return undefined;
-  const left = firstShared(a.destinationRanges, b.destinationRanges);
-  if (!left) return undefined;
-  const source = common(a.sources, b.sources);
-  const destination = common(a.destinations, b.destinations, left);
-  return source === undefined || destination === undefined ? undefined : { source, destination };
+  const sources = firstMeeting(a.sources, b.sources);
+  const left = sources && firstMeeting(a.left, b.left);
+  const destination = left && common(a.destinations, b.destinations, intersection(...left));
+  if (!sources || !destination) return undefined;
+  return { source: inner(...sources).cidr, destination: destination.cidr };
 }
 
 /** The first source and destination that two selections share; undefined if they share none. `ignore` is never selected. */
@@ -70,25 +65,21 @@ export function sharedPair(
   return shared(select(a, ignore), select(b, ignore));
 }
 
-/** The first network that is in one of `a` and one of `b` and, if given, has addresses of `within`. */
-function common(a: readonly Named[], b: readonly Named[], within?: Range): Cidr | undefined {
+/** The first network that is in one of `a` and in one of `b` and has addresses of `within`. */
+function common(a: readonly NetworkRange[], b: readonly NetworkRange[], within: Range): NetworkRange | undefined {
   for (const one of a) {
     for (const two of b) {
-      const inner = one.end - one.start <= two.end - two.start ? one : two;
-      if (overlap(one, two) && (within === undefined || overlap(inner, within))) return inner.cidr;
+      if (meet(one, two) && meet(inner(one, two), within)) return inner(one, two);
     }
   }
   return undefined;
 }
 
-function overlap(a: Range, b: Range): boolean {
-  return a.start < b.end && b.start < a.end;
+/** Of two networks that share an address, the one inside the other. */
+function inner(a: NetworkRange, b: NetworkRange): NetworkRange {
+  return a.end - a.start <= b.end - b.start ? a : b;
 }
 
 function wanted(selection: Selection): Cidr[] {
   return minimalCover(selection.destinations.length > 0 ? selection.destinations : ["0.0.0.0/0"]);
-}
-
-function named(cidr: Cidr): Named {
-  return { ...rangeOf(cidr), cidr };
 }

@@ -5,6 +5,8 @@ import { quote } from "../problem";
 import { cidrComplaint } from "./ipv4-text";
 import { problemAt } from "./rule";
 
+export const EVERYTHING = "0.0.0.0/0";
+
 /** A well-formed entry of a list of CIDRs. */
 export interface CidrAt {
   readonly path: string;
@@ -15,6 +17,18 @@ export interface CidrAt {
 /** Each entry is an IPv4 address or CIDR in canonical form, and none is there twice. */
 export function cidrListRule(list: At): Problem[] {
   return [...items(list).flatMap(entryRule), ...duplicateRule(list)];
+}
+
+/** The same for what is never selected: never everything. */
+export function ignoreListRule(list: At): Problem[] {
+  const everything = cidrsAt(list).filter(({ cidr }) => cidr === EVERYTHING);
+  return [
+    ...cidrListRule(list),
+    ...everything.map(({ path, text }) => ({
+      path,
+      message: `${quote(text)} is everything, so no policy could select anything. Give the networks that are meant.`,
+    })),
+  ];
 }
 
 /** The entries that are known and well-formed. */

@@ -1,5 +1,5 @@
 import { at } from "../at";
-import { cidrListRule } from "./cidr-list";
+import { ignoreListRule } from "./cidr-list";
 import {
   distinctEgressIPsRule,
   egressIPCountRule,
@@ -8,7 +8,7 @@ import {
   outsideClusterRule,
   unicastEgressIPRule,
 } from "./egress-ips";
-import { distinctMarksRule, distinctNodesRule, oneFleetRule } from "./gateway-nodes";
+import { distinctMarksRule, distinctNodesRule, oneFleetRule, sameNodeRule } from "./gateway-nodes";
 import { nodeRefRule } from "./node-ref";
 import { placedAddressRule, placedNodeRule } from "./placement";
 import type { Rule } from "./rule";
@@ -20,6 +20,7 @@ export const egressGatewayRules: readonly Rule[] = [
     (args) => distinctNodesRule(at(args, name)),
   ]),
   distinctMarksRule,
+  sameNodeRule,
   oneFleetRule,
   egressIPFormRule,
   distinctEgressIPsRule,
@@ -29,5 +30,5 @@ export const egressGatewayRules: readonly Rule[] = [
   notANodeRule,
   placedAddressRule,
   placedNodeRule,
-  (args) => cidrListRule(at(args, "extraIgnore")),
+  (args) => ignoreListRule(at(args, "extraIgnore")),
 ];

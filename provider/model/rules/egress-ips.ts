@@ -75,7 +75,8 @@ export function unicastEgressIPRule(args: At): Problem[] {
 /** An egress IP is none of the cluster's pods and services. */
 export function outsideClusterRule(args: At): Problem[] {
   const nodes = [...items(at(args, "gateways")), ...items(at(args, "clients"))];
-  const networks = nodes.flatMap((node) => cidrsAt(at(node, "clusterNetworks")));
+  const everywhere = nodes.flatMap((node) => cidrsAt(at(node, "clusterNetworks")));
+  const networks = [...new Map(everywhere.map((network) => [network.cidr, network])).values()];
   return eachEntry(args, (address) => {
     const network = networks.find(({ cidr }) => contains(cidr, address));
     return (

@@ -30,6 +30,22 @@ export function distinctMarksRule(args: At): Problem[] {
   ];
 }
 
+/** A node that is a gateway node and a client node is the same node in both lists. */
+export function sameNodeRule(args: At): Problem[] {
+  const gateways = nodesAt(at(args, "gateways"));
+  return nodesAt(at(args, "clients")).flatMap(({ path, name, place }) => {
+    const twin = gateways.find((node) => name !== undefined && node.name === name);
+    const marks = [place, twin?.place].map((node) => node && number(at(node, "index")));
+    if (twin === undefined || marks.includes(undefined) || marks[0] === marks[1]) return [];
+    return [
+      {
+        path,
+        message: `Node ${quote(name)} has another mark than at ${twin.path}. Pass the ref of one NodeMark to both.`,
+      },
+    ];
+  });
+}
+
 /** All nodes are in one fleet: that of the first gateway node. */
 export function oneFleetRule(args: At): Problem[] {
   const [first, ...rest] = allNodes(args);

@@ -1,5 +1,5 @@
 import { IPv6 } from "ipaddr.js";
-import { canonicalCidr, parseAddress, parseAddressRange, parseNetwork } from "../address";
+import { canonicalCidr, parseAddress, parseBounds, parseNetwork } from "../address";
 import { quote } from "../problem";
 
 /** What is wrong with a text that should be an IPv4 address. */
@@ -19,16 +19,21 @@ export const MOST_ADDRESSES = 1024;
 
 /** What is wrong with a text that should be an IPv4 address, a range of them or a CIDR. */
 export function addressRangeComplaint(text: string): string | undefined {
-  if (parseAddressRange(text, MOST_ADDRESSES) !== undefined)
-    return text.includes("/") ? hostBitsComplaint(text) : undefined;
-  const ipv6 = ipv6Complaint(text, "an IPv4 address");
-  if (ipv6 !== undefined) return ipv6;
-  if (parseAddressRange(text, 2 ** 32) !== undefined) {
+  const bounds = parseBounds(text);
+  if (bounds === undefined) return malformedRangeComplaint(text);
+  if (bounds.count > MOST_ADDRESSES) {
     return `${quote(text)} has more than ${MOST_ADDRESSES} addresses. Give fewer, or several gateways.`;
   }
-  const [from, to] = text.split("-").map((part) => parseAddress(part.trim()));
-  if (from !== undefined && to !== undefined)
+  return text.includes("/") ? hostBitsComplaint(text) : undefined;
+}
+
+function malformedRangeComplaint(text: string): string {
+  const ipv6 = ipv6Complaint(text, "an IPv4 address");
+  if (ipv6 !== undefined) return ipv6;
+  const ends = text.split("-").map((part) => parseAddress(part.trim()));
+  if (ends.length === 2 && !ends.includes(undefined)) {
     return `${quote(text)} ends before it starts. Write the lower address first.`;
+  }
   return `${quote(text)} is not an IPv4 address, a range "a-b" or a CIDR.`;
 }
 

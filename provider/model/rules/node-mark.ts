@@ -1,5 +1,5 @@
 import { at } from "../at";
-import { cidrListRule } from "./cidr-list";
+import { ignoreListRule } from "./cidr-list";
 import { connectionRule } from "./connection";
 import { markRule } from "./mark";
 import { deviceNameRule, fleetNameRule, nodeNameRule } from "./names";
@@ -18,7 +18,7 @@ export const nodeMarkRules: readonly Rule[] = [
   (args) => fleetNameRule(at(args, "fleet", "name")),
   (args) => nodeNameRule(at(args, "fleet", "registry", "node")),
   (args) => connectionRule(at(args, "fleet", "registry", "connection")),
-  (args) => ["pods", "services", "nodes", "extra"].flatMap((name) => cidrListRule(at(args, "fleet", "ignore", name))),
+  (args) => ["pods", "services", "nodes", "extra"].flatMap((name) => ignoreListRule(at(args, "fleet", "ignore", name))),
   tunnelNetworkRule,
   (args) => tablesRule(at(args, "fleet", "tables")),
 ];

@@ -7,8 +7,9 @@ import { addressComplaint } from "./ipv4-text";
 
 /** What is placed is one of the egress IPs. */
 export function placedAddressRule(args: At): Problem[] {
-  const complete = isKnown(at(args, "egressIPs")) && egressIPFormRule(args).length === 0;
-  const addresses = new Set(egressIPsAt(args).flatMap((entry) => entry.addresses));
+  const given = egressIPsAt(args);
+  const complete = given.length > 0 && isKnown(at(args, "egressIPs")) && egressIPFormRule(args).length === 0;
+  const addresses = new Set(given.flatMap((entry) => entry.addresses));
   return entries(at(args, "placement")).flatMap(([key, place]) => {
     const form = addressComplaint(key);
     if (form !== undefined) return [{ path: place.path, message: form }];

@@ -3,14 +3,13 @@ import type { Problem } from "../args";
 import { type At, at, isKnown, items, text } from "../at";
 import { quote } from "../problem";
 import { rangesOf, subtract } from "../ranges";
-import { type CidrAt, cidrListRule, cidrsAt } from "./cidr-list";
+import { type CidrAt, cidrListRule, cidrsAt, EVERYTHING } from "./cidr-list";
 
 const LISTS = [
   ["sources", "cidrs"],
   ["destinations", "cidrs"],
   ["destinations", "except"],
 ] as const;
-const EVERYTHING = "0.0.0.0/0";
 
 /** All networks of a policy are networks, once each. */
 export function policyListsRule(args: At): Problem[] {

@@ -9,7 +9,7 @@ export function secretReferenceRule(connection: At): Problem[] {
   return [...SECRET_PROPERTIES].flatMap((name) => {
     const place = at(connection, name);
     const value = text(place);
-    if (value === undefined || value === "" || /^(config|file|env):./s.test(value)) return [];
+    if (value === undefined || value === "" || /^(config|file|env):[^\r\n]+$/.test(value)) return [];
     return [{ path: place.path, message: complaint(name) }];
   });
 }
