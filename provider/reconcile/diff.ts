@@ -24,7 +24,8 @@ export function diff(desired: readonly Owned[], actual: readonly KernelObject[],
     const found = there.get(key);
     there.delete(key);
     if (!found) differences.push({ kind: "missing", key, desired: object, owner });
-    else if (textOf(found) !== textOf(object)) differences.push({ kind: "changed", key, desired: object, actual: found, owner });
+    else if (textOf(found) !== textOf(object))
+      differences.push({ kind: "changed", key, desired: object, actual: found, owner });
   }
   for (const [key, object] of there) {
     differences.push({ kind: "extra", key, actual: object, owner: ownerOfExtra(object, owners) ?? nodeOwner });
@@ -82,8 +83,16 @@ function ownerOfExtra(object: KernelObject, owners: ReadonlyMap<string, string>)
 const commentOf = (rule: string): string | undefined => /--comment (egw-[0-9a-f]+)/.exec(rule)?.[0];
 
 /** Chains that hold the right rules in the wrong order: the first rule out of place is the change. */
-function misordered(desired: readonly Owned[], actual: readonly KernelObject[], found: readonly Difference[]): Difference[] {
-  const touched = new Set(found.flatMap(({ desired: d, actual: a }) => [d, a]).flatMap((o) => (o?.kind === "chain-rule" ? [chainName(o)] : [])));
+function misordered(
+  desired: readonly Owned[],
+  actual: readonly KernelObject[],
+  found: readonly Difference[],
+): Difference[] {
+  const touched = new Set(
+    found
+      .flatMap(({ desired: d, actual: a }) => [d, a])
+      .flatMap((o) => (o?.kind === "chain-rule" ? [chainName(o)] : [])),
+  );
   const there = rulesByChain(actual);
   const differences: Difference[] = [];
   for (const [chain, wanted] of rulesByChain(desired.map(({ object }) => object))) {
@@ -98,7 +107,8 @@ function misordered(desired: readonly Owned[], actual: readonly KernelObject[], 
   return differences;
 }
 
-export const chainName = (rule: { readonly table: string; readonly chain: string }): string => `${rule.table} ${rule.chain}`;
+export const chainName = (rule: { readonly table: string; readonly chain: string }): string =>
+  `${rule.table} ${rule.chain}`;
 
 /** Rules of each chain in their order. */
 export function rulesByChain(objects: readonly KernelObject[]): Map<string, ChainRule[]> {

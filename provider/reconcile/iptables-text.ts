@@ -12,7 +12,10 @@ export function tableState(objects: readonly KernelObject[], table: Table): Tabl
   const rules = rulesByChain(objects);
   const chains = objects
     .filter((object): object is Chain => object.kind === "chain" && object.table === table)
-    .map((chain): [string, string[]] => [chain.name, (rules.get(`${table} ${chain.name}`) ?? []).map((rule: ChainRule) => rule.rule)]);
+    .map((chain): [string, string[]] => [
+      chain.name,
+      (rules.get(`${table} ${chain.name}`) ?? []).map((rule: ChainRule) => rule.rule),
+    ]);
   const hooks = objects.filter((object): object is Hook => object.kind === "hook" && object.table === table);
   return { chains: new Map(chains.sort(([a], [b]) => compareText(a, b))), hooks };
 }

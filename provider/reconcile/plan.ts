@@ -1,7 +1,7 @@
 import { address } from "../kernel/address";
 import { ipRule } from "../kernel/ip-rule";
 import { addMember, createSet, destroySet, removeMember, type SetMember } from "../kernel/ipset";
-import { type Table, TABLES } from "../kernel/iptables";
+import { TABLES, type Table } from "../kernel/iptables";
 import type { IpKind } from "../kernel/kind";
 import { changeLink, type Link, link } from "../kernel/link";
 import { neighbour } from "../kernel/neighbour";
@@ -27,6 +27,7 @@ const TRANSLATING = ["EGRESSGATEWAY-SNAT-EIP", "EGRESSGATEWAY-SNAT-BACKUP"];
 export function plan(desired: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {
   const changes = compare(desired, actual);
   return [
+    ...keepSysctls(changes),
     ...growDevice(changes),
     ...growSysctls(changes),
     ...growPaths(changes),
@@ -34,30 +35,38 @@ export function plan(desired: readonly KernelObject[], actual: readonly KernelOb
     ...changeRules(desired, actual),
     ...changeEgressAddresses(changes),
     ...shrinkPaths(changes),
-    ...shrinkSets(changes, actual),
+    ...shrinkSets(changes),
   ];
 }
 
 interface Changes {
   readonly added: readonly KernelObject[];
   readonly removed: readonly KernelObject[];
-  readonly device?: { readonly from?: Link; readonly to?: Link; readonly inPlace?: readonly string[] };
+  readonly device: { readonly from?: Link; readonly to?: Link };
+  /** What goes with the tunnel device as it changes; undo puts it back. */
+  readonly lost: readonly KernelObject[];
 }
 
-/** A changed object is removed and added, except for the tunnel device; what a new device takes with it counts as gone. */
+/** A changed object is removed and added, except for the tunnel device; what the device takes along counts as gone. */
 function compare(desired: readonly KernelObject[], actual: readonly KernelObject[]): Changes {
   const to = desired.find((o): o is Link => o.kind === "link");
   const from = actual.find((o): o is Link => o.kind === "link");
-  const inPlace = from && to ? changeLink(from, to) : undefined;
-  const recreated = from !== undefined && inPlace === undefined;
-  const kept = actual.filter((o) => !(recreated && livesOnDevice(o, from.name)));
+  const lost = from ? actual.filter((o) => goesWith(o, from, to)) : [];
+  const kept = actual.filter((o) => !lost.includes(o));
   const there = new Set(kept.map(textOf));
   const wanted = new Set(desired.map(textOf));
   return {
     added: desired.filter((o) => o.kind !== "link" && !there.has(textOf(o))),
     removed: kept.filter((o, i) => o.kind !== "link" && (!wanted.has(textOf(o)) || doubled(kept, i))),
-    device: { from, to, inPlace },
+    device: { from, to },
+    lost,
   };
+}
+
+/** A device that is removed takes all that lives on it; one with a new MAC its neighbours, permanent ones too (kernel: neigh_changeaddr). */
+function goesWith(object: KernelObject, from: Link, to: Link | undefined): boolean {
+  if (!livesOnDevice(object, from.name)) return false;
+  return to === undefined || changeLink(from, to) === undefined || (object.kind === "neighbour" && from.mac !== to.mac);
 }
 
 /** A rule that stands twice is removed once. Only the kernel's ip rules can be doubled. */
@@ -84,56 +93,64 @@ const ofKind = <K extends KernelObject["kind"]>(objects: readonly KernelObject[]
   objects.filter((o): o is Of<K> => o.kind === kind);
 const adds = (objects: readonly IpObject[]): string[] => objects.flatMap((o) => ipKind(o).add(o));
 const removes = (objects: readonly IpObject[]): string[] => objects.flatMap((o) => ipKind(o).remove(o));
+/** In the order in which they can be added: a leg needs the device's address, a rule comes last. */
+const paths = (objects: readonly KernelObject[]): IpObject[] => [
+  ...ofKind(objects, "address"),
+  ...ofKind(objects, "neighbour"),
+  ...ofKind(objects, "route").sort((a, b) => Number(a.leg !== undefined) - Number(b.leg !== undefined)),
+  ...ofKind(objects, "ip-rule"),
+];
 const onTunnel = (o: Of<"address">): boolean => o.label === "" && o.device === "egw.vxlan";
 
-function growDevice({ device }: Changes): Step[] {
-  const { from, to, inPlace } = device ?? {};
+const settings = (objects: readonly KernelObject[]): string[] =>
+  ofKind(objects, "sysctl").map((o: Sysctl) => `${o.name} = ${o.value}`);
+
+/** Changes nothing; its undo, the last of all, brings back the settings of a device that is made again. */
+function keepSysctls({ lost }: Changes): Step[] {
+  return step("sysctl", settings(lost), settings(lost));
+}
+
+function growDevice({ device: { from, to }, lost }: Changes): Step[] {
   if (!to) return [];
   if (!from) return step("ip", adds([to]), removes([to]));
-  if (inPlace) return step("ip", inPlace, changeLink(to, from) ?? []);
-  return step("ip", [...removes([from]), ...adds([to])], [...removes([to]), ...adds([from])]);
+  const inPlace = changeLink(from, to);
+  if (inPlace) return step("ip", inPlace, [...(changeLink(to, from) ?? []), ...adds(paths(lost))]);
+  return step("ip", [...removes([from]), ...adds([to])], [...removes([to]), ...adds([from, ...paths(lost)])]);
 }
 
 function growSysctls({ added, removed }: Changes): Step[] {
-  const write = (o: Sysctl): string => `${o.name} = ${o.value}`;
-  const former = ofKind(removed, "sysctl");
-  return step("sysctl", ofKind(added, "sysctl").map(write), former.map(write));
+  return step("sysctl", settings(added), settings(removed));
 }
 
 /** A route or rule that changes keeps its key: `replace` puts the new one in place of the old one, a rule is added before its old one goes. */
 function growPaths({ added, removed }: Changes): Step[] {
-  const routes = ofKind(added, "route").sort((a, b) => Number(a.leg !== undefined) - Number(b.leg !== undefined));
-  const grown: IpObject[] = [...ofKind(added, "address").filter(onTunnel), ...ofKind(added, "neighbour"), ...routes, ...ofKind(added, "ip-rule")];
+  const grown = paths(added.filter((o) => o.kind !== "address" || onTunnel(o)));
   const before = removed.filter((o): o is IpObject => o.kind === "neighbour" || o.kind === "route");
   const replaced = before.filter((o) => grown.some((other) => keyOf(other) === keyOf(o)));
   const fresh = grown.filter((o) => !replaced.some((other) => keyOf(other) === keyOf(o)));
   return step("ip", adds(grown), [...removes([...fresh].reverse()), ...adds(replaced)]);
 }
 
+/** Sets that select more than before: new ones, new members, exceptions that go. */
 function growSets({ added, removed }: Changes): Step[] {
-  const wrong = ofKind(removed, "ipset").filter((set) => added.some((o) => o.kind === "ipset" && o.name === set.name));
   const created = ofKind(added, "ipset");
-  const createdNames = new Set(created.map((set) => set.name));
-  const gone = new Set(ofKind(removed, "ipset").map((set) => set.name));
-  const members = ofKind(added, "ipset-member");
-  // Members of a set that goes as a whole go with it.
-  const leaving = ofKind(removed, "ipset-member").filter((member) => !gone.has(member.set));
-  const flipped = leaving.filter((member) => members.some((other) => keyOf(other) === keyOf(member)));
-  const input = [
-    ...wrong.map(destroySet),
-    ...created.map(createSet),
-    ...flipped.map(removeMember),
-    ...members.map(addMember),
-    ...leaving.filter((member) => !flipped.includes(member)).map(removeMember),
-  ];
-  const undo = [
-    ...members.filter((member) => !createdNames.has(member.set)).map(removeMember),
-    ...leaving.map(addMember),
-    ...created.map((set) => `flush ${set.name}`),
-    ...created.map(destroySet),
-    ...wrong.map(createSet),
-  ];
-  return step("ipset", input, undo);
+  const wrong = ofKind(removed, "ipset").filter((set) => created.some(({ name }) => name === set.name));
+  const fresh = new Set(created.map(({ name }) => name));
+  const members = ofKind(added, "ipset-member").filter((member) => !member.nomatch || fresh.has(member.set));
+  const exceptions = ofKind(removed, "ipset-member").filter((member) => member.nomatch && !goesWhole(removed, member));
+  return step(
+    "ipset",
+    [...wrong.map(destroySet), ...created.map(createSet), ...exceptions.map(removeMember), ...members.map(addMember)],
+    [
+      ...members.filter((member) => !fresh.has(member.set)).map(removeMember),
+      ...exceptions.map(addMember),
+      ...created.flatMap((set) => [`flush ${set.name}`, destroySet(set)]),
+      ...wrong.map(createSet),
+      ...ofKind(removed, "ipset-member")
+        .filter((member) => wrong.some(({ name }) => name === member.set))
+        .map(addMember),
+    ],
+  );
 }
 
 function changeRules(desired: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {
@@ -155,24 +172,46 @@ function changeEgressAddresses({ added, removed }: Changes): Step[] {
   const stale = ofKind(removed, "address").filter((o) => !onTunnel(o));
   const unknown = fresh.filter((o) => !stale.some((other) => other.address === o.address));
   return [
-    ...step("arping", unknown.map((o) => `${o.device} ${o.address}`), []),
+    ...step(
+      "arping",
+      unknown.map((o) => `${o.device} ${o.address}`),
+      [],
+    ),
     ...step("ip", [...removes(stale), ...adds(fresh)], [...removes(fresh), ...adds(stale)]),
   ];
 }
 
-function shrinkPaths({ added, removed, device }: Changes): Step[] {
-  const replaced = (o: KernelObject): boolean => o.kind !== "ip-rule" && added.some((other) => keyOf(other) === keyOf(o));
-  const paths: IpObject[] = [...ofKind(removed, "ip-rule"), ...ofKind(removed, "route"), ...ofKind(removed, "neighbour")];
-  const going: IpObject[] = [...paths.filter((o) => !replaced(o)), ...ofKind(removed, "address").filter(onTunnel)];
-  const dropped = device?.from && !device.to ? [device.from] : [];
-  const shrinking = dropped.length > 0 ? going.filter((o) => !livesOnDevice(o, dropped[0]?.name ?? "")) : going;
-  const back = [...dropped, ...[...going].reverse()];
-  return step("ip", [...removes(shrinking), ...removes(dropped)], adds(back));
+function shrinkPaths({ added, removed, device, lost }: Changes): Step[] {
+  const replaced = (o: KernelObject): boolean =>
+    o.kind !== "ip-rule" && added.some((other) => keyOf(other) === keyOf(o));
+  const going = paths(removed.filter((o) => !replaced(o) && (o.kind !== "address" || onTunnel(o))));
+  const dropped = device.from && !device.to ? [device.from] : [];
+  return step(
+    "ip",
+    [...removes([...going].reverse()), ...removes(dropped)],
+    adds([...dropped, ...(dropped.length > 0 ? paths(lost) : []), ...going]),
+  );
 }
 
-function shrinkSets({ added, removed }: Changes, actual: readonly KernelObject[]): Step[] {
-  const gone = ofKind(removed, "ipset").filter((set) => !added.some((o) => o.kind === "ipset" && o.name === set.name));
-  const names = new Set(gone.map((set) => set.name));
-  const members = actual.filter((o): o is SetMember => o.kind === "ipset-member" && names.has(o.set));
-  return step("ipset", gone.map(destroySet), [...gone.map(createSet), ...members.map(addMember)]);
+/** Sets that select less than before: members that go, new exceptions, sets that nothing names any more. */
+function shrinkSets({ added, removed }: Changes): Step[] {
+  const created = ofKind(added, "ipset").map(({ name }) => name);
+  const gone = ofKind(removed, "ipset").filter((set) => !created.includes(set.name));
+  const exceptions = ofKind(added, "ipset-member").filter((member) => member.nomatch && !created.includes(member.set));
+  const members = ofKind(removed, "ipset-member");
+  const leaving = members.filter((member) => !member.nomatch && !goesWhole(removed, member));
+  return step(
+    "ipset",
+    [...leaving.map(removeMember), ...exceptions.map(addMember), ...gone.map(destroySet)],
+    [
+      ...gone.map(createSet),
+      ...members.filter((member) => gone.some(({ name }) => name === member.set)).map(addMember),
+      ...exceptions.map(removeMember),
+      ...leaving.map(addMember),
+    ],
+  );
 }
+
+/** Members of a set that goes go with it. */
+const goesWhole = (removed: readonly KernelObject[], { set }: SetMember): boolean =>
+  removed.some((o) => o.kind === "ipset" && o.name === set);

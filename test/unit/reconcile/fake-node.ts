@@ -1,0 +1,142 @@
+import { address } from "../../../provider/kernel/address";
+import { ipRule } from "../../../provider/kernel/ip-rule";
+import { ipset, setMember } from "../../../provider/kernel/ipset";
+import { chain, chainRule, hook } from "../../../provider/kernel/iptables";
+import { link } from "../../../provider/kernel/link";
+import { neighbour } from "../../../provider/kernel/neighbour";
+import { route } from "../../../provider/kernel/route";
+import type { KernelObject } from "../../../provider/kernel/state";
+import { sysctl } from "../../../provider/kernel/sysctl";
+import type { Step } from "../../../provider/reconcile/step";
+import { runIpLine } from "./fake-ip";
+import { runIpsetLine } from "./fake-ipset";
+import { runRestore } from "./fake-iptables";
+import { printWorld } from "./fake-print";
+import { ToolError, type World } from "./fake-world";
+
+/** Where a batch breaks: at that line of that step, before it is done. A line behind the last one: the tool fails after all its work. */
+export interface Break {
+  readonly step: number;
+  readonly line: number;
+}
+
+/** A node that does what the real tools do with a step, and shows itself in their words. */
+export class FakeNode {
+  constructor(public world: World) {}
+
+  clone(): FakeNode {
+    return new FakeNode(structuredClone(this.world));
+  }
+
+  /** What is ours, as the parsers read it from the printed node. */
+  read(): KernelObject[] {
+    const text = printWorld(this.world);
+    return [
+      ...link.parse(text.link),
+      ...sysctl.parse(text.sysctl),
+      ...address.parse(text.address),
+      ...neighbour.parse(text.neighbour),
+      ...route.parse(text.route),
+      ...ipRule.parse(text.rule),
+      ...chain.parse(text.iptables),
+      ...chainRule.parse(text.iptables),
+      ...hook.parse(text.iptables),
+      ...ipset.parse(text.ipset),
+      ...setMember.parse(text.ipset),
+    ];
+  }
+
+  /** The whole node as text, ours and foreign. */
+  print(): string {
+    return Object.entries(printWorld(this.world))
+      .map(([name, text]) => `== ${name}\n${text}`)
+      .join("");
+  }
+
+  /** Does one step. Throws ToolError where the tool ends with an error. */
+  run({ tool, input }: Step, breakAt = Number.POSITIVE_INFINITY): void {
+    const isAtomic = tool === "iptables" || tool === "arping";
+    if (isAtomic && breakAt <= input.length) throw new ToolError("broken by the test");
+    if (tool === "iptables") {
+      runRestore(this.world, input);
+      return;
+    }
+    input.forEach((line, i) => {
+      if (i === breakAt) throw new ToolError("broken by the test");
+      this.runLine(tool, line);
+    });
+    if (breakAt === input.length) throw new ToolError("broken by the test");
+  }
+
+  /** Undoes one step as the node program does: `ip -force`, ipset line by line, the rest as it stands. */
+  undo({ tool, undo }: Step): void {
+    const chunks = tool === "ip" || tool === "ipset" ? undo.map((line) => [line]) : [undo];
+    for (const lines of chunks) {
+      try {
+        this.run({ tool, input: lines, undo: [] });
+      } catch (error) {
+        if (!(error instanceof ToolError)) throw error;
+      }
+    }
+  }
+
+  /** All steps; where one fails, it and those before it are undone (an iptables step that failed did nothing). Undefined if all went well. */
+  apply(steps: readonly Step[], breakAt?: Break): ToolError | undefined {
+    for (const [i, step] of steps.entries()) {
+      try {
+        this.run(step, breakAt?.step === i ? breakAt.line : undefined);
+      } catch (error) {
+        if (!(error instanceof ToolError)) throw error;
+        for (const done of steps.slice(0, i + 1).reverse()) {
+          if (done !== step || done.tool !== "iptables") this.undo(done);
+        }
+        return error;
+      }
+    }
+    return undefined;
+  }
+
+  /** All steps up to a break, and nothing undone: a node that lost power. */
+  applyUpTo(steps: readonly Step[], breakAt: Break): void {
+    for (const step of steps.slice(0, breakAt.step)) this.run(step);
+    const broken = steps[breakAt.step];
+    try {
+      if (broken) this.run(broken, breakAt.line);
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
+    }
+  }
+
+  private runLine(tool: Step["tool"], line: string): void {
+    switch (tool) {
+      case "ip":
+        runIpLine(this.world, line);
+        return;
+      case "ipset":
+        runIpsetLine(this.world, line);
+        return;
+      case "sysctl": {
+        const [name = "", , value = ""] = line.split(" ");
+        if (!this.world.sysctls.has(name)) throw new ToolError(`/proc/sys/${name}: No such file or directory`);
+        this.world.sysctls.set(name, value);
+        return;
+      }
+      case "arping": {
+        const [device = "", ip = ""] = line.split(" ");
+        if (!this.world.links.has(device)) throw new ToolError(`arping: Interface ${device} is not found`);
+        if (this.world.taken.has(ip)) throw new ToolError(`address ${ip} is already used by 02:00:00:00:00:99`);
+        return;
+      }
+      default:
+        throw new Error(`the fake doesn't know this tool: ${tool}`);
+    }
+  }
+}
+
+/** Every place where a batch can break. */
+export function breaksOf(steps: readonly Step[]): Break[] {
+  return steps.flatMap(({ tool, input }, step) => {
+    const lines = tool === "iptables" || tool === "arping" ? [0] : [...input.keys(), input.length];
+    return lines.map((line) => ({ step, line }));
+  });
+}
