@@ -1,0 +1,14 @@
+/** The oracle: the judge that watches a lab while a scenario runs. It shares no code with what it judges. */
+export { skewSeconds } from "./expectations";
+export type { Mark } from "./findings";
+export {
+  type Change,
+  type ChangeOptions,
+  type Expectation,
+  type Oracle,
+  type OracleOptions,
+  startOracle,
+  type Who,
+} from "./oracle";
+export type { Attempt, Count, FailedSpan, HeldConnection } from "./traffic";
+export type { PodReport, SourceReport, Verdict } from "./verdict";
