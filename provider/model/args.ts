@@ -90,7 +90,9 @@ export interface GatewayRef {
   readonly placement: Readonly<Record<string, string>>;
   /** The fleet's ignored networks and the gateway's own. */
   readonly ignore: readonly string[];
-  readonly nodes: readonly { readonly node: string; readonly connection: ConnectionRef }[];
+  readonly nodes: Readonly<Record<string, string>>;
+  /** What the connections to the nodes have in common; see compact-nodes.ts. */
+  readonly connection: Partial<ConnectionRef>;
 }
 
 export interface EgressPolicyArgs {

@@ -6,7 +6,7 @@ import { cidrList } from "./schema-fleet";
 export const gatewayRefSchema: SchemaObject = {
   type: "object",
   description: "an EgressGateway or its ref output",
-  required: ["id", "name", "fleet", "egressIPs", "placement", "ignore", "nodes"],
+  required: ["id", "name", "fleet", "egressIPs", "placement", "ignore", "nodes", "connection"],
   additionalProperties: false,
   properties: {
     id: { type: "string" },
@@ -15,14 +15,7 @@ export const gatewayRefSchema: SchemaObject = {
     egressIPs: { type: "array", items: { type: "string" } },
     placement: { type: "object", additionalProperties: { type: "string" } },
     ignore: cidrList("a list of CIDRs"),
-    nodes: {
-      type: "array",
-      items: {
-        type: "object",
-        required: ["node", "connection"],
-        additionalProperties: false,
-        properties: { node: { type: "string" }, connection: connectionSchema },
-      },
-    },
+    nodes: { type: "object", additionalProperties: { type: "string" } },
+    connection: { ...connectionSchema, required: [] },
   },
 };

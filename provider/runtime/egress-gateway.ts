@@ -2,6 +2,7 @@ import type { EgressGatewayArgs, GatewayRef, NodeRef, Problem } from "../model/a
 import { UNKNOWN } from "../model/args";
 import { minimalCover } from "../model/address";
 import type { GatewayClaim, PolicyClaim } from "../model/claim";
+import { compactNodes } from "../model/compact-nodes";
 import { expandEgressIPs } from "../model/defaults";
 import { placeAddresses } from "../model/placement";
 import { validateEgressGateway } from "../model/validate";
@@ -189,8 +190,7 @@ function heldState(olds: Properties): GatewayState | undefined {
 
 function refOf(args: EgressGatewayArgs, label: Label, id: string, egressIPs: readonly string[], placement: Readonly<Record<string, string>>): GatewayRef {
   const ignore = minimalCover([...(args.gateways[0]?.ignore ?? []), ...(args.extraIgnore ?? [])]);
-  const nodes = nodesOf(args).map(({ node, connection }) => ({ node, connection }));
-  return { id, name: label.name, fleet: fleetOf(args), egressIPs, placement, ignore, nodes };
+  return { id, name: label.name, fleet: fleetOf(args), egressIPs, placement, ignore, ...compactNodes(nodesOf(args)) };
 }
 
 function unreachable(looked: ReadonlyMap<string, Looked>, held: GatewayState | undefined): Problem[] {

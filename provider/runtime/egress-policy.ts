@@ -1,6 +1,7 @@
 import type { EgressPolicyArgs, GatewayRef, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import { allocateEgressIP } from "../model/allocation";
+import { expandNodes } from "../model/compact-nodes";
 import { normalizeDestinations, normalizeSources } from "../model/defaults";
 import type { PolicyClaim } from "../model/claim";
 import { findOverlapsWith, type NamedPolicy } from "../model/overlap";
@@ -136,7 +137,9 @@ function joined(before: PolicyClaim, after: PolicyClaim): PolicyClaim {
 }
 
 const sessionsOf = (gateway: GatewayRef): NodeSession[] =>
-  gateway.nodes.filter(({ node }) => !isAbandoned(node)).map(({ node, connection }) => session(node, connection));
+  expandNodes(gateway)
+    .filter(({ node }) => !isAbandoned(node))
+    .map(({ node, connection }) => session(node, connection));
 
 const driftTargets = (state: PolicyState) =>
   sessionsOf(state.gateway).map((node) => ({ session: node, ownerId: state.ownerId, claim: claimOf(state) }));

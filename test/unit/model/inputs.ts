@@ -79,7 +79,8 @@ export const gatewayRef: GatewayRef = {
   egressIPs: ["192.0.2.1", "192.0.2.2"],
   placement: { "192.0.2.1": "gw-1", "192.0.2.2": "gw-2" },
   ignore: ["10.0.0.0/16", "10.96.0.0/16", "192.168.0.0/24"],
-  nodes: [{ node: "gw-1", connection }],
+  nodes: { "gw-1": "192.168.0.101", "gw-2": "192.168.0.102" },
+  connection: { privateKey: "config:deployKey" },
 };
 
 export const egressPolicy: EgressPolicyArgs = {

@@ -24,9 +24,9 @@ test.each<[Path, unknown, string]>([
     "gateway: An object is not a gateway (see gateway.egressIPs). Pass an EgressGateway or its ref output.",
   ],
   [
-    ["gateway", "nodes", 0, "connection", "privateKey"],
+    ["gateway", "connection", "privateKey"],
     "hunter2",
-    'gateway.nodes[0].connection.privateKey: A secret is given by reference, never as its value, which would be stored in Pulumi state. Run "pulumi config set --secret egress:privateKey < FILE" and give "config:privateKey", or give "file:PATH" or "env:NAME".',
+    'gateway.connection.privateKey: A secret is given by reference, never as its value, which would be stored in Pulumi state. Run "pulumi config set --secret egress:privateKey < FILE" and give "config:privateKey", or give "file:PATH" or "env:NAME".',
   ],
   [["sources"], undefined, "sources: This is required. Give the pods, {cidrs: […]}."],
   [
