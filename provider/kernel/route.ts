@@ -5,6 +5,8 @@ export interface Route {
   readonly kind: "route";
   readonly table: number;
   readonly leg?: { readonly via: string; readonly device: string; readonly vni: number; readonly underlay: string };
+  /** Some other route that carries our protocol number, in the words of `ip route`: never wanted, only found. */
+  readonly other?: string;
 }
 
 /** The routing protocol number that marks a route or rule as ours. */
@@ -14,31 +16,46 @@ const CLOSED_METRIC = 4096;
 export const route: IpKind<Route> = {
   kind: "route",
   ownership: `proto ${PROTOCOL}`,
-  key: (o) => (o.leg ? `route default table ${o.table}` : `route unreachable default table ${o.table}`),
-  text: (o) =>
-    o.leg
+  key: (o) => `route ${nameOf(o)} table ${o.table}`,
+  text: (o) => {
+    if (o.other !== undefined) return `route ${o.other} table ${o.table}`;
+    return o.leg
       ? `route default table ${o.table} encap id ${o.leg.vni} dst ${o.leg.underlay} via ${o.leg.via} dev ${o.leg.device} onlink`
-      : `route unreachable default table ${o.table} metric ${CLOSED_METRIC}`,
+      : `route unreachable default table ${o.table} metric ${CLOSED_METRIC}`;
+  },
   add: (o) => [
     o.leg
       ? `route replace default via ${o.leg.via} dev ${o.leg.device} onlink table ${o.table} proto ${PROTOCOL} encap ip id ${o.leg.vni} dst ${o.leg.underlay}`
-      : `route replace unreachable default metric ${CLOSED_METRIC} table ${o.table} proto ${PROTOCOL}`,
+      : `route replace ${o.other ?? `unreachable default metric ${CLOSED_METRIC}`} table ${o.table} proto ${PROTOCOL}`,
   ],
+  // Without a type or a next hop, a metric of 0 would match the `unreachable` route as well (kernel: fib_table_delete).
   remove: (o) => [
     o.leg
-      ? // Without a type, a metric of 0 would match the `unreachable` route as well (kernel: fib_table_delete).
-        `route del unicast default table ${o.table} proto ${PROTOCOL}`
-      : `route del unreachable default metric ${CLOSED_METRIC} table ${o.table} proto ${PROTOCOL}`,
+      ? `route del unicast default via ${o.leg.via} dev ${o.leg.device} table ${o.table} proto ${PROTOCOL}`
+      : `route del ${o.other ?? `unreachable default metric ${CLOSED_METRIC}`} table ${o.table} proto ${PROTOCOL}`,
   ],
   parse: (output) => lines(output).flatMap(parseRoute),
 };
 
+/** What `replace` compares is the destination and the metric, so any default route of metric 0 is in the leg's place. */
+function nameOf({ leg, other }: Route): string {
+  if (leg || (other?.startsWith("default ") && !other.includes(" metric "))) return "default";
+  return other ?? "unreachable default";
+}
+
 function parseRoute(line: string): Route[] {
+  // Where routes are listed by protocol, `ip` doesn't print it.
+  if (/ proto (?!38\b)/.test(line)) return [];
   const table = Number(/ table (\d+)/.exec(line)?.[1] ?? 254);
-  // `ip -N` prints the type as RTN_UNREACHABLE's number.
-  if (/^(unreachable|7) default/.test(line)) return [{ kind: "route", table }];
-  const encap = /encap ip id (\d+) .*?dst (\S+) .*?via (\S+) dev (\S+)/.exec(line);
-  if (!/^default\s/.test(line)) return [];
-  const [, vni = "0", underlay = "?", via = "?", device = "?"] = encap ?? [];
+  // `ip -N` prints the type unreachable as RTN_UNREACHABLE's number.
+  const words = line
+    .replace(/ (table|proto) \d+| linkdown| dead/g, "")
+    .replace(/^7 /, "unreachable ")
+    .replace(/\s+/g, " ")
+    .trim();
+  if (words === `unreachable default metric ${CLOSED_METRIC}`) return [{ kind: "route", table }];
+  const leg = /^default encap ip id (\d+) src 0\.0\.0\.0 dst (\S+) ttl 0 tos 0 via (\S+) dev (\S+) onlink$/.exec(words);
+  if (!leg) return [{ kind: "route", table, other: words }];
+  const [, vni, underlay = "", via = "", device = ""] = leg;
   return [{ kind: "route", table, leg: { via, device, vni: Number(vni), underlay } }];
 }

@@ -13,19 +13,20 @@ export interface Difference {
 
 /**
  * Desired against actual, in both directions, sorted by key.
- * Something extra is told to the owner of what it is in (a set, a chain, a policy's comment), else to `nodeOwner`.
+ * Something extra is told to the owner of what it doubles or what it is in (a set, a policy's comment), else to `nodeOwner`.
  */
 export function diff(desired: readonly Owned[], actual: readonly KernelObject[], nodeOwner: string): Difference[] {
-  const there = byKey(actual);
-  const owners = containerOwners(desired);
+  const { found: right, rest } = matched(desired, actual);
+  const there = byKey(rest);
+  const owners = ownersOf(desired);
   const differences: Difference[] = [];
   for (const { object, owner } of desired) {
+    if (right.has(textOf(object))) continue;
     const key = keyOf(object);
     const found = there.get(key);
     there.delete(key);
     if (!found) differences.push({ kind: "missing", key, desired: object, owner });
-    else if (textOf(found) !== textOf(object))
-      differences.push({ kind: "changed", key, desired: object, actual: found, owner });
+    else differences.push({ kind: "changed", key, desired: object, actual: found, owner });
   }
   for (const [key, object] of there) {
     differences.push({ kind: "extra", key, actual: object, owner: ownerOfExtra(object, owners) ?? nodeOwner });
@@ -49,6 +50,22 @@ export function describe({ kind, desired, actual }: Difference): string {
   }
 }
 
+/** The texts that are wanted and there, and the actual objects that are left over. */
+function matched(
+  desired: readonly Owned[],
+  actual: readonly KernelObject[],
+): { found: Set<string>; rest: KernelObject[] } {
+  const wanted = new Set(desired.map(({ object }) => textOf(object)));
+  const found = new Set<string>();
+  const rest: KernelObject[] = [];
+  for (const object of actual) {
+    const text = textOf(object);
+    if (!wanted.has(text) || found.has(text)) rest.push(object);
+    else found.add(text);
+  }
+  return { found, rest };
+}
+
 /** A second object with the same key (a rule added twice by hand) is an object of its own. */
 function byKey(objects: readonly KernelObject[]): Map<string, KernelObject> {
   const map = new Map<string, KernelObject>();
@@ -61,16 +78,20 @@ function byKey(objects: readonly KernelObject[]): Map<string, KernelObject> {
   return map;
 }
 
-function containerOwners(desired: readonly Owned[]): Map<string, string> {
+function ownersOf(desired: readonly Owned[]): Map<string, string> {
   const owners = new Map<string, string>();
   for (const { object, owner } of desired) {
+    owners.set(`key ${keyOf(object)}`, owner);
     if (object.kind === "ipset") owners.set(`set ${object.name}`, owner);
-    if (object.kind === "chain-rule") owners.set(commentOf(object.rule) ?? "", owner);
+    const comment = object.kind === "chain-rule" ? commentOf(object.rule) : undefined;
+    if (comment !== undefined) owners.set(comment, owner);
   }
   return owners;
 }
 
 function ownerOfExtra(object: KernelObject, owners: ReadonlyMap<string, string>): string | undefined {
+  const doubled = owners.get(`key ${keyOf(object)}`);
+  if (doubled !== undefined) return doubled;
   if (object.kind === "ipset-member") return owners.get(`set ${object.set}`);
   if (object.kind === "chain-rule") {
     const comment = commentOf(object.rule);

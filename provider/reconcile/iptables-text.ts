@@ -60,7 +60,10 @@ export function union(from: TableState, to: TableState, chains: readonly string[
 function insertHooks(hooks: readonly Hook[]): string[] {
   const sorted = [...hooks].sort((a, b) => a.rank - b.rank);
   return [
-    ...sorted.filter((hook) => hook.place === "first").map((hook) => `-I ${hook.chain} ${hook.rank + 1} ${hook.rule}`),
+    // Undo puts a hook back behind the foreign rules that it was found behind.
+    ...sorted
+      .filter((hook) => hook.place === "first")
+      .map((hook) => `-I ${hook.chain} ${hook.rank + hook.foreign.length + 1} ${hook.rule}`),
     ...sorted.filter((hook) => hook.place === "last").map((hook) => `-A ${hook.chain} ${hook.rule}`),
   ];
 }

@@ -81,7 +81,7 @@ function livesOnDevice(object: KernelObject, device: string): boolean {
     case "neighbour":
       return object.device === device;
     case "route":
-      return object.leg?.device === device;
+      return object.leg?.device === device || `${object.other} `.includes(` dev ${device} `);
     case "sysctl":
       return object.name.includes(`/${device}/`);
     default:

@@ -25,50 +25,8 @@ const COMMANDS: readonly IpCommand[] = [
   { pattern: /^addr del (\S+)\/(\d+) dev (\S+)$/, run: removeAddress },
   { pattern: /^neigh replace (\S+) lladdr (\S+) dev (\S+) nud permanent$/, run: replaceNeighbour },
   { pattern: /^neigh del (\S+) dev (\S+)$/, run: removeNeighbour },
-  {
-    pattern:
-      /^route replace default via (\S+) dev (\S+) onlink table (\d+) proto (\d+) encap ip id (\d+) dst (\S+)(?: metric (\d+))?$/,
-    run: (world, [via, device, table, protocol, id, underlay = "", metric = 0]) =>
-      replaceRoute(world, {
-        table: Number(table),
-        type: "unicast",
-        destination: "default",
-        metric: Number(metric),
-        protocol: Number(protocol),
-        via,
-        device,
-        encap: { id: Number(id), underlay },
-      }),
-  },
-  {
-    pattern: /^route replace default via (\S+) dev (\S+) table (\d+) metric (\d+) proto (\d+)$/,
-    run: (world, [via, device, table, metric, protocol]) =>
-      replaceRoute(world, {
-        table: Number(table),
-        type: "unicast",
-        destination: "default",
-        metric: Number(metric),
-        protocol: Number(protocol),
-        via,
-        device,
-      }),
-  },
-  {
-    pattern: /^route replace unreachable default metric (\d+) table (\d+) proto (\d+)$/,
-    run: (world, [metric, table, protocol]) =>
-      replaceRoute(world, {
-        table: Number(table),
-        type: "unreachable",
-        destination: "default",
-        metric: Number(metric),
-        protocol: Number(protocol),
-      }),
-  },
-  {
-    pattern:
-      /^route del (unicast|unreachable)? ?default(?: via (\S+) dev (\S+))?(?: metric (\d+))? table (\d+)(?: metric (\d+))? proto (\d+)$/,
-    run: removeRoute,
-  },
+  { pattern: /^route replace (.*)$/, run: (world, [words = ""]) => replaceRoute(world, parseRoute(words)) },
+  { pattern: /^route del (.*)$/, run: (world, [words = ""]) => removeRoute(world, words) },
   { pattern: /^rule add pref (\d+) (fwmark \S+) table (\d+) protocol (\d+)$/, run: addRule },
   { pattern: /^rule del pref (\d+) (fwmark \S+) table (\d+) protocol (\d+)$/, run: removeRule },
 ];
@@ -150,8 +108,8 @@ function removeNeighbour(world: World, [address, device = ""]: readonly string[]
 function replaceRoute(world: World, route: FakeRoute): void {
   if (route.device !== undefined) {
     if (!linkOf(world, route.device).up) throw new ToolError("Error: Nexthop device is not up.");
-    if (!world.addresses.some(({ device }) => device === route.device))
-      throw new ToolError("Error: Nexthop has invalid gateway.");
+    const hasAddress = world.addresses.some(({ device }) => device === route.device);
+    if (!hasAddress) throw new ToolError("Error: Nexthop has invalid gateway.");
   }
   const index = world.routes.findIndex(
     (r) => r.table === route.table && r.destination === route.destination && r.metric === route.metric,
@@ -161,17 +119,47 @@ function replaceRoute(world: World, route: FakeRoute): void {
 }
 
 /** What is not said matches anything; routes with a smaller metric are met first (kernel: fib_table_delete). */
-function removeRoute(world: World, words: readonly (string | undefined)[]): void {
-  const [type, via, device, metric = words[5] ?? 0, table, , protocol] = words;
+function removeRoute(world: World, words: string): void {
+  const wanted = parseRoute(words);
+  const hasType = /^(unicast|unreachable) /.test(words);
   const found = world.routes
-    .filter((r) => r.table === Number(table) && r.destination === "default")
-    .filter((r) => type === undefined || r.type === type)
-    .filter((r) => via === undefined || (r.via === via && r.device === device))
-    .filter((r) => Number(metric) === 0 || r.metric === Number(metric))
-    .filter((r) => r.protocol === Number(protocol))
+    .filter((r) => r.table === wanted.table && r.destination === wanted.destination)
+    .filter((r) => !hasType || r.type === wanted.type)
+    .filter((r) => wanted.via === undefined || r.via === wanted.via)
+    .filter((r) => wanted.device === undefined || r.device === wanted.device)
+    .filter((r) => wanted.encap === undefined || r.encap?.underlay === wanted.encap.underlay)
+    .filter((r) => wanted.metric === 0 || r.metric === wanted.metric)
+    .filter((r) => wanted.protocol === 0 || r.protocol === wanted.protocol)
     .sort((a, b) => a.metric - b.metric)[0];
   if (!found) throw new ToolError("RTNETLINK answers: No such process");
   world.routes.splice(world.routes.indexOf(found), 1);
+}
+
+/** `[TYPE] DESTINATION` and then, in any order, what `ip route` knows. */
+function parseRoute(text: string): FakeRoute {
+  const words = text.split(" ");
+  const type = words[0] === "unreachable" ? "unreachable" : "unicast";
+  if (words[0] === type) words.shift();
+  const route: FakeRoute = { type, destination: words.shift() ?? "", table: 254, metric: 0, protocol: 0 };
+  const value = (): string => words.shift() ?? "";
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word === "table") route.table = Number(value());
+    else if (word === "metric") route.metric = Number(value());
+    else if (word === "proto") route.protocol = Number(value());
+    else if (word === "via") route.via = value();
+    else if (word === "dev") route.device = value();
+    else if (word === "encap") route.encap = parseEncap(words);
+    else if (word !== "onlink") throw new Error(`the fake doesn't know "${word}" in: route ${text}`);
+  }
+  return route;
+}
+
+/** `ip id N [src A] dst B [ttl N] [tos N]`; what follows is left in `words`. */
+function parseEncap(words: string[]): { id: number; underlay: string } {
+  const match = /^ip id (\d+)(?: src \S+)? dst (\S+)(?: ttl 0 tos 0)?(?: (.*))?$/.exec(words.join(" "));
+  if (!match) throw new Error(`the fake doesn't know this encap: ${words.join(" ")}`);
+  words.splice(0, words.length, ...(match[3]?.split(" ") ?? []));
+  return { id: Number(match[1]), underlay: match[2] ?? "" };
 }
 
 function ruleIndex(world: World, [preference, selector, table, protocol]: readonly string[]): number {

@@ -8,6 +8,7 @@ export interface Printed {
   readonly address: string;
   readonly neighbour: string;
   readonly route: string;
+  readonly foreignRoute: string;
   readonly rule: string;
   readonly iptables: string;
   readonly ipset: string;
@@ -37,17 +38,8 @@ export function printWorld(world: World): Printed {
         )
         .sort(compareText),
     ),
-    // As in the probe, only routes of our protocol; the others are printed behind a word that no parser knows.
-    route: text([
-      ...world.routes
-        .filter((r) => r.protocol === 38)
-        .map(printRoute)
-        .sort(compareText),
-      ...world.routes
-        .filter((r) => r.protocol !== 38)
-        .map((r) => `foreign ${r.protocol} ${printRoute(r)}`)
-        .sort(compareText),
-    ]),
+    route: routes(world, (r) => r.protocol === 38),
+    foreignRoute: routes(world, (r) => r.protocol !== 38),
     rule: text(
       [...world.rules]
         .sort((a, b) => a.preference - b.preference || compareText(a.selector, b.selector) || a.table - b.table)
@@ -91,6 +83,10 @@ function printLink(name: string, { mac, mtu, port, up }: FakeLink): string {
       ? "veth"
       : `vxlan external id 0 srcport 0 0 dstport ${port} nolearning ttl auto ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx`;
   return `0: ${name}: ${flags} mtu ${mtu} qdisc noqueue state UNKNOWN mode DEFAULT group default qlen 1000\\    link/ether ${mac} brd ff:ff:ff:ff:ff:ff promiscuity 0 \\    ${kind} addrgenmode eui64`;
+}
+
+function routes(world: World, isListed: (route: FakeRoute) => boolean): string {
+  return text(world.routes.filter(isListed).map(printRoute).sort(compareText));
 }
 
 function printRoute(r: FakeRoute): string {
