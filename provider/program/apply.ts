@@ -1,6 +1,7 @@
 import type { Cut } from "../compile/cuts";
 import type { Step } from "../reconcile/step";
 import { hereDocument } from "./frame";
+import { RESTORE_PROGRAM, RESTORE_UNIT } from "./restore";
 import { PROBE_FUNCTIONS, STATE_DIRECTORY } from "./shell-probe";
 
 /** One batch: all of it is done, or none. */
@@ -17,6 +18,8 @@ export interface Batch {
   readonly announce: readonly { readonly device: string; readonly address: string }[];
   /** `ip -batch` lines that make all links, addresses, neighbours, routes and rules from nothing, for boot. */
   readonly restoreIp: readonly string[];
+  /** True on a node that does not have this version's restore program yet. */
+  readonly installRestore: boolean;
 }
 
 const OWNER_ID = /^[A-Za-z0-9-]{1,64}$/;
@@ -38,6 +41,10 @@ export function applyScript(batch: Batch): string {
   if (batch.node !== undefined) file("node", [batch.node]);
   file("cuts", batch.cuts.flatMap(cutLines));
   file("restore-ip", batch.restoreIp);
+  if (batch.installRestore) {
+    file("restore-run", RESTORE_PROGRAM.trimEnd().split("\n"));
+    file("restore-unit", RESTORE_UNIT.trimEnd().split("\n"));
+  }
   const removed = batch.claims.remove.map((id) => {
     if (!OWNER_ID.test(id)) throw new Error(`not an owner id: ${JSON.stringify(id)}`);
     return `rm -f $D/claims/${id}.json`;
@@ -80,6 +87,7 @@ egw_remove_unit
 rmdir $D/registry 2>/dev/null; rmdir $D 2>/dev/null`;
 
 const APPLY_FUNCTIONS = `
+UNIT=/etc/systemd/system/pulumi-egress.service
 egw_tool() {
   case $1 in
     ip) timeout -k 5 60 ip $2 -batch - ;;
@@ -177,10 +185,22 @@ egw_announce() {
 egw_save_restore() {
   mkdir -p $D/restore
   mv $T/restore-ip $D/restore/ip
-  ipset save 2>/dev/null | grep -E '^(create|add) egw-' > $D/restore/ipset
+  ipset save 2>/dev/null | grep -E '^(create|add) egw-' | grep -v '^add egw-cut ' > $D/restore/ipset
   sed -n '/^@@iptables$/,$p' $T/kernel | sed '1d' > $D/restore/iptables
+  sed -n '/^@@sysctl$/,/^@@address$/p' $T/kernel | grep -v '^@@' > $D/restore/sysctl
+  [ -f $T/restore-run ] || return 0
+  mv $T/restore-run $D/restore/run
+  if [ -d /run/systemd/system ]; then
+    (umask 022; cat $T/restore-unit > $UNIT)
+    systemctl daemon-reload >/dev/null 2>&1; systemctl enable pulumi-egress.service >/dev/null 2>&1
+  fi
+  return 0
 }
-egw_remove_unit() { :; }
+egw_remove_unit() {
+  [ -f $UNIT ] || return 0
+  systemctl disable pulumi-egress.service >/dev/null 2>&1; rm -f $UNIT; systemctl daemon-reload >/dev/null 2>&1
+  return 0
+}
 `;
 
 function cutLines({ sources, destinations, except, by }: Cut): string[] {

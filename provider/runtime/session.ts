@@ -1,5 +1,6 @@
 import { cutsOf } from "../compile/cuts";
 import { compileNode, type NodeFacts, peersOf, viewOf } from "../compile/node";
+import { shortHash } from "../compile/names";
 import { chooseTable } from "../compile/table-number";
 import { address as addressKind } from "../kernel/address";
 import { keyOf, type KernelObject, type Owned } from "../kernel/state";
@@ -8,6 +9,7 @@ import type { ConnectionRef } from "../model/connection";
 import { applyScript, type Batch } from "../program/apply";
 import { parseSections } from "../program/frame";
 import { claimScript, type RegistryEntry, releaseScript } from "../program/registry";
+import { RESTORE_PROGRAM } from "../program/restore";
 import { probeScript } from "../program/shell-probe";
 import { describe, diff } from "../reconcile/diff";
 import { plan } from "../reconcile/plan";
@@ -20,6 +22,9 @@ export interface Change {
   readonly write: readonly Claim[];
   readonly remove: readonly string[];
 }
+
+/** A node whose restore program is of another version gets ours with its next batch. */
+const RESTORE_VERSION = shortHash(RESTORE_PROGRAM);
 
 interface Waiting {
   readonly change: Change;
@@ -155,7 +160,7 @@ export class NodeSession {
     const isEnrolled = claims.some((claim) => claim.kind === "node");
     const written = claims.filter((claim) => !snapshot.claims.some((old) => JSON.stringify(old) === JSON.stringify(claim)));
     const ids = new Set(claims.map((claim) => claim.owner.id));
-    const file: NodeFile = { version: 1, tables: facts.tables, dropPolicies: facts.dropPolicies };
+    const file: NodeFile = { version: 1, tables: facts.tables, dropPolicies: facts.dropPolicies, restore: RESTORE_VERSION };
     return {
       desired,
       batch: {
@@ -169,6 +174,7 @@ export class NodeSession {
         compiler: COMPILER,
         cuts: cutsOf(snapshot.claims, claims, facts),
         announce: newAddresses(objects, snapshot.actual),
+        installRestore: snapshot.node?.restore !== RESTORE_VERSION,
         restoreIp: plan(objects, []).filter(({ tool }) => tool === "ip").flatMap(({ input }) => input),
       },
     };

@@ -22,6 +22,8 @@ export interface NodeFile {
   readonly tables: Readonly<Record<string, number>>;
   /** The facts that the last apply compiled with. */
   readonly dropPolicies: readonly string[];
+  /** Version of the restore program on the node. */
+  readonly restore: string;
 }
 
 /** What we look at on a host but never own. */
