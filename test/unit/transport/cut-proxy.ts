@@ -5,19 +5,19 @@ export interface CutProxy {
   readonly port: number;
   /** From now on so many bytes pass towards the server (`upload`) or the client (`download`), then everything ends. */
   cutAfter(direction: "upload" | "download", bytes: number): void;
-  /** Passes nothing on any more, without a word to either side. */
-  freeze(): void;
+  /** From now on so many bytes pass towards the server, then nothing more until `release`. */
+  holdAfter(bytes: number): void;
+  release(): void;
   stop(): Promise<void>;
 }
 
 export async function startCutProxy(serverPort: number, port = 0): Promise<CutProxy> {
   const left = { upload: Number.POSITIVE_INFINITY, download: Number.POSITIVE_INFINITY };
   const sockets = new Set<Socket>();
-  let frozen = false;
+  let passBeforeHold = Number.POSITIVE_INFINITY;
 
   const relay = (direction: "upload" | "download", from: Socket, to: Socket): void => {
     from.on("data", (chunk: Buffer) => {
-      if (frozen) return;
       const passing = chunk.subarray(0, left[direction]);
       left[direction] -= passing.length;
       to.write(passing, () => {
@@ -25,11 +25,14 @@ export async function startCutProxy(serverPort: number, port = 0): Promise<CutPr
         to.end(() => to.destroy());
         from.destroy();
       });
+      if (direction === "download") return;
+      passBeforeHold -= passing.length;
+      if (passBeforeHold <= 0) from.pause();
     });
     from.on("error", () => {});
     from.on("close", () => {
       sockets.delete(from);
-      if (!frozen) to.end();
+      to.end();
     });
     sockets.add(from);
   };
@@ -49,8 +52,12 @@ export async function startCutProxy(serverPort: number, port = 0): Promise<CutPr
       left[direction] = bytes;
       if (bytes === 0) for (const socket of sockets) socket.destroy();
     },
-    freeze() {
-      frozen = true;
+    holdAfter(bytes) {
+      passBeforeHold = bytes;
+    },
+    release() {
+      passBeforeHold = Number.POSITIVE_INFINITY;
+      for (const socket of sockets) socket.resume();
     },
     async stop() {
       for (const socket of sockets) socket.destroy();
