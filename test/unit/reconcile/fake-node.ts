@@ -12,7 +12,7 @@ import { runIpLine } from "./fake-ip";
 import { runIpsetLine } from "./fake-ipset";
 import { runRestore } from "./fake-iptables";
 import { printWorld } from "./fake-print";
-import { ToolError, type World } from "./fake-world";
+import { ToolError, type World, withoutOurs } from "./fake-world";
 
 /** Where a batch breaks: at that line of that step, before it is done. A line behind the last one: the tool fails after all its work. */
 export interface Break {
@@ -51,6 +51,11 @@ export class FakeNode {
     return Object.entries(printWorld(this.world))
       .map(([name, text]) => `== ${name}\n${text}`)
       .join("");
+  }
+
+  /** What is not ours as text. */
+  foreign(): string {
+    return new FakeNode(withoutOurs(structuredClone(this.world))).print();
   }
 
   /** Does one step. Throws ToolError where the tool ends with an error. */

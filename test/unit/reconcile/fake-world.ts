@@ -152,3 +152,19 @@ function addForeignRules({ tables }: World): void {
   put("filter", "INPUT", "-i lo -j ACCEPT");
   put("mangle", "FORWARD", "-p tcp -m tcp --dport 25 -j DROP");
 }
+
+/** What is left of a world without anything that bears our names, labels and protocol number. */
+export function withoutOurs(world: World): World {
+  const isOurs = (name: string): boolean => /egw|EGRESSGATEWAY-/.test(name);
+  for (const names of [world.links, world.sysctls, world.sets, ...world.tables.values()] as Map<string, unknown>[]) {
+    for (const name of [...names.keys()]) if (isOurs(name)) names.delete(name);
+  }
+  for (const chain of [...world.tables.values()].flatMap((chains) => [...chains.values()])) {
+    chain.rules = chain.rules.filter((rule) => !isOurs(rule));
+  }
+  world.addresses = world.addresses.filter(({ device, label }) => !isOurs(device) && !isOurs(label));
+  world.neighbours = world.neighbours.filter(({ device }) => !isOurs(device));
+  world.routes = world.routes.filter(({ protocol }) => protocol !== 38);
+  world.rules = world.rules.filter(({ protocol }) => protocol !== 38);
+  return world;
+}

@@ -1,0 +1,200 @@
+import type { KernelObject, KindName } from "../../../provider/kernel/state";
+import type { Difference } from "../../../provider/reconcile/diff";
+import { runIpLine } from "./fake-ip";
+import type { FakeNode } from "./fake-node";
+import type { FakeChain, World } from "./fake-world";
+
+/** Something that a person does by hand to one object of ours, and how the first difference that tells of it begins. */
+export interface Tamper {
+  readonly name: string;
+  readonly kind: KindName;
+  readonly told: Difference["kind"];
+  /** It shows at another object than the one that it was done to. */
+  readonly isElsewhere: boolean;
+  /** Does it; false where this object can't be tampered with like this. */
+  readonly by: (world: World, object: KernelObject) => boolean;
+}
+
+type Of<K extends KindName> = Extract<KernelObject, { kind: K }>;
+
+function tamper<K extends KindName>(
+  kind: K,
+  name: string,
+  told: Difference["kind"],
+  by: (world: World, object: Of<K>) => unknown,
+): Tamper {
+  const isElsewhere = told === "extra" || name === "moved";
+  return {
+    kind,
+    name: `${kind} ${name}`,
+    told,
+    isElsewhere,
+    by: (world, object) => by(world, object as Of<K>) !== false,
+  };
+}
+
+/** `ip` lines that a person types. */
+const ip =
+  (...lines: readonly string[]) =>
+  (world: World): void => {
+    for (const line of lines) runIpLine(world, line);
+  };
+
+export const TAMPERS: readonly Tamper[] = [
+  tamper("link", "removed", "missing", (world, o) => ip(`link del ${o.name}`)(world)),
+  tamper("link", "down", "changed", (world, o) => ip(`link set ${o.name} down`)(world)),
+  tamper("link", "with another MTU", "changed", (world, o) => ip(`link set ${o.name} mtu 1300`)(world)),
+  tamper("link", "with another MAC", "changed", (world, o) =>
+    ip(`link set ${o.name} address 02:00:00:00:00:01`)(world),
+  ),
+  tamper("link", "made again with another port", "changed", (world, o) =>
+    ip(
+      `link del ${o.name}`,
+      `link add ${o.name} address ${o.mac} mtu ${o.mtu} type vxlan external dstport 4789`,
+    )(world),
+  ),
+  tamper("sysctl", "changed", "changed", (world, o) => {
+    world.sysctls.set(o.name, "1");
+  }),
+  tamper("address", "removed", "missing", (world, o) => ip(`addr del ${o.address}/32 dev ${o.device}`)(world)),
+  tamper("address", "added", "extra", (world, o) =>
+    ip(`addr add 192.0.2.99/32 dev ${o.device} label ${o.label === "" ? o.device : o.label}`)(world),
+  ),
+  tamper("neighbour", "removed", "missing", (world, o) => ip(`neigh del ${o.address} dev ${o.device}`)(world)),
+  tamper("neighbour", "changed", "changed", (world, o) =>
+    ip(`neigh replace ${o.address} lladdr 02:00:00:00:00:01 dev ${o.device} nud permanent`)(world),
+  ),
+  tamper("neighbour", "added", "extra", (world, o) =>
+    ip(`neigh replace 100.126.99.99 lladdr 02:00:00:00:00:01 dev ${o.device} nud permanent`)(world),
+  ),
+  tamper("route", "removed", "missing", (world, o) => {
+    world.routes = world.routes.filter((r) => r.table !== o.table || (r.type === "unicast") !== (o.leg !== undefined));
+  }),
+  tamper("route", "to another peer", "changed", (world, o) =>
+    o.leg
+      ? ip(
+          `route replace default via ${o.leg.via} dev ${o.leg.device} onlink table ${o.table} proto 38 encap ip id 1 dst 192.168.0.99`,
+        )(world)
+      : false,
+  ),
+  tamper("route", "by the uplink", "changed", (world, o) =>
+    o.leg ? ip(`route replace default via 192.168.0.1 dev eth0 table ${o.table} proto 38`)(world) : false,
+  ),
+  tamper("route", "with another metric added", "extra", (world, o) =>
+    ip(`route replace default via 192.168.0.1 dev eth0 metric 5 table ${o.table} proto 38`)(world),
+  ),
+  tamper(
+    "route",
+    "in another table added",
+    "extra",
+    ip("route replace unreachable default metric 4096 table 3999 proto 38"),
+  ),
+  tamper("ip-rule", "removed", "missing", (world, o) => {
+    world.rules = world.rules.filter((r) => r.protocol !== 38 || r.table !== o.table);
+  }),
+  tamper("ip-rule", "to another table", "changed", (world, o) => {
+    for (const rule of world.rules) if (rule.protocol === 38 && rule.table === o.table) rule.table = 3998;
+  }),
+  tamper("ip-rule", "in front added", "extra", (world, o) => {
+    const ours = world.rules.find((rule) => rule.protocol === 38 && rule.table === o.table);
+    if (!ours) return false;
+    world.rules.unshift({ ...ours, preference: 4000, table: 254 });
+  }),
+  tamper("ip-rule", "added", "extra", ip("rule add pref 5000 fwmark 0x26777700/0xffff3f00 table 254 protocol 38")),
+  tamper("ipset", "removed", "missing", (world, o) => {
+    removeRules(world, (rule) => rule.includes(`--match-set ${o.name} `));
+    world.sets.delete(o.name);
+  }),
+  tamper("ipset", "made again with another type", "changed", (world, o) => {
+    removeRules(world, (rule) => rule.includes(`--match-set ${o.name} `));
+    world.sets.set(o.name, {
+      type: "hash:ip",
+      timeout: 0,
+      maxElements: 65536,
+      members: new Map([["10.9.9.9", false]]),
+    });
+  }),
+  tamper("ipset", "added", "extra", (world) => {
+    world.sets.set("egw-more", {
+      type: "hash:net",
+      timeout: 0,
+      maxElements: 65536,
+      members: new Map([["10.9.9.9", false]]),
+    });
+  }),
+  tamper("ipset-member", "removed", "missing", (world, o) => {
+    world.sets.get(o.set)?.members.delete(o.element);
+  }),
+  tamper("ipset-member", "turned around", "changed", (world, o) => {
+    world.sets.get(o.set)?.members.set(o.element, !o.nomatch);
+  }),
+  tamper("ipset-member", "added", "extra", (world, o) => {
+    world.sets.get(o.set)?.members.set("198.18.0.1", false);
+  }),
+  tamper("chain", "removed", "missing", (world, o) => {
+    removeRules(world, (rule) => new RegExp(` ?-[jg] ${o.name}$`).test(rule));
+    world.tables.get(o.table)?.delete(o.name);
+  }),
+  tamper("chain", "added", "extra", (world, o) => {
+    world.tables.get(o.table)?.set("EGRESSGATEWAY-MORE", { rules: ["-j RETURN"] });
+  }),
+  tamper("chain-rule", "removed", "missing", (world, o) => {
+    const rules = chainOf(world, o).rules;
+    rules.splice(rules.indexOf(o.rule), 1);
+  }),
+  tamper("chain-rule", "changed", "missing", (world, o) => {
+    const rules = chainOf(world, o).rules;
+    rules.splice(rules.indexOf(o.rule), 1, "-s 10.9.9.9/32 -j RETURN");
+  }),
+  tamper("chain-rule", "doubled", "extra", (world, o) => {
+    chainOf(world, o).rules.unshift(o.rule);
+  }),
+  tamper("chain-rule", "moved", "changed", (world, o) => {
+    const rules = chainOf(world, o).rules;
+    if (rules.length < 2) return false;
+    rules.push(...rules.splice(rules.indexOf(o.rule) === rules.length - 1 ? 0 : rules.indexOf(o.rule), 1));
+  }),
+  tamper("hook", "removed", "missing", (world, o) => {
+    const rules = chainOf(world, o).rules;
+    rules.splice(rules.indexOf(o.rule), 1);
+  }),
+  tamper("hook", "doubled", "extra", (world, o) => {
+    const rules = chainOf(world, o).rules;
+    rules.splice(rules.indexOf(o.rule), 0, o.rule);
+  }),
+  tamper("hook", "with a foreign rule on the wrong side", "changed", (world, o) => {
+    chainOf(world, o).rules[o.place === "first" ? "unshift" : "push"]("-s 10.8.8.8/32 -j ACCEPT");
+  }),
+  tamper("hook", "behind all others of its chain", "changed", (world, o) => {
+    const rules = chainOf(world, o).rules;
+    if (rules.length < 2) return false;
+    if (rules.at(-1) === o.rule) rules.unshift(...rules.splice(-1, 1));
+    else rules.push(...rules.splice(rules.indexOf(o.rule), 1));
+  }),
+  tamper("hook", "in another chain added", "extra", (world) => {
+    world.tables.get("mangle")?.get("OUTPUT")?.rules.push("-j EGRESSGATEWAY-KEEP-MARK");
+  }),
+];
+
+function chainOf({ tables }: World, { table, chain }: Of<"chain-rule"> | Of<"hook">): FakeChain {
+  const found = tables.get(table)?.get(chain);
+  if (!found) throw new Error(`no chain ${table} ${chain}`);
+  return found;
+}
+
+function removeRules({ tables }: World, isGone: (rule: string) => boolean): void {
+  for (const chains of tables.values()) {
+    for (const chain of chains.values()) chain.rules = chain.rules.filter((rule) => !isGone(rule));
+  }
+}
+
+/** Tampers with a node if it still has the object; what an earlier hand has taken away can't be tampered with again. */
+export function tamperWith(
+  node: FakeNode,
+  { by, kind }: Tamper,
+  object: KernelObject,
+  textOf: (o: KernelObject) => string,
+): boolean {
+  const isThere = node.read().some((o) => o.kind === kind && textOf(o) === textOf(object));
+  return isThere && by(node.world, object);
+}
