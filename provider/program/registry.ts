@@ -14,9 +14,13 @@ export interface RegistryEntry {
 const FLEET = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const KEY = /^(mark-[0-9]{1,5}|ip-[0-9.]{7,15}|settings)$/;
 
-/** Claims all entries or none, in one round trip, under the node's lock. Prints `@@clash` with the other's entries, or `@@claimed`. */
-export function claimScript(fleet: string, entries: readonly RegistryEntry[]): string {
-  const checks = entries.map((entry) => `egw_check ${checked(KEY, entry.key)} ${checked(/^[A-Za-z0-9-]{1,64}$/, entry.owner)}`);
+/**
+ * Claims all entries or none, in one round trip, under the node's lock. Prints `@@clash` with the other's entries, or `@@claimed`.
+ * Keys in `replacing` are taken from whoever has them.
+ */
+export function claimScript(fleet: string, entries: readonly RegistryEntry[], replacing: readonly string[] = []): string {
+  const guarded = entries.filter(({ key }) => !replacing.includes(key));
+  const checks = guarded.map((entry) => `egw_check ${checked(KEY, entry.key)} ${checked(/^[A-Za-z0-9-]{1,64}$/, entry.owner)}`);
   const writes = entries.map((entry, i) => `cat > $R/${entry.key} ${hereDocument([JSON.stringify(entry)], i)}`);
   return `D=${STATE_DIRECTORY}; R=$D/registry/${checked(FLEET, fleet)}
 egw_check() {
@@ -39,13 +43,14 @@ egw_main
 `;
 }
 
-/** Lets go of what `owner` holds; the directory goes with the last entry. */
-export function releaseScript(fleet: string, owner: string): string {
+/** Lets go of what `owner` holds but for the keys in `keep`; the directory goes with the last entry. */
+export function releaseScript(fleet: string, owner: string, keep: readonly string[] = []): string {
+  const kept = keep.map((key) => `$R/${checked(KEY, key)}`).join("|") || "none";
   return `D=${STATE_DIRECTORY}; R=$D/registry/${checked(FLEET, fleet)}
 egw_main() {
 [ -d $R ] || { echo @@released; echo @@end; return; }
 exec 9<$D; flock -w 60 9 || { echo @@busy; exit 1; }
-for f in $R/mark-* $R/ip-*; do [ -f "$f" ] && grep -q '"owner":"${checked(/^[A-Za-z0-9-]{1,64}$/, owner)}"' "$f" && rm -f "$f"; done
+for f in $R/mark-* $R/ip-*; do case "$f" in ${kept}) continue ;; esac; [ -f "$f" ] && grep -q '"owner":"${checked(/^[A-Za-z0-9-]{1,64}$/, owner)}"' "$f" && rm -f "$f"; done
 set -- $R/mark-*; [ -f "$1" ] || set -- $R/ip-*; [ -f "$1" ] || rm -f $R/settings
 rmdir $R $D/registry $D/claims $D 2>/dev/null
 echo @@released; echo @@end

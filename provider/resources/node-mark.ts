@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { CompactNodes } from "../model/compact-nodes";
 import type { ConnectionRef } from "../model/connection";
 import type { FleetArgs, NodeRef } from "../model/args";
 import { identity } from "./label";
@@ -28,6 +29,8 @@ export interface NodeMarkArgs {
   uplink?: pulumi.Input<string>;
   /** Explicit mark, `0x26VVVV00` (seed 002), bits 0x4000 and 0x8000 clear. Default: follows from the node's name. */
   mark?: pulumi.Input<string>;
+  /** Nodes that this program is going to read anyway: the first check sets out to all of them at once. Not kept in state. */
+  hint?: CompactNodes;
 }
 
 /**

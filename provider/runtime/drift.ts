@@ -1,6 +1,7 @@
 import { compileNode } from "../compile/node";
 import type { Claim } from "../model/claim";
-import { describe, diff } from "../reconcile/diff";
+import { type Difference, describe, diff } from "../reconcile/diff";
+import { canonical } from "./result";
 import type { NodeSession } from "./session";
 import type { Snapshot } from "./snapshot";
 
@@ -14,15 +15,32 @@ const MOST_LINES = 200;
  * `claim` undefined = this owner wants nothing here any more.
  */
 export function driftOf(snapshot: Snapshot, ownerId: string, claim: Claim | undefined): string[] {
-  const others = snapshot.claims.filter((other) => other.owner.id !== ownerId);
-  const claims = claim ? [...others, claim] : others;
-  const nodeOwner = claims.find((other) => other.kind === "node")?.owner.id ?? ownerId;
-  const facts = { tables: snapshot.node?.tables ?? {}, dropPolicies: snapshot.host.dropPolicies };
-  const found = diff(compileNode(claims, facts), snapshot.actual, nodeOwner).filter(({ owner }) => owner === ownerId);
   const recorded = snapshot.claims.find((other) => other.owner.id === ownerId);
-  const manifest = recorded ? [] : ["missing  manifest entry of this resource"];
-  const lines = [...manifest, ...found.map(describe)];
+  const isRecorded = recorded !== undefined && claim !== undefined && contentOf(recorded) === contentOf(claim);
+  const found = isRecorded ? recordedDrift(snapshot) : differences(snapshot, [...without(snapshot, ownerId), ...(claim ? [claim] : [])]);
+  const manifest = isRecorded || (!recorded && !claim) ? [] : [`${recorded ? "changed" : "missing"}  manifest entry of this resource`];
+  const lines = [...manifest, ...found.filter(({ owner }) => owner === ownerId).map(describe)];
   return lines.length > MOST_LINES ? [...lines.slice(0, MOST_LINES), `… and ${lines.length - MOST_LINES} more`] : lines;
+}
+
+const without = (snapshot: Snapshot, ownerId: string): Claim[] => snapshot.claims.filter(({ owner }) => owner.id !== ownerId);
+
+/** A claim without who makes it: renames are no drift. */
+const contentOf = (claim: Claim): string => canonical({ ...claim, owner: undefined });
+
+const ofManifest = new WeakMap<Snapshot, Difference[]>();
+
+/** The node against its whole manifest, compared once for all owners. */
+function recordedDrift(snapshot: Snapshot): Difference[] {
+  const found = ofManifest.get(snapshot) ?? differences(snapshot, snapshot.claims);
+  ofManifest.set(snapshot, found);
+  return found;
+}
+
+function differences(snapshot: Snapshot, claims: readonly Claim[]): Difference[] {
+  const nodeOwner = claims.find((claim) => claim.kind === "node")?.owner.id ?? "";
+  const facts = { tables: snapshot.node?.tables ?? {}, dropPolicies: snapshot.host.dropPolicies };
+  return diff(compileNode(claims, facts), snapshot.actual, nodeOwner);
 }
 
 /** Drift on several nodes at once. A node that can't be reached is an entry, never silence. */

@@ -11,7 +11,7 @@ import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { driftOn, isClean } from "./drift";
 import { deviceTowards } from "./host";
-import { findByLabel, type Label, labelText, newOwnerId } from "./owner";
+import { adoptByLabel, type Label, labelText, newOwnerId } from "./owner";
 import { changedProperties, type CheckResult, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut, type Wave } from "./rollout";
 import { inner, memory } from "./run-memory";
@@ -40,7 +40,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const held = heldState(olds);
   const looked = await lookAll(nodesOf(args).map(sessionOf));
   const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
-  const ownerId = held?.ownerId ?? findByLabel("gateway", label, snapshots)?.id ?? newOwnerId("gateway");
+  const ownerId = held?.ownerId ?? adoptByLabel("gateway", label, snapshots)?.id ?? newOwnerId("gateway");
   const ips = expandEgressIPs(args.egressIPs);
   const names = args.gateways.map(({ node }) => node);
   const placement = placeAddresses(ips, names, args.placement ?? {}, held?.placement ?? {});
@@ -79,11 +79,8 @@ export async function update(_id: string, olds: Properties, news: Properties): P
   const state = news as unknown as GatewayState;
   await claimAddresses(state);
   await rollOut(growing(state, before, await policiesOf(before)));
-  const dropped = Object.keys(before.placement).filter((ip) => state.placement[ip] === undefined);
-  if (dropped.length > 0) {
-    await registryOf(before).release(fleetOf(before), before.ownerId);
-    await claimAddresses(state);
-  }
+  const isDropped = Object.keys(before.placement).some((ip) => state.placement[ip] === undefined);
+  if (isDropped) await registryOf(state).release(fleetOf(state), state.ownerId, Object.keys(state.placement).map((ip) => `ip-${ip}`));
   return { outs: outputs(news) };
 }
 

@@ -12,7 +12,7 @@ import { session } from "./context";
 import { driftOn, isClean } from "./drift";
 import { deviceTowards } from "./host";
 import { type Looked, lookAll } from "./look";
-import { findByLabel, type Label, labelText, newOwnerId } from "./owner";
+import { adoptByLabel, type Label, labelText, newOwnerId } from "./owner";
 import { changedProperties, type CheckResult, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut, type Wave } from "./rollout";
 import { memory } from "./run-memory";
@@ -39,7 +39,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const held = heldState(olds);
   const looked = await lookAll(sessionsOf(args.gateway));
   const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
-  const ownerId = held?.ownerId ?? findByLabel("policy", label, snapshots)?.id ?? newOwnerId("policy");
+  const ownerId = held?.ownerId ?? adoptByLabel("policy", label, snapshots)?.id ?? newOwnerId("policy");
   const egressIP = args.egressIP ?? chooseAddress(args, label, ownerId, held, looked);
   const state: PolicyState = { ...args, label, ownerId, egressIP };
   const found = [...overlapProblems(state, looked), ...routeProblems(state, looked)];

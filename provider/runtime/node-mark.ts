@@ -2,6 +2,7 @@ import type { NodeMarkArgs, NodeRef, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { NodeClaim } from "../model/claim";
 import { allocateMark } from "../model/allocation";
+import { type CompactNodes, expandNodes } from "../model/compact-nodes";
 import { normalizeFleet } from "../model/defaults";
 import { hex, indexOf, markOf, tunnelAddress } from "../model/mark";
 import { validateNodeMark } from "../model/validate";
@@ -12,7 +13,7 @@ import { session } from "./context";
 import { type Drift, driftOn, isClean } from "./drift";
 import { hostProblems, uplinkOf, warnForgotten } from "./host";
 import { look } from "./look";
-import { findByLabel, type Label, labelText, newOwnerId } from "./owner";
+import { adoptByLabel, type Label, labelText, newOwnerId } from "./owner";
 import { canonical, changedProperties, type CheckResult, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { inner, memory } from "./run-memory";
 import type { NodeSession } from "./session";
@@ -32,26 +33,27 @@ interface NodeMarkState extends NodeMarkArgs {
   readonly ref: NodeRef;
 }
 
-type NodeMarkInputs = NodeMarkArgs & { readonly label: Label; readonly dryRun?: boolean };
+type NodeMarkInputs = NodeMarkArgs & { readonly label: Label; readonly dryRun?: boolean; readonly hint?: CompactNodes };
 
 /** Validates, allocates the mark, and in a dry run looks for drift. Everything that others read is computed here, so that previews know it. */
 export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
-  const { label, dryRun, drift: _drift, hint: _hint, __provider, ...raw } = news as unknown as NodeMarkInputs & Record<string, unknown>;
+  const { label, dryRun, drift: _drift, hint, __provider, ...raw } = news as unknown as NodeMarkInputs & Record<string, unknown>;
   const problems = validateNodeMark(raw);
   if (problems.length > 0) return { inputs: news, failures: failures(problems) };
   if (isUnknown(raw, UNKNOWN)) return { inputs: { ...raw, label, __provider, drift: {} } };
   const args = raw as unknown as NodeMarkArgs;
+  if (hint && !isUnknown(hint, UNKNOWN)) startProbes(hint);
   const held = heldState(olds, args);
   const here = session(args.node, args.connection);
   const seen = await look(here);
   const registry = await look(registrySession(args));
   const found = [...fleetProblems(args, label), ...reachProblems(args, held, seen, registry)];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
-  const ownerId = held?.ownerId ?? (seen.snapshot && findByLabel("node", label, [seen.snapshot])?.id) ?? newOwnerId("node");
+  const ownerId = held?.ownerId ?? (seen.snapshot && adoptByLabel("node", label, [seen.snapshot])?.id) ?? newOwnerId("node");
   const { index, problems: markProblems } = chooseIndex(args, held, ownerId, registry.snapshot);
   const uplink = args.uplink ?? (seen.snapshot && uplinkOf(seen.snapshot.host, args.underlayIP)) ?? held?.uplink;
   const nodeProblems = seen.snapshot ? [...hostProblems(seen.snapshot.host, args, uplink), ...foreignNode(seen.snapshot, ownerId)] : [];
-  const late = [...markProblems, ...nodeProblems];
+  const late = [...settingsProblems(args, label, registry.snapshot), ...markProblems, ...nodeProblems];
   if (late.length > 0 || uplink === undefined || index === undefined) return { inputs: news, failures: failures(late) };
   if (dryRun && seen.snapshot) warnForgotten(seen.snapshot.host, args);
   const state = computed(args, label, ownerId, index, uplink, seen.snapshot?.host.mtus[uplink], held);
@@ -90,10 +92,7 @@ export async function update(_id: string, olds: Properties, news: Properties): P
   const state = news as unknown as NodeMarkState;
   await claimMark(state);
   await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
-  if (before.index !== state.index) {
-    await registrySession(state).release(state.fleet.name, state.ownerId);
-    await claimMark(state);
-  }
+  if (before.index !== state.index) await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
   return { outs: outputs(news) };
 }
 
@@ -125,6 +124,11 @@ export function claimOf(state: NodeMarkState): NodeClaim {
     mtu: state.tunnelMTU,
     fleet: normalizeFleet(state.fleet),
   };
+}
+
+/** The engine checks one by one: the first check sets out to all nodes of the fleet, so that the others find them read. */
+function startProbes(hint: CompactNodes): void {
+  for (const { node, connection } of expandNodes(hint)) void look(session(node, connection));
 }
 
 const driftOfState = (state: NodeMarkState): Promise<Drift> =>
@@ -193,17 +197,36 @@ function computed(args: NodeMarkArgs, label: Label, ownerId: string, index: numb
 
 /** One round trip; a clash is refused and names the holder. */
 async function claimMark(state: NodeMarkState): Promise<void> {
-  const holder = `${labelText(state.label)} (node ${state.node})`;
-  const content = canonical(normalizeFleet(state.fleet));
+  const registry = registrySession(state);
   const entries: RegistryEntry[] = [
-    { key: "settings", owner: `settings-${shortHash(content)}`, holder, content },
-    { key: `mark-${state.index}`, owner: state.ownerId, holder, content: state.mark },
+    { key: "settings", owner: settingsOwner(state), holder: holderOf(state), content: canonical(normalizeFleet(state.fleet)) },
+    { key: `mark-${state.index}`, owner: state.ownerId, holder: holderOf(state), content: state.mark },
   ];
-  const clashes = await registrySession(state).claim(state.fleet.name, entries);
+  const replacing = foreignMembers((await registry.snapshot()).registry.get(state.fleet.name), state.label).length === 0 ? ["settings"] : [];
+  const clashes = await registry.claim(state.fleet.name, entries, replacing);
   const mark = clashes.find((entry) => entry.key !== "settings");
   if (mark) throw new Error(`mark ${state.mark} is already held by ${mark.holder} in fleet "${state.fleet.name}". Run again to get a free one.`);
   const settings = clashes[0];
-  if (settings) throw new Error(`fleet "${state.fleet.name}" has other settings in its registry, written by ${settings.holder}: ${settings.content}`);
+  if (settings) throw new Error(settingsMessage(state.fleet.name, settings));
+}
+
+const holderOf = (state: { readonly label: Label; readonly node: string }): string => `${labelText(state.label)} (node ${state.node})`;
+const settingsOwner = (args: NodeMarkArgs): string => `settings-${shortHash(canonical(normalizeFleet(args.fleet)))}`;
+
+const settingsMessage = (fleet: string, entry: RegistryEntry): string =>
+  `fleet "${fleet}" has other settings in its registry, written by ${entry.holder}: ${entry.content}. Use the same settings, or change them in every stack of the fleet.`;
+
+/** Who of another stack is in the fleet: while there is one, its settings can't be changed from here. */
+function foreignMembers(entries: readonly RegistryEntry[] | undefined, label: Label): RegistryEntry[] {
+  return (entries ?? []).filter(({ key, holder }) => key.startsWith("mark-") && !holder.startsWith(`${label.project}/${label.stack}/`));
+}
+
+/** Refuse in preview what the claim would refuse. */
+function settingsProblems(args: NodeMarkArgs, label: Label, registry: Snapshot | undefined): Problem[] {
+  const entries = registry?.registry.get(args.fleet.name);
+  const settings = entries?.find(({ key }) => key === "settings");
+  if (!settings || settings.owner === settingsOwner(args) || foreignMembers(entries, label).length === 0) return [];
+  return [{ path: "fleet", message: settingsMessage(args.fleet.name, settings) }];
 }
 
 function outputs(inputs: Properties): Properties {

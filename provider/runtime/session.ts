@@ -66,8 +66,8 @@ export class NodeSession {
   }
 
   /** Claims names in a fleet's registry on this node: all or none. Returns the entries of others that are in the way. */
-  async claim(fleet: string, entries: readonly RegistryEntry[]): Promise<RegistryEntry[]> {
-    const sections = parseSections(await this.run(claimScript(fleet, entries)));
+  async claim(fleet: string, entries: readonly RegistryEntry[], replacing: readonly string[] = []): Promise<RegistryEntry[]> {
+    const sections = parseSections(await this.run(claimScript(fleet, entries, replacing)));
     this.forget();
     if (sections.has("claimed")) return [];
     const clash = sections.get("clash");
@@ -75,8 +75,9 @@ export class NodeSession {
     return clash.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as RegistryEntry);
   }
 
-  async release(fleet: string, owner: string): Promise<void> {
-    const sections = parseSections(await this.run(releaseScript(fleet, owner)));
+  /** Lets go of what an owner holds in a fleet's registry on this node, but for the keys in `keep`. */
+  async release(fleet: string, owner: string, keep: readonly string[] = []): Promise<void> {
+    const sections = parseSections(await this.run(releaseScript(fleet, owner, keep)));
     this.forget();
     if (!sections.has("released")) throw new NodeError(this.name, "rejected", "the registry gave no answer");
   }
