@@ -1,6 +1,21 @@
 import { type Lab, type LabOptions, labDrift, labReset, labUp } from "../lab";
 import { Operator } from "../operator/operator";
 import { Stack } from "../operator/stack";
+import { type ChangeOptions, type Oracle, startOracle } from "../oracle";
+import { testFull } from "../setup/skip";
+import { type Profile, profiles } from "./profiles";
+
+/** The profile of a scenario's lab, and which of its pods send all the time while the scenario runs. */
+export interface Setting extends Partial<LabOptions> {
+  readonly senders?: readonly string[];
+  /** How often each of them begins something new. */
+  readonly intervalMs?: number;
+}
+
+export interface ShowOptions extends ChangeOptions {
+  /** The addresses that the pods show afterwards: none, nothing may leave. Left out: what they show where nothing is programmed. */
+  readonly to?: readonly string[];
+}
 
 /** What a scenario works with. */
 export interface Scene {
@@ -8,27 +23,71 @@ export interface Scene {
   /** One operator process; a second run at the same time is another `Operator.start(lab)`. */
   readonly operator: Operator;
   readonly stack: Stack;
+  /** Watches from before the body to after it. What it finds wrong fails the scenario. */
+  readonly oracle: Oracle;
+  /** Does something that changes which address these pods show: until it is done they may show the old or the new one, then only the new one. */
+  change(pods: readonly string[], act: () => Promise<unknown>, options?: ShowOptions): Promise<void>;
 }
+
+type Body = (scene: Scene) => Promise<void>;
 
 /**
  * One scenario as one jest test: a lab of this profile that stays up between scenarios, reset before and checked after.
  * The body leaves nothing on any node; what it leaves is the failure.
  */
-export function scenario(name: string, options: Partial<LabOptions>, body: (scene: Scene) => Promise<void>): void {
-  test(name, async () => {
+export function scenario(name: string, setting: Setting, body: Body, run: typeof testFull = test): void {
+  const { senders = [], intervalMs, ...options } = setting;
+  run(name, async () => {
     const lab = await labUp({ name: labName(options), ...options });
     await labReset(lab);
     const operator = Operator.start(lab);
+    const oracle = await startOracle(lab, { pods: senders, ...(intervalMs === undefined ? {} : { intervalMs }) });
     try {
-      await body({ lab, operator, stack: new Stack(operator) });
-      for (const node of lab.nodes) expect({ [node.name]: await labDrift(lab, node.name) }).toEqual({ [node.name]: "" });
+      await body({ lab, operator, oracle, stack: new Stack(operator), change: changeOf(lab, oracle) });
+      const { failures, brokenOutsideChanges, pcaps } = await oracle.stop();
+      expect({ failures, brokenOutsideChanges, pcaps }).toEqual({ failures: [], brokenOutsideChanges: [] });
+      for (const node of lab.nodes)
+        expect({ [node.name]: await labDrift(lab, node.name) }).toEqual({ [node.name]: "" });
     } finally {
-      await operator.stop();
+      await Promise.all([operator.stop(), oracle.stop()]);
     }
   });
 }
 
+/** The same scenario on every profile: on these in each run, on all others in the long matrix. */
+export function scenarioOnProfiles(name: string, quick: readonly Profile[], setting: Setting, body: Body): void {
+  for (const { cni, masq } of profiles) {
+    const isQuick = quick.some((profile) => profile.cni === cni && profile.masq === masq);
+    scenario(`${name} (${cni}, ${masq})`, { ...setting, cni, masq }, body, isQuick ? test : testFull);
+  }
+}
+
+/** What a pod shows the outside where nothing is programmed. */
+export function usualSource(lab: Lab, name: string): string {
+  const pod = lab.pods.find((one) => one.name === name);
+  const node = lab.nodes.find((one) => one.name === pod?.node);
+  if (!pod || !node) throw new Error(`no pod ${name}`);
+  return lab.options.masq === "none" ? pod.address : node.underlayIP;
+}
+
+/** The addresses of pods, by name. */
+export function addressesOf(lab: Lab, names: readonly string[]): string[] {
+  return names.map((name) => {
+    const pod = lab.pods.find((one) => one.name === name);
+    if (!pod) throw new Error(`no pod ${name}`);
+    return pod.address;
+  });
+}
+
+function changeOf(lab: Lab, oracle: Oracle): Scene["change"] {
+  return async (pods, act, { to, ...options } = {}) => {
+    const begun = pods.map((pod) => oracle.changing(pod, to ?? [usualSource(lab, pod)], options));
+    await act();
+    for (const change of begun) change.done();
+  };
+}
+
 /** Labs of other profiles stand beside each other; `npm test` takes them down at its end. */
 function labName({ cni = "routes", masq = "masquerade", mtu = 1500 }: Partial<LabOptions>): string {
-  return `t${cni.slice(0, 2)}${masq.slice(0, 2)}${mtu}`;
+  return `${process.env.EGW_LAB_PREFIX ?? "t"}${cni.slice(0, 2)}${masq.slice(0, 2)}${mtu}`;
 }
