@@ -11,9 +11,12 @@ export interface CompactNodes {
 type Fields = Record<string, unknown>;
 
 /** Small: 1,000 policies each carry all nodes of their gateway, twice. */
-export function compactNodes(nodes: readonly { readonly node: string; readonly connection: ConnectionRef }[]): CompactNodes {
+export function compactNodes(
+  nodes: readonly { readonly node: string; readonly connection: ConnectionRef }[],
+): CompactNodes {
   const all = nodes.map(({ connection }) => connection as unknown as Fields);
-  const isShared = (key: string, value: unknown): boolean => key !== "host" && all.every((one) => JSON.stringify(one[key]) === JSON.stringify(value));
+  const isShared = (key: string, value: unknown): boolean =>
+    key !== "host" && all.every((one) => JSON.stringify(one[key]) === JSON.stringify(value));
   const connection = Object.fromEntries(Object.entries(all[0] ?? {}).filter(([key, value]) => isShared(key, value)));
   const lines = nodes.map(({ node }, i): [string, string] => {
     const own = Object.fromEntries(Object.entries(all[i] ?? {}).filter(([key]) => !(key in connection)));

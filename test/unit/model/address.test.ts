@@ -92,7 +92,7 @@ test("a minimal cover has the same addresses, is disjoint and sorted, and does n
   fc.assert(
     fc.property(smallCidrs(0), (cidrs) => {
       const cover = minimalCover(cidrs);
-      for (const a of smallWorld) expect(isInAny(a, cover)).toBe(isInAny(a, cidrs));
+      expect(smallWorld.filter((a) => isInAny(a, cover))).toEqual(smallWorld.filter((a) => isInAny(a, cidrs)));
       expect(cover.every((a, i) => cover.every((b, j) => i === j || !overlaps(a, b)))).toBe(true);
       expect(cover).toEqual(sortCidrs(cover));
       expect(minimalCover([...cidrs].reverse())).toEqual(cover);
@@ -115,7 +115,7 @@ test("a range has every address from its first to its last", () => {
     fc.property(fc.nat({ max: 2 ** 32 - 1024 }), fc.nat({ max: 1023 }), (from, more) => {
       const range = parseAddressRange(`${formatAddress(from)}-${formatAddress(from + more)}`);
       expect(range).toHaveLength(more + 1);
-      expect(range?.map(parseAddress)).toEqual(Array.from({ length: more + 1 }, (_, i) => from + i));
+      expect(range?.every((a, i) => parseAddress(a) === from + i)).toBe(true);
     }),
   );
 });

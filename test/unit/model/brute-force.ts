@@ -14,9 +14,15 @@ export function longestMatch(address: string, cidrs: readonly string[]): string 
   return cidrs.filter((cidr) => isIn(address, cidr)).sort((a, b) => length(b) - length(a))[0];
 }
 
+const known = new Map<string, string>();
+
 function bits(address: string): string {
-  return address
-    .split(".")
-    .map((octet) => Number(octet).toString(2).padStart(8, "0"))
-    .join("");
+  const text =
+    known.get(address) ??
+    address
+      .split(".")
+      .map((octet) => Number(octet).toString(2).padStart(8, "0"))
+      .join("");
+  known.set(address, text);
+  return text;
 }

@@ -16,7 +16,7 @@ test("ranges have the addresses of their networks and gaps between them", () => 
   fc.assert(
     fc.property(smallCidrs(0), (cidrs) => {
       const ranges = rangesOf(cidrs);
-      for (const address of smallWorld) expect(has(ranges, address)).toBe(isInAny(address, cidrs));
+      expect(smallWorld.filter((a) => has(ranges, a))).toEqual(smallWorld.filter((a) => isInAny(a, cidrs)));
       expect(apart(ranges)).toBe(true);
     }),
   );
@@ -26,9 +26,8 @@ test("what is subtracted is gone and all else stays", () => {
   fc.assert(
     fc.property(smallCidrs(0), smallCidrs(0), (cidrs, excluded) => {
       const left = subtract(rangesOf(cidrs), rangesOf(excluded));
-      for (const address of smallWorld) {
-        expect(has(left, address)).toBe(isInAny(address, cidrs) && !isInAny(address, excluded));
-      }
+      const expected = smallWorld.filter((a) => isInAny(a, cidrs) && !isInAny(a, excluded));
+      expect(smallWorld.filter((a) => has(left, a))).toEqual(expected);
       expect(apart(left)).toBe(true);
     }),
   );

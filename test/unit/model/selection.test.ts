@@ -23,7 +23,7 @@ test("the longest prefix among the members decides as the selection says", () =>
   fc.assert(
     fc.property(selection, (s) => {
       const members = destinationMembers(s);
-      for (const a of smallWorld) expect(isMember(a, members)).toBe(isWanted(a, s));
+      expect(smallWorld.filter((a) => isMember(a, members))).toEqual(smallWorld.filter((a) => isWanted(a, s)));
     }),
     { numRuns: 500 },
   );

@@ -38,22 +38,21 @@ test.each(validators)("%s: any values may be unknown together", (_, validate, in
   );
 });
 
-test.each(validators)(
-  "%s: a value of any wrong type is a problem, in sentences, and never a crash",
-  (_, validate, input) => {
-    const sentence =
-      /^[^\n]+: (This is|There is|The |An? |Node |Unknown |"|null|true|false|-?[\d.]|Tables|These).*\.( Did you mean "[^"]+"\?)?$|\?$/s;
-    for (const path of allPaths(input)) {
-      for (const value of [null, true, 7.5, "\0", [], {}, [null], { x: 1 }, "::1"]) {
-        if (typeof value === typeof valueAt(input, path)) continue;
-        const problems = validate(withValue(input, path, value));
-        // Nothing but a list of any items fits for {} or [] in a few places; all else has to be named.
-        if (typeof value !== "object" || value === null) expect(problems.length).toBeGreaterThan(0);
-        for (const problem of problems) if (problem.path !== "") expect(formatProblem(problem)).toMatch(sentence);
-      }
+const sentence =
+  /^[^\n]+: (This is|There is|The |An? |Node |Unknown |"|null|true|-?[\d.]).*(\.|\.? Did you mean "[^"]+"\?)$/;
+
+test.each(validators)("%s: a value of a wrong type is a problem, in sentences", (_, validate, input) => {
+  // One node stands for all.
+  const paths = allPaths(input).filter(([list, i]) => list !== "clients" && !(list === "gateways" && i === 1));
+  for (const path of paths.filter((p) => p.length > 0)) {
+    for (const value of [null, true, 7.5, "\0", [null], { x: 1 }]) {
+      if (typeof value === typeof valueAt(input, path)) continue;
+      const problems = validate(withValue(input, path, value));
+      if (problems.length === 0) throw new Error(`${JSON.stringify(value)} is accepted at ${path.join(".")}`);
+      for (const text of problems.map(formatProblem)) if (!sentence.test(text)) throw new Error(`no sentence: ${text}`);
     }
-  },
-);
+  }
+});
 
 test.each([validateNodeMark, validateEgressGateway, validateEgressPolicy])(
   "nothing crashes a validator",
