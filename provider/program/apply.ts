@@ -92,7 +92,7 @@ egw_tool() {
   case $1 in
     ip) timeout -k 5 60 ip $2 -batch - ;;
     ipset) timeout -k 5 120 ipset -exist restore ;;
-    iptables) timeout -k 5 120 iptables-restore --noflush ;;
+    iptables) timeout -k 5 120 iptables-restore -w 60 --noflush ;;
     sysctl) while read -r k e v; do echo "$v" > /proc/sys/$k || return 1; done ;;
     arping) egw_probe_duplicates ;;
   esac

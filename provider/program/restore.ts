@@ -11,7 +11,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=
 D=${STATE_DIRECTORY}
 ${PROBE_FUNCTIONS}
 egw_boot_chain() {
-  { echo '*mangle'; echo ':EGRESSGATEWAY-BOOT - [0:0]'; cat; echo COMMIT; } | iptables-restore --noflush
+  { echo '*mangle'; echo ':EGRESSGATEWAY-BOOT - [0:0]'; cat; echo COMMIT; } | iptables-restore -w 60 --noflush
 }
 egw_hooks_in_place() {
   awk '
@@ -23,17 +23,17 @@ egw_hooks_in_place() {
     END { print "COMMIT" }' $D/restore/iptables
 }
 egw_restore() {
-  ipset -exist restore < $D/restore/ipset && egw_hooks_in_place | iptables-restore --noflush || return 1
+  ipset -exist restore < $D/restore/ipset && egw_hooks_in_place | iptables-restore -w 60 --noflush || return 1
   ip -force -batch $D/restore/ip
   while read -r name e value; do echo "$value" > /proc/sys/$name; done < $D/restore/sysctl
 }
 egw_is_as_saved() {
-  iptables -t mangle -D FORWARD -j EGRESSGATEWAY-BOOT && iptables -t mangle -F EGRESSGATEWAY-BOOT && iptables -t mangle -X EGRESSGATEWAY-BOOT || return 1
+  iptables -w 60 -t mangle -D FORWARD -j EGRESSGATEWAY-BOOT && iptables -w 60 -t mangle -F EGRESSGATEWAY-BOOT && iptables -w 60 -t mangle -X EGRESSGATEWAY-BOOT || return 1
   [ "kernel=$(egw_kernel | sha256sum | cut -d' ' -f1) ipset=$(egw_ipset | sha256sum | cut -d' ' -f1)" = "$(cat $D/digest)" ]
 }
 egw_stay_closed() {
   { for s in $(ipset list -n | grep '^egw-gs-'); do echo "-A EGRESSGATEWAY-BOOT -m set --match-set $s src -j DROP"; done
-    iptables -t mangle -C FORWARD -j EGRESSGATEWAY-BOOT 2>/dev/null || echo '-I FORWARD 1 -j EGRESSGATEWAY-BOOT'; } | egw_boot_chain
+    iptables -w 60 -t mangle -C FORWARD -j EGRESSGATEWAY-BOOT 2>/dev/null || echo '-I FORWARD 1 -j EGRESSGATEWAY-BOOT'; } | egw_boot_chain
   echo "pulumi-egress: the datapath could not be put back; selected pods stay closed until pulumi up" >&2
   exit 1
 }

@@ -44,7 +44,13 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const ips = expandEgressIPs(args.egressIPs);
   const names = args.gateways.map(({ node }) => node);
   const placement = placeAddresses(ips, names, args.placement ?? {}, held?.placement ?? {});
-  const found = [...unreachable(looked, held), ...claimProblems(args, ips, label, ownerId, looked), ...uplinkProblems(args, ips, ownerId, looked)];
+  const found = [
+    ...unreachable(looked, held),
+    ...claimProblems(args, ips, label, ownerId, looked),
+    ...uplinkProblems(args, ips, ownerId, looked),
+    ...legProblems(args, looked),
+    ...droppedProblems(ips, ownerId, label, looked),
+  ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const drift = dryRun && held ? await driftOn(driftTargets(held)) : {};
   return { inputs: { ...args, label, ownerId, placement, ref: refOf(args, label, ownerId, ips, placement), __provider, drift } };
@@ -231,6 +237,28 @@ function uplinkProblems(args: EgressGatewayArgs, ips: readonly string[], ownerId
         : []),
     ];
   });
+}
+
+/** A gateway node has a leg, and so a routing table, for every other node. */
+function legProblems(args: EgressGatewayArgs, looked: ReadonlyMap<string, Looked>): Problem[] {
+  const legs = nodesOf(args).length - 1;
+  return args.gateways.flatMap(({ node }, i): Problem[] => {
+    const claim = looked.get(node)?.snapshot?.claims.find(({ kind }) => kind === "node");
+    if (claim?.kind !== "node" || legs <= claim.fleet.tables.count) return [];
+    return [{ path: `gateways[${i}]`, message: `node ${node} needs ${legs} routing tables, one for each other node, and fleet.tables has ${claim.fleet.tables.count}. Raise fleet.tables.count.` }];
+  });
+}
+
+/** An egress IP that a policy of another stack uses can't be taken away; policies of this stack are judged by their own check. */
+function droppedProblems(ips: readonly string[], ownerId: string, label: Label, looked: ReadonlyMap<string, Looked>): Problem[] {
+  const users = new Map<string, string>();
+  for (const { snapshot } of looked.values()) {
+    for (const claim of snapshot?.claims ?? []) {
+      const isForeign = claim.owner.project !== label.project || claim.owner.stack !== label.stack;
+      if (claim.kind === "policy" && claim.gateway === ownerId && isForeign && !ips.includes(claim.egressIP)) users.set(labelText(claim.owner), claim.egressIP);
+    }
+  }
+  return [...users].map(([user, ip]) => ({ path: "egressIPs", message: `${ip} is still used by policy ${user}. Move that policy to another egress IP first.` }));
 }
 
 /** One round trip; all or none. */
