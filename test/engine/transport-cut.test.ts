@@ -16,7 +16,7 @@ const LINES = 200;
 const script = (marker: string, width: number): string =>
   Array.from(
     { length: LINES },
-    (_, i) => `${i === LINES / 2 ? "sleep 0.1; " : ""}echo ${i} >>${marker}; echo "${i} ${".".repeat(width)}"\n`,
+    (_, i) => `${i === LINES / 2 ? "sleep 0.2; " : ""}echo ${i} >>${marker}; echo "${i} ${".".repeat(width)}"\n`,
   ).join("");
 const whole = `${[...Array(LINES).keys()].join("\n")}\n`;
 
@@ -130,9 +130,11 @@ test("a connection cut at every 8 kB of an answer gives no part of it, and the s
 }, 20_000);
 
 test("a script that runs when the connection is cut goes on to its end", async () => {
-  const { error, ran } = await runAndCut("running", 40, (proxy) =>
-    setTimeout(() => proxy.cutAfter("download", 0), 100),
-  );
+  const cutWhenItRuns = async (proxy: CutProxy): Promise<void> => {
+    while (!existsSync(`${sshd.dir}/marker-running`)) await sleep(2);
+    proxy.cutAfter("download", 0);
+  };
+  const { error, ran } = await runAndCut("running", 40, (proxy) => void cutWhenItRuns(proxy));
   expect(error?.message).toBe(
     "node gw-1: the connection was lost before an answer came; the command may still be running on the node, so read its state again",
   );
