@@ -1,6 +1,12 @@
 import { formatNetwork, parseNetwork } from "../../../provider/model/address";
 import { type FakeSet, ToolError, type World } from "./fake-world";
 
+/** What an element of a set looks like; in hash:net it is a network. */
+const ELEMENTS: Readonly<Record<string, RegExp>> = {
+  "hash:ip": /^[0-9.]+$/,
+  "hash:ip,port,ip": /^[0-9.]+,(tcp|udp):\d+,[0-9.]+$/,
+};
+
 /** One line of `ipset -exist restore`. */
 export function runIpsetLine(world: World, line: string): void {
   const [verb, name = "", ...rest] = line.split(" ");
@@ -61,8 +67,9 @@ function add(set: FakeSet, words: readonly string[]): void {
 
 /** The element as the kernel keeps it: host bits cut off, no length where it is 32. */
 function canonical(set: FakeSet, [element = ""]: readonly string[]): string {
-  if (set.type !== "hash:net") {
-    if (!/^[0-9.]+,(tcp|udp):\d+,[0-9.]+$/.test(element)) throw new ToolError(`Syntax error: ${element}`);
+  const pattern = ELEMENTS[set.type];
+  if (pattern) {
+    if (!pattern.test(element)) throw new ToolError(`Syntax error: ${element}`);
     return element;
   }
   const network = parseNetwork(element);

@@ -110,7 +110,7 @@ export const TAMPERS: readonly Tamper[] = [
     world.sets.set(o.name, {
       type: "hash:ip",
       timeout: 0,
-      maxElements: 65536,
+      maxElements: 1048576,
       members: new Map([["10.9.9.9", false]]),
     });
   }),
@@ -118,7 +118,7 @@ export const TAMPERS: readonly Tamper[] = [
     world.sets.set("egw-more", {
       type: "hash:net",
       timeout: 0,
-      maxElements: 65536,
+      maxElements: 1048576,
       members: new Map([["10.9.9.9", false]]),
     });
   }),
