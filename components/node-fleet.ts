@@ -38,14 +38,29 @@ export class NodeFleet extends pulumi.ComponentResource {
     const { nodes, connection, registry, name: fleetName, ...settings } = args;
     const names = Object.keys(nodes).sort();
     const registryNode = registry ?? names[0] ?? "";
-    const connectionOf = (node: string): ConnectionRef => ({ host: nodes[node]?.underlayIP ?? "", ...connection, ...nodes[node]?.connection });
-    const fleet: FleetArgs = { ...settings, name: fleetName ?? name, registry: { node: registryNode, connection: connectionOf(registryNode) } };
+    const connectionOf = (node: string): ConnectionRef => ({
+      host: nodes[node]?.underlayIP ?? "",
+      ...connection,
+      ...nodes[node]?.connection,
+    });
+    const fleet: FleetArgs = {
+      ...settings,
+      name: fleetName ?? name,
+      registry: { node: registryNode, connection: connectionOf(registryNode) },
+    };
     const hint = compactNodes(names.map((node) => ({ node, connection: connectionOf(node) })));
     this.nodes = Object.fromEntries(
       names.map((node) => {
         const { underlayIP = "", uplink, mark } = nodes[node] ?? {};
         const optional = { ...(uplink === undefined ? {} : { uplink }), ...(mark === undefined ? {} : { mark }) };
-        return [node, new NodeMark(`${name}-${node}`, { node, fleet, connection: connectionOf(node), underlayIP, hint, ...optional }, { parent: this })];
+        return [
+          node,
+          new NodeMark(
+            `${name}-${node}`,
+            { node, fleet, connection: connectionOf(node), underlayIP, hint, ...optional },
+            { parent: this },
+          ),
+        ];
       }),
     );
     this.registerOutputs({ nodes: this.nodes });

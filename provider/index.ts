@@ -1,4 +1,4 @@
-export { NodeFleet, type NodeFleetArgs, type FleetNodeArgs } from "../components/node-fleet";
+export { type FleetNodeArgs, NodeFleet, type NodeFleetArgs } from "../components/node-fleet";
 export type { FleetArgs, GatewayRef, NodeRef } from "./model/args";
 export type { ConnectionRef } from "./model/connection";
 export { EgressGateway, type EgressGatewayArgs, type NodeInput } from "./resources/egress-gateway";

@@ -1,12 +1,13 @@
 import { element } from "../kernel/ipset";
 import type { Owned } from "../kernel/state";
 import { tunnelAddress, tunnelMac } from "../model/mark";
-import { CUT, CUT_TIMEOUT, EGRESS_ADDRESSES, IGNORE, PEERS, TUNNEL } from "./names";
+import { CUT, CUT_TIMEOUT, EGRESS_ADDRESSES, GUARD_IGNORE, IGNORE, PEERS, TUNNEL } from "./names";
 import { type NodeView, own } from "./node";
 
 /** What enrolment puts on a node: the tunnel device with its address, and the sets that all policies share. */
 export function compileBase({ node }: NodeView): Owned[] {
   const { fleet, index } = node;
+  const ignored = [...fleet.ignore, `${node.underlay}/32`];
   const set = (name: string) => ({ kind: "ipset" as const, name, type: "hash:net" as const, timeout: 0 });
   return own(
     node.owner.id,
@@ -16,9 +17,11 @@ export function compileBase({ node }: NodeView): Owned[] {
     { kind: "address", device: TUNNEL, address: tunnelAddress(fleet.tunnelCIDR, index), label: "" },
     set(PEERS),
     set(IGNORE),
+    set(GUARD_IGNORE),
     set(EGRESS_ADDRESSES),
     { kind: "ipset", name: CUT, type: "hash:ip,port,ip", timeout: CUT_TIMEOUT },
-    ...fleet.ignore.map((cidr) => ({ kind: "ipset-member" as const, set: IGNORE, element: element(cidr), nomatch: false })),
-    { kind: "ipset-member", set: IGNORE, element: element(`${node.underlay}/32`), nomatch: false },
+    ...[IGNORE, GUARD_IGNORE].flatMap((name) =>
+      ignored.map((cidr) => ({ kind: "ipset-member" as const, set: name, element: element(cidr), nomatch: false })),
+    ),
   );
 }

@@ -1,6 +1,6 @@
 import type { Claim, PolicyClaim } from "../model/claim";
-import { destinationMembers } from "../model/selection";
 import { markOf } from "../model/mark";
+import { destinationMembers } from "../model/selection";
 import { type NodeFacts, type PlacedPolicy, viewOf } from "./node";
 
 /** Which open connections end, and by what they are found. Networks are canonical CIDRs. */
@@ -9,7 +9,10 @@ export interface Cut {
   readonly destinations: readonly string[];
   readonly except: readonly string[];
   /** `mark`: on the path of that connmark. `snat`: translated to that address. `other`: on no path of ours. */
-  readonly by: { readonly kind: "mark"; readonly mark: number } | { readonly kind: "snat"; readonly address: string } | { readonly kind: "other" };
+  readonly by:
+    | { readonly kind: "mark"; readonly mark: number }
+    | { readonly kind: "snat"; readonly address: string }
+    | { readonly kind: "other" };
 }
 
 /**
@@ -38,11 +41,17 @@ const samePath = (a: PlacedPolicy, b: PlacedPolicy): boolean =>
 /** The user gave the policy another egress IP and said "keep": open connections stay where they are, as long as their address does. */
 function keepsOldPath(a: PlacedPolicy, b: PlacedPolicy): boolean {
   const holder = a.gateway.placement[a.policy.egressIP];
-  return b.policy.established === "keep" && b.policy.egressIP !== a.policy.egressIP && holder !== undefined && b.gateway.placement[a.policy.egressIP] === holder;
+  return (
+    b.policy.established === "keep" &&
+    b.policy.egressIP !== a.policy.egressIP &&
+    holder !== undefined &&
+    b.gateway.placement[a.policy.egressIP] === holder
+  );
 }
 
 const sameSelection = (a: PolicyClaim, b: PolicyClaim): boolean =>
-  JSON.stringify([a.sources, a.destinations, a.except, a.egressIP]) === JSON.stringify([b.sources, b.destinations, b.except, b.egressIP]);
+  JSON.stringify([a.sources, a.destinations, a.except, a.egressIP]) ===
+  JSON.stringify([b.sources, b.destinations, b.except, b.egressIP]);
 
 function selection({ policy, gateway }: PlacedPolicy): Pick<Cut, "sources" | "destinations" | "except"> {
   const { match, nomatch } = destinationMembers({ ...policy, except: [...policy.except, ...gateway.extraIgnore] });

@@ -1,7 +1,7 @@
 import { egressLabel } from "../kernel/address";
 import type { KernelObject, Owned } from "../kernel/state";
 import { MASK_MARK, markOf, tunnelAddress, tunnelMac } from "../model/mark";
-import { EGRESS_ADDRESSES, IGNORE, PEERS, TUNNEL } from "./names";
+import { EGRESS_ADDRESSES, GUARD_IGNORE, IGNORE, PEERS, TUNNEL } from "./names";
 import { type NodeView, own, peersOf } from "./node";
 
 /** Legs to the peers, and on a gateway node its egress addresses. */
@@ -17,6 +17,7 @@ function legs(view: NodeView): Owned[] {
     const shared: KernelObject[] = [
       { kind: "ipset-member", set: PEERS, element: peer.underlay, nomatch: false },
       { kind: "ipset-member", set: IGNORE, element: peer.underlay, nomatch: false },
+      { kind: "ipset-member", set: GUARD_IGNORE, element: peer.underlay, nomatch: false },
     ];
     // A leg whose table is not allocated yet is not programmed; the guard drops what is marked for it.
     if (table === undefined) return own(peer.owner, ...shared);
@@ -33,7 +34,9 @@ function legs(view: NodeView): Owned[] {
 
 /** A leg is closed by an `unreachable` route unless every gateway behind it lets traffic out by the node's address. */
 function closes(view: NodeView, index: number): boolean {
-  const users = view.gateways.filter((gateway) => Object.values(gateway.nodes).some((peer) => peer.index === index && peer.gateway));
+  const users = view.gateways.filter((gateway) =>
+    Object.values(gateway.nodes).some((peer) => peer.index === index && peer.gateway),
+  );
   return users.length === 0 || users.some((gateway) => gateway.onTunnelLoss === "drop");
 }
 

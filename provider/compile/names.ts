@@ -4,6 +4,8 @@ import { createHash } from "node:crypto";
 export const TUNNEL = "egw.vxlan";
 export const PEERS = "egw-peers";
 export const IGNORE = "egw-ignore";
+/** What the guards take for ignored: doubled, as the sets of policies are. */
+export const GUARD_IGNORE = "egw-g-ignore";
 export const EGRESS_ADDRESSES = "egw-addresses";
 /** Connections that were cut: {source, source port, destination}, gone by themselves when conntrack would have forgotten them. */
 export const CUT = "egw-cut";

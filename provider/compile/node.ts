@@ -1,6 +1,6 @@
-import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
 import type { KernelObject, Owned } from "../kernel/state";
 import { compareText, keyOf } from "../kernel/state";
+import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
 import { compileBase } from "./base";
 import { compileGateways } from "./gateway";
 import { compilePolicies } from "./policy";

@@ -13,7 +13,7 @@ import {
   ROLE_ANSWER,
   tunnelMac,
 } from "../model/mark";
-import { CHAINS, CUT, EGRESS_ADDRESSES, IGNORE, PEERS, policyComment, policySets, TUNNEL } from "./names";
+import { CHAINS, CUT, EGRESS_ADDRESSES, GUARD_IGNORE, IGNORE, PEERS, policyComment, policySets, TUNNEL } from "./names";
 import { type NodeView, own, type PlacedPolicy, peersOf } from "./node";
 
 interface OwnedRule {
@@ -25,6 +25,7 @@ const NODE = `${hex(CLASS_NODE)}/${hex(MASK_CLASS)}`;
 const KEEP = `${hex(CLASS_KEEP)}/${hex(MASK_CLASS)}`;
 const NODE_IP = `${hex(CLASS_NODE_IP)}/${hex(MASK_CLASS)}`;
 const FORWARD_ROLE = `-m connmark --mark ${hex(CLASS_NODE)}/${hex(MASK_ROLE)}`;
+const OTHER_ROLE = `-m connmark ! --mark ${hex(CLASS_NODE)}/${hex(MASK_ROLE)}`;
 const ANSWER_ROLE = `-m connmark --mark ${hex(CLASS_NODE + ROLE_ANSWER)}/${hex(MASK_ROLE)}`;
 const RESTORE = `-j CONNMARK --restore-mark --nfmask ${hex(MASK_MARK)} --ctmask ${hex(MASK_MARK)}`;
 const SAVE = `-j CONNMARK --save-mark --nfmask ${hex(MASK_MARK)} --ctmask ${hex(MASK_ALL)}`;
@@ -32,6 +33,7 @@ const FIRST_PACKET = "-m conntrack --ctstate NEW ! --ctstatus CONFIRMED";
 const MID_FLOW = "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN";
 const CUT_MATCH = `-m set --match-set ${CUT} src,src,dst`;
 const NOT_IGNORED = `-m set --match-set ${IGNORE} dst -j RETURN`;
+const NOT_GUARD_IGNORED = `-m set --match-set ${GUARD_IGNORE} dst -j RETURN`;
 
 /**
  * All chains of a node, in the form in which iptables-save prints them, so that desired and actual compare as text.
@@ -86,17 +88,19 @@ export function rulesOf(view: NodeView): Owned[] {
       ...(nodeIp.length > 0 ? [base(`-m mark --mark ${NODE_IP} -j RETURN`)] : []),
       base(`! -o ${TUNNEL} -m mark --mark ${NODE} -j DROP`),
       base(`! -o ${TUNNEL} -m conntrack --ctdir ORIGINAL ${FORWARD_ROLE} -j DROP`),
+      // A mark that the connection did not keep would steer its first packet only.
+      base(`-o ${TUNNEL} -m mark --mark ${NODE} -m conntrack --ctdir ORIGINAL ${OTHER_ROLE} -j DROP`),
       base(`! -o ${TUNNEL} -m conntrack --ctstate INVALID,UNTRACKED -j ${CHAINS.stray}`),
       base(`! -o ${TUNNEL} ${FIRST_PACKET} -j ${CHAINS.guard}`),
       base(`-o ${TUNNEL} -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss ${node.mtu - 40}`),
       base(`-m mark --mark ${NODE} -j MARK --set-xmark ${hex(CLASS_KEEP)}/${hex(MASK_MARK)}`),
     ]),
     ...chainOf("mangle", CHAINS.guard, node.owner.id, [
-      base(NOT_IGNORED),
+      base(NOT_GUARD_IGNORED),
       ...each(remote, (placed) => `${guards(placed)} ${comment(placed)} -j DROP`),
     ]),
     ...chainOf("mangle", CHAINS.stray, node.owner.id, [
-      base(NOT_IGNORED),
+      base(NOT_GUARD_IGNORED),
       ...each(policies, (placed) => `${guards(placed)} ${comment(placed)} -j DROP`),
     ]),
     ...chainOf("mangle", CHAINS.keepMark, node.owner.id, [base(`-m mark --mark ${KEEP} -j ACCEPT`)]),
@@ -105,7 +109,8 @@ export function rulesOf(view: NodeView): Owned[] {
       base(NOT_IGNORED),
       ...each(
         remote.filter((placed) => placed.at === "peer"),
-        (placed) => `${selects(placed)} ${comment(placed)} -j MARK --set-xmark ${hex(markOf(placed.peer ?? 0))}/${hex(MASK_MARK)}`,
+        (placed) =>
+          `${selects(placed)} ${comment(placed)} -j MARK --set-xmark ${hex(markOf(placed.peer ?? 0))}/${hex(MASK_MARK)}`,
       ),
       base(`-m mark --mark ${NODE} ${SAVE}`),
     ]),
@@ -122,10 +127,13 @@ export function rulesOf(view: NodeView): Owned[] {
       ...each(here, (placed) => `${selects(placed)} ${snat(placed)}`),
     ]),
     ...chainOf("nat", CHAINS.snatBackup, node.owner.id, [
-      base(NOT_IGNORED),
+      base(NOT_GUARD_IGNORED),
       ...each(here, (placed) => `${guards(placed)} ${snat(placed)}`),
     ]),
-    ...chainOf("filter", CHAINS.tunnel, node.owner.id, [base(`-m set --match-set ${PEERS} src -j ACCEPT`), base("-j DROP")]),
+    ...chainOf("filter", CHAINS.tunnel, node.owner.id, [
+      base(`-m set --match-set ${PEERS} src -j ACCEPT`),
+      base("-j DROP"),
+    ]),
     ...chainOf("filter", CHAINS.cut, node.owner.id, [
       base(`${MID_FLOW} -m conntrack --ctstate NEW ${CUT_MATCH} -j REJECT --reject-with tcp-reset`),
     ]),
@@ -133,14 +141,20 @@ export function rulesOf(view: NodeView): Owned[] {
       ? chainOf("filter", CHAINS.keep, node.owner.id, [
           base(`-o ${TUNNEL} -m mark --mark ${KEEP} -j ACCEPT`),
           base(`-i ${TUNNEL} -j ACCEPT`),
-          base(`-p udp -m udp --dport ${node.fleet.tunnelPort} -m mark --mark ${KEEP} -m set --match-set ${PEERS} dst -j ACCEPT`),
+          base(
+            `-p udp -m udp --dport ${node.fleet.tunnelPort} -m mark --mark ${KEEP} -m set --match-set ${PEERS} dst -j ACCEPT`,
+          ),
         ])
       : []),
     ...hooks("mangle", "PREROUTING", node.owner.id, [`-j ${CHAINS.markRequest}`]),
     ...hooks("mangle", "FORWARD", node.owner.id, [`-j ${CHAINS.resetMark}`]),
     ...hooks("mangle", "POSTROUTING", node.owner.id, [`-j ${CHAINS.keepMark}`]),
     ...hooks("nat", "PREROUTING", node.owner.id, [`-j ${CHAINS.choose}`]),
-    ...hooks("nat", "POSTROUTING", node.owner.id, [`-j ${CHAINS.noSnat}`, `-j ${CHAINS.snat}`, `-j ${CHAINS.snatBackup}`]),
+    ...hooks("nat", "POSTROUTING", node.owner.id, [
+      `-j ${CHAINS.noSnat}`,
+      `-j ${CHAINS.snat}`,
+      `-j ${CHAINS.snatBackup}`,
+    ]),
     ...hooks("filter", "INPUT", node.owner.id, [`-p udp -m udp --dport ${node.fleet.tunnelPort} -j ${CHAINS.tunnel}`]),
     ...hooks("filter", "FORWARD", node.owner.id, [`-j ${CHAINS.cut}`]),
     ...(dropsForward ? hooks("filter", "FORWARD", node.owner.id, [`-j ${CHAINS.keep}`], "last") : []),
@@ -168,7 +182,9 @@ function snat(placed: PlacedPolicy): string {
 /** Gateway nodes all of whose users chose "node-ip": first packets that can't take the tunnel leave by the node's address. */
 function nodeIpPeers(view: NodeView): { index: number; owner: string }[] {
   return peersOf(view).filter(({ index }) => {
-    const users = view.gateways.filter((g) => Object.values(g.nodes).some((peer) => peer.index === index && peer.gateway));
+    const users = view.gateways.filter((g) =>
+      Object.values(g.nodes).some((peer) => peer.index === index && peer.gateway),
+    );
     return users.length > 0 && users.every((gateway) => gateway.onTunnelLoss === "node-ip");
   });
 }
@@ -183,6 +199,12 @@ function chainOf(table: Table, name: string, owner: string, rules: readonly Owne
   ];
 }
 
-function hooks(table: Table, chain: string, owner: string, jumps: readonly string[], place = placeIn(table, chain)): Owned[] {
+function hooks(
+  table: Table,
+  chain: string,
+  owner: string,
+  jumps: readonly string[],
+  place = placeIn(table, chain),
+): Owned[] {
   return jumps.flatMap((rule, rank) => own(owner, { kind: "hook", table, chain, rule, place, rank, foreign: [] }));
 }

@@ -26,7 +26,10 @@ export const address: IpKind<DeviceAddress> = {
 
 function parseAddressLine(line: string): DeviceAddress[] {
   // `2: eth0    inet 192.0.2.1/32 scope global eth0:egw\       valid_lft forever …`
-  const match = /^\d+: (\S+)\s+inet (\S+?)\/(\d+) (?:brd \S+ )?scope \S+ (?:dynamic |noprefixroute |secondary |deprecated )*(\S+?)\\?\s/.exec(`${line} `);
+  const match =
+    /^\d+: (\S+)\s+inet (\S+?)\/(\d+) (?:brd \S+ )?scope \S+ (?:dynamic |noprefixroute |secondary |deprecated )*(\S+?)\\?\s/.exec(
+      `${line} `,
+    );
   if (!match) return [];
   const [, device = "", ip = "", length, label = ""] = match;
   if (length !== "32") return [];

@@ -24,7 +24,15 @@ export const ipRule: IpKind<IpRule> = {
       const match = /^(\d+):\s+from all fwmark (0x[0-9a-f]+)\/(0x[0-9a-f]+) lookup (\d+) proto 38$/.exec(line);
       if (!match) return [];
       const [, preference, mark, mask, table] = match;
-      return [{ kind: "ip-rule" as const, preference: Number(preference), mark: Number(mark), mask: Number(mask), table: Number(table) }];
+      return [
+        {
+          kind: "ip-rule" as const,
+          preference: Number(preference),
+          mark: Number(mark),
+          mask: Number(mask),
+          table: Number(table),
+        },
+      ];
     }),
 };
 

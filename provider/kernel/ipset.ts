@@ -40,16 +40,29 @@ export const setMember: Kind<SetMember> = {
   key: (o) => `ipset-member ${o.set} ${o.element}`,
   text: (o) => `ipset-member ${o.set} ${o.element}${o.nomatch ? " nomatch" : ""}`,
   parse: (output) => {
-    const dynamic = new Set(ipset.parse(output).filter((set) => set.timeout > 0).map((set) => set.name));
+    const dynamic = new Set(
+      ipset
+        .parse(output)
+        .filter((set) => set.timeout > 0)
+        .map((set) => set.name),
+    );
     return lines(output).flatMap((line) => {
       const match = /^add (egw-\S+) (\S+)(.*)$/.exec(line);
       if (!match || dynamic.has(match[1] ?? "")) return [];
-      return [{ kind: "ipset-member" as const, set: match[1] ?? "", element: match[2] ?? "", nomatch: / nomatch/.test(match[3] ?? "") }];
+      return [
+        {
+          kind: "ipset-member" as const,
+          set: match[1] ?? "",
+          element: match[2] ?? "",
+          nomatch: / nomatch/.test(match[3] ?? ""),
+        },
+      ];
     });
   },
 };
 
-export const createSet = (o: IpSet): string => `create ${o.name} ${o.type} family inet maxelem ${MAX_ELEMENTS}${o.timeout > 0 ? ` timeout ${o.timeout}` : ""}`;
+export const createSet = (o: IpSet): string =>
+  `create ${o.name} ${o.type} family inet maxelem ${MAX_ELEMENTS}${o.timeout > 0 ? ` timeout ${o.timeout}` : ""}`;
 export const destroySet = (o: IpSet): string => `destroy ${o.name}`;
 export const addMember = (o: SetMember): string => `add ${o.set} ${o.element}${o.nomatch ? " nomatch" : ""}`;
 export const removeMember = (o: SetMember): string => `del ${o.set} ${o.element}`;

@@ -103,7 +103,15 @@ function hooksOf({ table, chain: name, rules }: { table: Table; chain: string; r
     const place = rule.endsWith(` ${LAST_TARGET}`) ? "last" : placeIn(table, name);
     const side = place === "first" ? rules.slice(0, index) : rules.slice(index + 1);
     const rank = found.filter((other) => other.place === place).length;
-    found.push({ kind: "hook", table, chain: name, rule, place, rank, foreign: side.filter((other) => !isOurJump(other)) });
+    found.push({
+      kind: "hook",
+      table,
+      chain: name,
+      rule,
+      place,
+      rank,
+      foreign: side.filter((other) => !isOurJump(other)),
+    });
   });
   return found;
 }

@@ -18,6 +18,8 @@ export const neighbour: IpKind<Neighbour> = {
   parse: (output) =>
     lines(output).flatMap((line) => {
       const match = /^(\d\S*) (?:dev egw\.vxlan )?lladdr (\S+)(?: \S+)* PERMANENT/.exec(line);
-      return match ? [{ kind: "neighbour" as const, device: "egw.vxlan", address: match[1] ?? "", mac: match[2] ?? "" }] : [];
+      return match
+        ? [{ kind: "neighbour" as const, device: "egw.vxlan", address: match[1] ?? "", mac: match[2] ?? "" }]
+        : [];
     }),
 };

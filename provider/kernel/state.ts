@@ -8,7 +8,18 @@ import { type Neighbour, neighbour } from "./neighbour";
 import { type Route, route } from "./route";
 import { type Sysctl, sysctl } from "./sysctl";
 
-export type KernelObject = Sysctl | Link | DeviceAddress | Neighbour | Route | IpRule | IpSet | SetMember | Chain | ChainRule | Hook;
+export type KernelObject =
+  | Sysctl
+  | Link
+  | DeviceAddress
+  | Neighbour
+  | Route
+  | IpRule
+  | IpSet
+  | SetMember
+  | Chain
+  | ChainRule
+  | Hook;
 export type KindName = KernelObject["kind"];
 
 /** All kinds that we program; lists of cases in tests are made from this. */

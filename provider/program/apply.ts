@@ -205,10 +205,17 @@ egw_remove_unit() {
 
 function cutLines({ sources, destinations, except, by }: Cut): string[] {
   const argument = by.kind === "mark" ? by.mark : by.kind === "snat" ? by.address : "-";
-  const range = (tag: string) => (cidr: string): string => {
-    const [address = "", length = "32"] = cidr.split("/");
-    const base = address.split(".").reduce((n, octet) => n * 256 + Number(octet), 0);
-    return `${tag} ${base} ${base + 2 ** (32 - Number(length)) - 1}`;
-  };
-  return [`cut ${by.kind} ${argument}`, ...sources.map(range("s")), ...destinations.map(range("d")), ...except.map(range("x"))];
+  const range =
+    (tag: string) =>
+    (cidr: string): string => {
+      const [address = "", length = "32"] = cidr.split("/");
+      const base = address.split(".").reduce((n, octet) => n * 256 + Number(octet), 0);
+      return `${tag} ${base} ${base + 2 ** (32 - Number(length)) - 1}`;
+    };
+  return [
+    `cut ${by.kind} ${argument}`,
+    ...sources.map(range("s")),
+    ...destinations.map(range("d")),
+    ...except.map(range("x")),
+  ];
 }

@@ -19,7 +19,8 @@ export function parseSections(stdout: string): Sections {
 export function hereDocument(lines: readonly string[], index: number): string {
   const delimiter = `EGW_DATA_${index}`;
   for (const line of lines) {
-    if (line.includes("\n") || line.startsWith("EGW_DATA_")) throw new Error(`not a line of data: ${JSON.stringify(line.slice(0, 80))}`);
+    if (line.includes("\n") || line.startsWith("EGW_DATA_"))
+      throw new Error(`not a line of data: ${JSON.stringify(line.slice(0, 80))}`);
   }
   return `<<'${delimiter}'\n${lines.map((line) => `${line}\n`).join("")}${delimiter}`;
 }

@@ -18,9 +18,15 @@ const KEY = /^(mark-[0-9]{1,5}|ip-[0-9.]{7,15}|settings)$/;
  * Claims all entries or none, in one round trip, under the node's lock. Prints `@@clash` with the other's entries, or `@@claimed`.
  * Keys in `replacing` are taken from whoever has them.
  */
-export function claimScript(fleet: string, entries: readonly RegistryEntry[], replacing: readonly string[] = []): string {
+export function claimScript(
+  fleet: string,
+  entries: readonly RegistryEntry[],
+  replacing: readonly string[] = [],
+): string {
   const guarded = entries.filter(({ key }) => !replacing.includes(key));
-  const checks = guarded.map((entry) => `egw_check ${checked(KEY, entry.key)} ${checked(/^[A-Za-z0-9-]{1,64}$/, entry.owner)}`);
+  const checks = guarded.map(
+    (entry) => `egw_check ${checked(KEY, entry.key)} ${checked(/^[A-Za-z0-9-]{1,64}$/, entry.owner)}`,
+  );
   const writes = entries.map((entry, i) => `cat > $R/${entry.key} ${hereDocument([JSON.stringify(entry)], i)}`);
   return `D=${STATE_DIRECTORY}; R=$D/registry/${checked(FLEET, fleet)}
 egw_check() {

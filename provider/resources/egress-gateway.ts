@@ -55,7 +55,15 @@ export class EgressGateway extends pulumi.dynamic.Resource {
     super(
       provider,
       name,
-      { ref: undefined, drift: undefined, ownerId: undefined, placement: undefined, ...rest, ...nodes, ...identity(name) },
+      {
+        ref: undefined,
+        drift: undefined,
+        ownerId: undefined,
+        placement: undefined,
+        ...rest,
+        ...nodes,
+        ...identity(name),
+      },
       options,
       "egress",
       "EgressGateway",

@@ -20,7 +20,10 @@ export interface EgressPolicyArgs {
   /** Which pods: CIDRs or single addresses. */
   sources: pulumi.Input<{ cidrs: pulumi.Input<pulumi.Input<string>[]> }>;
   /** Which destinations. Default: everything outside the fleet's ignore. An exception always wins over the CIDRs around it. */
-  destinations?: pulumi.Input<{ cidrs?: pulumi.Input<pulumi.Input<string>[]>; except?: pulumi.Input<pulumi.Input<string>[]> }>;
+  destinations?: pulumi.Input<{
+    cidrs?: pulumi.Input<pulumi.Input<string>[]>;
+    except?: pulumi.Input<pulumi.Input<string>[]>;
+  }>;
   /** One of the gateway's egress IPs. Not together with `allocation`. */
   egressIP?: pulumi.Input<string>;
   /** `default`: the gateway's first egress IP; `round-robin`: the one that the fewest policies use. Both keep what they gave. Default "default". */
@@ -43,6 +46,13 @@ export class EgressPolicy extends pulumi.dynamic.Resource {
   constructor(name: string, args: EgressPolicyArgs, options?: pulumi.CustomResourceOptions) {
     const { gateway, ...rest } = args;
     const ref: pulumi.Input<GatewayRef> = gateway instanceof EgressGateway ? gateway.ref : gateway;
-    super(provider, name, { drift: undefined, ownerId: undefined, egressIP: undefined, ...rest, gateway: ref, ...identity(name) }, options, "egress", "EgressPolicy");
+    super(
+      provider,
+      name,
+      { drift: undefined, ownerId: undefined, egressIP: undefined, ...rest, gateway: ref, ...identity(name) },
+      options,
+      "egress",
+      "EgressPolicy",
+    );
   }
 }

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { FleetArgs, NodeRef } from "../model/args";
 import type { CompactNodes } from "../model/compact-nodes";
 import type { ConnectionRef } from "../model/connection";
-import type { FleetArgs, NodeRef } from "../model/args";
 import { identity } from "./label";
 
 /** Each method is one literal require, so that old state runs the code of the package that is installed now. */
@@ -56,7 +56,18 @@ export class NodeMark extends pulumi.dynamic.Resource {
     super(
       provider,
       name,
-      { tunnelAddress: undefined, tunnelMTU: undefined, ref: undefined, drift: undefined, index: undefined, ownerId: undefined, mark: undefined, uplink: undefined, ...args, ...identity(name) },
+      {
+        tunnelAddress: undefined,
+        tunnelMTU: undefined,
+        ref: undefined,
+        drift: undefined,
+        index: undefined,
+        ownerId: undefined,
+        mark: undefined,
+        uplink: undefined,
+        ...args,
+        ...identity(name),
+      },
       options,
       "egress",
       "NodeMark",

@@ -20,7 +20,13 @@ export const configValue = (key: string): string | undefined => config(key);
 
 /** The one session of this process with a node. */
 export function session(node: string, connection: ConnectionRef): NodeSession {
-  const key = JSON.stringify([node, connection.host, connection.port ?? 22, connection.user ?? "root", connection.proxy?.host ?? ""]);
+  const key = JSON.stringify([
+    node,
+    connection.host,
+    connection.port ?? 22,
+    connection.user ?? "root",
+    connection.proxy?.host ?? "",
+  ]);
   let found = sessions.get(key);
   if (!found) {
     transport ??= createSshTransport({ resolveSecret: createSecretResolver((name) => config(name)) });

@@ -17,13 +17,17 @@ const MOST_LINES = 200;
 export function driftOf(snapshot: Snapshot, ownerId: string, claim: Claim | undefined): string[] {
   const recorded = snapshot.claims.find((other) => other.owner.id === ownerId);
   const isRecorded = recorded !== undefined && claim !== undefined && contentOf(recorded) === contentOf(claim);
-  const found = isRecorded ? recordedDrift(snapshot) : differences(snapshot, [...without(snapshot, ownerId), ...(claim ? [claim] : [])]);
-  const manifest = isRecorded || (!recorded && !claim) ? [] : [`${recorded ? "changed" : "missing"}  manifest entry of this resource`];
+  const found = isRecorded
+    ? recordedDrift(snapshot)
+    : differences(snapshot, [...without(snapshot, ownerId), ...(claim ? [claim] : [])]);
+  const manifest =
+    isRecorded || (!recorded && !claim) ? [] : [`${recorded ? "changed" : "missing"}  manifest entry of this resource`];
   const lines = [...manifest, ...found.filter(({ owner }) => owner === ownerId).map(describe)];
   return lines.length > MOST_LINES ? [...lines.slice(0, MOST_LINES), `… and ${lines.length - MOST_LINES} more`] : lines;
 }
 
-const without = (snapshot: Snapshot, ownerId: string): Claim[] => snapshot.claims.filter(({ owner }) => owner.id !== ownerId);
+const without = (snapshot: Snapshot, ownerId: string): Claim[] =>
+  snapshot.claims.filter(({ owner }) => owner.id !== ownerId);
 
 /** A claim without who makes it: renames are no drift. */
 const contentOf = (claim: Claim): string => canonical({ ...claim, owner: undefined });

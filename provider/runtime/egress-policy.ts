@@ -1,9 +1,9 @@
+import { allocateEgressIP } from "../model/allocation";
 import type { EgressPolicyArgs, GatewayRef, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
-import { allocateEgressIP } from "../model/allocation";
+import type { PolicyClaim } from "../model/claim";
 import { expandNodes } from "../model/compact-nodes";
 import { normalizeDestinations, normalizeSources } from "../model/defaults";
-import type { PolicyClaim } from "../model/claim";
 import { findOverlapsWith, type NamedPolicy } from "../model/overlap";
 import { destinationMembers } from "../model/selection";
 import { validateEgressPolicy } from "../model/validate";
@@ -13,7 +13,7 @@ import { driftOn, isClean } from "./drift";
 import { deviceTowards } from "./host";
 import { type Looked, lookAll } from "./look";
 import { adoptByLabel, type Label, labelText, newOwnerId } from "./owner";
-import { changedProperties, type CheckResult, type DiffResult, failures, isUnknown, type Properties } from "./result";
+import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut, type Wave } from "./rollout";
 import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
@@ -31,7 +31,13 @@ type PolicyInputs = EgressPolicyArgs & { readonly label: Label; readonly dryRun?
 
 /** Validates, chooses the egress IP, refuses overlaps, and in a dry run looks for drift. */
 export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
-  const { label, dryRun, drift: _drift, __provider, ...raw } = news as unknown as PolicyInputs & Record<string, unknown>;
+  const {
+    label,
+    dryRun,
+    drift: _drift,
+    __provider,
+    ...raw
+  } = news as unknown as PolicyInputs & Record<string, unknown>;
   const problems = validateEgressPolicy(raw);
   if (problems.length > 0) return { inputs: news, failures: failures(problems) };
   if (isUnknown(raw, UNKNOWN)) return { inputs: { ...raw, label, __provider, drift: {} } };
@@ -77,6 +83,7 @@ export async function update(_id: string, olds: Properties, news: Properties): P
 async function remove(_id: string, props: Properties): Promise<void> {
   await rollOut(shrinking(props as unknown as PolicyState));
 }
+
 export { remove as delete };
 
 /** The claim behind a state: the same on all nodes of its gateway. */
@@ -131,7 +138,9 @@ function joined(before: PolicyClaim, after: PolicyClaim): PolicyClaim {
     ...after,
     established: "keep",
     sources: normalizeSources({ cidrs: [...before.sources, ...after.sources] }),
-    destinations: all ? [] : normalizeDestinations({ cidrs: [...before.destinations, ...after.destinations] }).destinations,
+    destinations: all
+      ? []
+      : normalizeDestinations({ cidrs: [...before.destinations, ...after.destinations] }).destinations,
     except: before.except.filter((cidr) => after.except.includes(cidr)),
   };
 }
@@ -150,23 +159,39 @@ function heldState(olds: Properties): PolicyState | undefined {
 }
 
 /** Held while the gateway still has it; else by the allocation, over the policies of this run and of other stacks. */
-function chooseAddress(args: EgressPolicyArgs, label: Label, ownerId: string, held: PolicyState | undefined, looked: ReadonlyMap<string, Looked>): string {
+function chooseAddress(
+  args: EgressPolicyArgs,
+  label: Label,
+  ownerId: string,
+  held: PolicyState | undefined,
+  looked: ReadonlyMap<string, Looked>,
+): string {
   const users = new Map<string, number>();
   const add = (ip: string): void => void users.set(ip, (users.get(ip) ?? 0) + 1);
   for (const policy of memory.policies.values()) if (policy.gateway === args.gateway.id) add(policy.egressIP);
   for (const { claim } of foreignPolicies(looked, label)) if (claim.gateway === args.gateway.id) add(claim.egressIP);
   const mode = args.allocation ?? "default";
   const sameMode = held && (held.allocation ?? "default") === mode && held.gateway.id === args.gateway.id;
-  return allocateEgressIP(args.gateway.egressIPs, mode, sameMode ? held.egressIP : undefined, users, `${labelText(label)}/${ownerId}`);
+  return allocateEgressIP(
+    args.gateway.egressIPs,
+    mode,
+    sameMode ? held.egressIP : undefined,
+    users,
+    `${labelText(label)}/${ownerId}`,
+  );
 }
 
 /** Claims of policies of other stacks; those of this stack are judged by this run's inputs. */
-function foreignPolicies(looked: ReadonlyMap<string, Looked>, label: Label): { claim: PolicyClaim; ignore: readonly string[] }[] {
+function foreignPolicies(
+  looked: ReadonlyMap<string, Looked>,
+  label: Label,
+): { claim: PolicyClaim; ignore: readonly string[] }[] {
   const found = new Map<string, { claim: PolicyClaim; ignore: readonly string[] }>();
   for (const { snapshot } of looked.values()) {
     const node = snapshot?.claims.find((claim) => claim.kind === "node");
     for (const claim of snapshot?.claims ?? []) {
-      if (claim.kind !== "policy" || (claim.owner.project === label.project && claim.owner.stack === label.stack)) continue;
+      if (claim.kind !== "policy" || (claim.owner.project === label.project && claim.owner.stack === label.stack))
+        continue;
       found.set(claim.owner.id, { claim, ignore: node?.kind === "node" ? node.fleet.ignore : [] });
     }
   }
@@ -178,15 +203,19 @@ function overlapProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>
   const claim = claimOf(state);
   const mine: NamedPolicy = { ...claim, label: state.label.name, ignore: state.gateway.ignore };
   const others = [...memory.policies].filter(([id]) => id !== state.ownerId).map(([, policy]) => policy);
-  const foreign = foreignPolicies(looked, state.label).map(({ claim: other, ignore }) => ({ ...other, label: labelText(other.owner), ignore }));
+  const foreign = foreignPolicies(looked, state.label).map(({ claim: other, ignore }) => ({
+    ...other,
+    label: labelText(other.owner),
+    ignore,
+  }));
   memory.policies.set(state.ownerId, mine);
   return findOverlapsWith(mine, [...others, ...foreign]).map(({ labels, source, destination }) => {
-      const other = labels.find((name) => name !== mine.label) ?? labels[1];
-      return {
-        path: "sources",
-        message: `policies "${mine.label}" and "${other}" give ${source} → ${destination} two different egress IPs. Narrow the sources or destinations of one of them.`,
-      };
-    });
+    const other = labels.find((name) => name !== mine.label) ?? labels[1];
+    return {
+      path: "sources",
+      message: `policies "${mine.label}" and "${other}" give ${source} → ${destination} two different egress IPs. Narrow the sources or destinations of one of them.`,
+    };
+  });
 }
 
 /** Destinations that the gateway node reaches by another device than its uplink would get no answers. */
@@ -199,7 +228,12 @@ function routeProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>):
   return destinationMembers({ sources: [], destinations, except }).match.flatMap((cidr): Problem[] => {
     const device = deviceTowards(snapshot.host, cidr);
     if (device === undefined || device === node.uplink) return [];
-    return [{ path: "destinations", message: `node ${holder} reaches ${cidr} by "${device}", but ${state.egressIP} is on its uplink "${node.uplink}": answers would not come back.` }];
+    return [
+      {
+        path: "destinations",
+        message: `node ${holder} reaches ${cidr} by "${device}", but ${state.egressIP} is on its uplink "${node.uplink}": answers would not come back.`,
+      },
+    ];
   });
 }
 

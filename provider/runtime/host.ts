@@ -1,5 +1,5 @@
-import type { NodeMarkArgs, Problem } from "../model/args";
 import { contains, overlaps, parseNetwork } from "../model/address";
+import type { NodeMarkArgs, Problem } from "../model/args";
 import { normalizeFleet } from "../model/defaults";
 import type { HostFacts } from "./snapshot";
 
@@ -8,14 +8,43 @@ export function hostProblems(host: HostFacts, args: NodeMarkArgs, uplink: string
   const at = (path: string, message: string): Problem => ({ path, message: `node ${args.node}: ${message}` });
   const fleet = normalizeFleet(args.fleet);
   const required = host.missingTools.filter((tool) => tool !== "arping");
-  const inTunnel = networksOf(host).filter(({ cidr, device }) => device !== "egw.vxlan" && overlaps(cidr, fleet.tunnelCIDR));
+  const inTunnel = networksOf(host).filter(
+    ({ cidr, device }) => device !== "egw.vxlan" && overlaps(cidr, fleet.tunnelCIDR),
+  );
   return [
-    ...(required.length > 0 ? [at("connection", `${required.join(", ")} not found. Install iproute2, iptables, ipset, conntrack and util-linux there.`)] : []),
+    ...(required.length > 0
+      ? [
+          at(
+            "connection",
+            `${required.join(", ")} not found. Install iproute2, iptables, ipset, conntrack and util-linux there.`,
+          ),
+        ]
+      : []),
     ...(host.ipForward ? [] : [at("node", "net.ipv4.ip_forward is 0, so it forwards nothing. Set it to 1.")]),
-    ...(host.srcValidMark ? [at("node", "net.ipv4.conf.all.src_valid_mark is 1 (wg-quick sets it), so strict rp_filter would drop marked packets. Set it to 0.")] : []),
-    ...(uplink === undefined ? [at("underlayIP", `no device has ${args.underlayIP}. Its addresses are ${host.addresses.map(({ cidr }) => cidr).join(", ")}.`)] : []),
-    ...(uplink !== undefined && host.mtus[uplink] === undefined ? [at("uplink", `there is no device "${uplink}". There are ${Object.keys(host.mtus).join(", ")}.`)] : []),
-    ...inTunnel.slice(0, 1).map(({ cidr, device }) => at("fleet.tunnelCIDR", `${fleet.tunnelCIDR} overlaps ${cidr} on ${device}. Choose another network.`)),
+    ...(host.srcValidMark
+      ? [
+          at(
+            "node",
+            "net.ipv4.conf.all.src_valid_mark is 1 (wg-quick sets it), so strict rp_filter would drop marked packets. Set it to 0.",
+          ),
+        ]
+      : []),
+    ...(uplink === undefined
+      ? [
+          at(
+            "underlayIP",
+            `no device has ${args.underlayIP}. Its addresses are ${host.addresses.map(({ cidr }) => cidr).join(", ")}.`,
+          ),
+        ]
+      : []),
+    ...(uplink !== undefined && host.mtus[uplink] === undefined
+      ? [at("uplink", `there is no device "${uplink}". There are ${Object.keys(host.mtus).join(", ")}.`)]
+      : []),
+    ...inTunnel
+      .slice(0, 1)
+      .map(({ cidr, device }) =>
+        at("fleet.tunnelCIDR", `${fleet.tunnelCIDR} overlaps ${cidr} on ${device}. Choose another network.`),
+      ),
   ];
 }
 
@@ -28,14 +57,18 @@ export function uplinkOf(host: HostFacts, underlayIP: string): string | undefine
 export function forgottenNetworks(host: HostFacts, args: NodeMarkArgs): string[] {
   const { ignore, tunnelCIDR } = normalizeFleet(args.fleet);
   const known = [...ignore, tunnelCIDR, "127.0.0.0/8", "169.254.0.0/16"];
-  const found = networksOf(host).filter(({ cidr, device }) => device !== "egw.vxlan" && !known.some((network) => contains(network, cidr)));
+  const found = networksOf(host).filter(
+    ({ cidr, device }) => device !== "egw.vxlan" && !known.some((network) => contains(network, cidr)),
+  );
   return [...new Set(found.filter(({ isOwn }) => !isOwn).map(({ cidr, device }) => `${cidr} (${device})`))];
 }
 
 export function warnForgotten(host: HostFacts, args: NodeMarkArgs): void {
   const forgotten = forgottenNetworks(host, args);
   if (forgotten.length === 0) return;
-  console.warn(`node ${args.node}: routes to ${forgotten.join(", ")} are not in fleet.ignore; selected pods would reach them by an egress IP.`);
+  console.warn(
+    `node ${args.node}: routes to ${forgotten.join(", ")} are not in fleet.ignore; selected pods would reach them by an egress IP.`,
+  );
 }
 
 interface HostNetwork {
@@ -50,9 +83,15 @@ function networksOf(host: HostFacts): HostNetwork[] {
     const [target = "", ...words] = line.split(/\s+/);
     const network = parseNetwork(target);
     const device = words[words.indexOf("dev") + 1] ?? "";
-    return network && words.includes("dev") ? [{ cidr: target.includes("/") ? target : `${target}/32`, device, isOwn: false }] : [];
+    return network && words.includes("dev")
+      ? [{ cidr: target.includes("/") ? target : `${target}/32`, device, isOwn: false }]
+      : [];
   });
-  const addresses = host.addresses.map(({ device, cidr }) => ({ cidr: `${cidr.split("/")[0] ?? ""}/32`, device, isOwn: true }));
+  const addresses = host.addresses.map(({ device, cidr }) => ({
+    cidr: `${cidr.split("/")[0] ?? ""}/32`,
+    device,
+    isOwn: true,
+  }));
   return [...routes, ...addresses];
 }
 

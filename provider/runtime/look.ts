@@ -17,5 +17,7 @@ export async function look(node: NodeSession): Promise<Looked> {
 
 /** Several nodes at once, by name. */
 export async function lookAll(nodes: readonly NodeSession[]): Promise<ReadonlyMap<string, Looked>> {
-  return new Map(await Promise.all(nodes.map(async (node): Promise<[string, Looked]> => [node.name, await look(node)])));
+  return new Map(
+    await Promise.all(nodes.map(async (node): Promise<[string, Looked]> => [node.name, await look(node)])),
+  );
 }

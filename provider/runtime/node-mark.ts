@@ -1,21 +1,37 @@
+import { shortHash } from "../compile/names";
 import type { NodeMarkArgs, NodeRef, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { NodeClaim } from "../model/claim";
-import { allocateMark } from "../model/allocation";
 import { type CompactNodes, expandNodes } from "../model/compact-nodes";
 import { normalizeFleet } from "../model/defaults";
 import { hex, indexOf, markOf, tunnelAddress } from "../model/mark";
 import { validateNodeMark } from "../model/validate";
 import type { RegistryEntry } from "../program/registry";
-import { shortHash } from "../compile/names";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { type Drift, driftOn, isClean } from "./drift";
 import { hostProblems, uplinkOf, warnForgotten } from "./host";
 import { look } from "./look";
+import {
+  chooseIndex,
+  fleetProblems,
+  foreignMembers,
+  foreignNode,
+  reachProblems,
+  settingsMessage,
+  settingsOwner,
+  settingsProblems,
+} from "./node-mark-problems";
 import { adoptByLabel, type Label, labelText, newOwnerId } from "./owner";
-import { canonical, changedProperties, type CheckResult, type DiffResult, failures, isUnknown, type Properties } from "./result";
-import { inner, memory } from "./run-memory";
+import {
+  type CheckResult,
+  canonical,
+  changedProperties,
+  type DiffResult,
+  failures,
+  isUnknown,
+  type Properties,
+} from "./result";
 import type { NodeSession } from "./session";
 import type { Snapshot } from "./snapshot";
 
@@ -37,7 +53,14 @@ type NodeMarkInputs = NodeMarkArgs & { readonly label: Label; readonly dryRun?: 
 
 /** Validates, allocates the mark, and in a dry run looks for drift. Everything that others read is computed here, so that previews know it. */
 export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
-  const { label, dryRun, drift: _drift, hint, __provider, ...raw } = news as unknown as NodeMarkInputs & Record<string, unknown>;
+  const {
+    label,
+    dryRun,
+    drift: _drift,
+    hint,
+    __provider,
+    ...raw
+  } = news as unknown as NodeMarkInputs & Record<string, unknown>;
   const problems = validateNodeMark(raw);
   if (problems.length > 0) return { inputs: news, failures: failures(problems) };
   if (isUnknown(raw, UNKNOWN)) return { inputs: { ...raw, label, __provider, drift: {} } };
@@ -49,10 +72,13 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const registry = await look(registrySession(args));
   const found = [...fleetProblems(args, label), ...reachProblems(args, held, seen, registry)];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
-  const ownerId = held?.ownerId ?? (seen.snapshot && adoptByLabel("node", label, [seen.snapshot])?.id) ?? newOwnerId("node");
+  const ownerId =
+    held?.ownerId ?? (seen.snapshot && adoptByLabel("node", label, [seen.snapshot])?.id) ?? newOwnerId("node");
   const { index, problems: markProblems } = chooseIndex(args, held, ownerId, registry.snapshot);
   const uplink = args.uplink ?? (seen.snapshot && uplinkOf(seen.snapshot.host, args.underlayIP)) ?? held?.uplink;
-  const nodeProblems = seen.snapshot ? [...hostProblems(seen.snapshot.host, args, uplink), ...foreignNode(seen.snapshot, ownerId)] : [];
+  const nodeProblems = seen.snapshot
+    ? [...hostProblems(seen.snapshot.host, args, uplink), ...foreignNode(seen.snapshot, ownerId)]
+    : [];
   const late = [...settingsProblems(args, label, registry.snapshot), ...markProblems, ...nodeProblems];
   if (late.length > 0 || uplink === undefined || index === undefined) return { inputs: news, failures: failures(late) };
   if (dryRun && seen.snapshot) warnForgotten(seen.snapshot.host, args);
@@ -66,7 +92,10 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
   if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };
   const before = olds as unknown as NodeMarkState;
   const after = news as unknown as NodeMarkState;
-  const replaces = [...(before.node === after.node ? [] : ["node"]), ...(before.fleet.name === after.fleet.name ? [] : ["fleet"])];
+  const replaces = [
+    ...(before.node === after.node ? [] : ["node"]),
+    ...(before.fleet.name === after.fleet.name ? [] : ["fleet"]),
+  ];
   if (replaces.length > 0) return { changes: true, replaces, deleteBeforeReplace: true };
   return { changes: changedProperties(olds, news).length > 0 || !isClean(await driftOfState(before)) };
 }
@@ -92,7 +121,8 @@ export async function update(_id: string, olds: Properties, news: Properties): P
   const state = news as unknown as NodeMarkState;
   await claimMark(state);
   await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
-  if (before.index !== state.index) await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
+  if (before.index !== state.index)
+    await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
   return { outs: outputs(news) };
 }
 
@@ -104,12 +134,15 @@ async function remove(_id: string, props: Properties): Promise<void> {
     const { claims } = await here.snapshot();
     const users = claims.filter((claim) => claim.kind !== "node");
     if (users.length > 0 && claims.some((claim) => claim.owner.id === state.ownerId)) {
-      throw new Error(`node ${state.node}: still used by ${users.map((claim) => `${claim.kind} ${labelText(claim.owner)}`).join(", ")}. Remove these first.`);
+      throw new Error(
+        `node ${state.node}: still used by ${users.map((claim) => `${claim.kind} ${labelText(claim.owner)}`).join(", ")}. Remove these first.`,
+      );
     }
     await here.apply({ write: [], remove: [state.ownerId] });
   }
   if (!isAbandoned(state.fleet.registry.node)) await registrySession(state).release(state.fleet.name, state.ownerId);
 }
+
 export { remove as delete };
 
 /** The claim behind a state. */
@@ -134,101 +167,80 @@ function startProbes(hint: CompactNodes): void {
 const driftOfState = (state: NodeMarkState): Promise<Drift> =>
   driftOn([{ session: session(state.node, state.connection), ownerId: state.ownerId, claim: claimOf(state) }]);
 
-const registrySession = ({ fleet }: NodeMarkArgs): NodeSession => session(fleet.registry.node, fleet.registry.connection);
+const registrySession = ({ fleet }: NodeMarkArgs): NodeSession =>
+  session(fleet.registry.node, fleet.registry.connection);
 
 /** What state says of the same NodeMark; nothing where it will be replaced. */
 function heldState(olds: Properties, args: NodeMarkArgs): NodeMarkState | undefined {
   const state = olds as unknown as Partial<NodeMarkState> | undefined;
-  return state?.ownerId !== undefined && state.node === args.node && state.fleet?.name === args.fleet.name ? (state as NodeMarkState) : undefined;
+  return state?.ownerId !== undefined && state.node === args.node && state.fleet?.name === args.fleet.name
+    ? (state as NodeMarkState)
+    : undefined;
 }
 
-/** A node that was never enrolled must be reachable; one that was shows as drift instead. */
-function reachProblems(
+function computed(
   args: NodeMarkArgs,
+  label: Label,
+  ownerId: string,
+  index: number,
+  uplink: string,
+  uplinkMTU: number | undefined,
   held: NodeMarkState | undefined,
-  seen: { error?: Error },
-  registry: { error?: Error },
-): Problem[] {
-  if (held) return [];
-  return [
-    ...(seen.error ? [{ path: "connection", message: `${seen.error.message}` }] : []),
-    ...(registry.error && args.fleet.registry.node !== args.node
-      ? [{ path: "fleet.registry", message: `${registry.error.message}. No mark can be claimed while the fleet's registry can't be reached.` }]
-      : []),
-  ];
-}
-
-function fleetProblems(args: NodeMarkArgs, label: Label): Problem[] {
-  const text = canonical({ ...normalizeFleet(args.fleet), registry: args.fleet.registry.node });
-  const first = memory.fleets.get(args.fleet.name);
-  if (!first) memory.fleets.set(args.fleet.name, { text, node: `${label.name} (${args.node})` });
-  if (!first || first.text === text) return [];
-  return [{ path: "fleet", message: `fleet "${args.fleet.name}" has other settings here than in ${first.node}. All NodeMarks of a fleet share registry, ports, tables and ignore.` }];
-}
-
-function foreignNode(snapshot: Snapshot, ownerId: string): Problem[] {
-  const other = snapshot.claims.find((claim) => claim.kind === "node" && claim.owner.id !== ownerId);
-  return other ? [{ path: "node", message: `this node is already enrolled by ${labelText(other.owner)}. Use that NodeMark's ref, or destroy it first.` }] : [];
-}
-
-/** Explicit, else held, else by hash the next that neither the registry nor this run has given away. */
-function chooseIndex(args: NodeMarkArgs, held: NodeMarkState | undefined, ownerId: string, registry: Snapshot | undefined): { index?: number; problems: Problem[] } {
-  const inRun = inner(memory.marks, args.fleet.name);
-  const entries = (registry?.registry.get(args.fleet.name) ?? []).filter((entry) => entry.key.startsWith("mark-") && entry.owner !== ownerId);
-  const wanted = args.mark !== undefined ? indexOf(Number(args.mark)) : held?.index;
-  const taken = new Map(entries.map((entry) => [Number(entry.key.slice("mark-".length)), entry.holder]));
-  for (const [index, node] of inRun) if (node !== args.node) taken.set(index, `node ${node} of this run`);
-  const index = wanted ?? allocateMark(args.node, args.fleet.name, new Set(taken.keys()));
-  const holder = taken.get(index);
-  if (holder !== undefined) {
-    return { problems: [{ path: "mark", message: `${hex(markOf(index))} is already held by ${holder} in fleet "${args.fleet.name}". Leave mark out to get a free one.` }] };
-  }
-  inRun.set(index, args.node);
-  return { index, problems: [] };
-}
-
-function computed(args: NodeMarkArgs, label: Label, ownerId: string, index: number, uplink: string, uplinkMTU: number | undefined, held: NodeMarkState | undefined): NodeMarkState {
+): NodeMarkState {
   const fleet = normalizeFleet(args.fleet);
   const tunnelMTU = args.fleet.mtu ?? (uplinkMTU === undefined ? (held?.tunnelMTU ?? 1450) : uplinkMTU - 50);
   const { node, underlayIP, connection } = args;
-  const ref: NodeRef = { node, fleet: fleet.name, index, underlayIP, uplink, ignore: fleet.ignore, registry: args.fleet.registry, connection };
-  return { ...args, label, ownerId, mark: hex(markOf(index)), index, tunnelAddress: tunnelAddress(fleet.tunnelCIDR, index), tunnelMTU, uplink, ref };
+  const ref: NodeRef = {
+    node,
+    fleet: fleet.name,
+    index,
+    underlayIP,
+    uplink,
+    ignore: fleet.ignore,
+    registry: args.fleet.registry,
+    connection,
+  };
+  return {
+    ...args,
+    label,
+    ownerId,
+    mark: hex(markOf(index)),
+    index,
+    tunnelAddress: tunnelAddress(fleet.tunnelCIDR, index),
+    tunnelMTU,
+    uplink,
+    ref,
+  };
 }
 
 /** One round trip; a clash is refused and names the holder. */
 async function claimMark(state: NodeMarkState): Promise<void> {
   const registry = registrySession(state);
   const entries: RegistryEntry[] = [
-    { key: "settings", owner: settingsOwner(state), holder: holderOf(state), content: canonical(normalizeFleet(state.fleet)) },
+    {
+      key: "settings",
+      owner: settingsOwner(state),
+      holder: holderOf(state),
+      content: canonical(normalizeFleet(state.fleet)),
+    },
     { key: `mark-${state.index}`, owner: state.ownerId, holder: holderOf(state), content: state.mark },
   ];
-  const replacing = foreignMembers((await registry.snapshot()).registry.get(state.fleet.name), state.label).length === 0 ? ["settings"] : [];
+  const replacing =
+    foreignMembers((await registry.snapshot()).registry.get(state.fleet.name), state.label).length === 0
+      ? ["settings"]
+      : [];
   const clashes = await registry.claim(state.fleet.name, entries, replacing);
   const mark = clashes.find((entry) => entry.key !== "settings");
-  if (mark) throw new Error(`mark ${state.mark} is already held by ${mark.holder} in fleet "${state.fleet.name}". Run again to get a free one.`);
+  if (mark)
+    throw new Error(
+      `mark ${state.mark} is already held by ${mark.holder} in fleet "${state.fleet.name}". Run again to get a free one.`,
+    );
   const settings = clashes[0];
   if (settings) throw new Error(settingsMessage(state.fleet.name, settings));
 }
 
-const holderOf = (state: { readonly label: Label; readonly node: string }): string => `${labelText(state.label)} (node ${state.node})`;
-const settingsOwner = (args: NodeMarkArgs): string => `settings-${shortHash(canonical(normalizeFleet(args.fleet)))}`;
-
-const settingsMessage = (fleet: string, entry: RegistryEntry): string =>
-  `fleet "${fleet}" has other settings in its registry, written by ${entry.holder}: ${entry.content}. Use the same settings, or change them in every stack of the fleet.`;
-
-/** Who of another stack is in the fleet: while there is one, its settings can't be changed from here. */
-function foreignMembers(entries: readonly RegistryEntry[] | undefined, label: Label): RegistryEntry[] {
-  return (entries ?? []).filter(({ key, holder }) => key.startsWith("mark-") && !holder.startsWith(`${label.project}/${label.stack}/`));
-}
-
-/** Refuse in preview what the claim would refuse. */
-function settingsProblems(args: NodeMarkArgs, label: Label, registry: Snapshot | undefined): Problem[] {
-  const entries = registry?.registry.get(args.fleet.name);
-  const settings = entries?.find(({ key }) => key === "settings");
-  if (!settings || settings.owner === settingsOwner(args) || foreignMembers(entries, label).length === 0) return [];
-  return [{ path: "fleet", message: settingsMessage(args.fleet.name, settings) }];
-}
-
+const holderOf = (state: { readonly label: Label; readonly node: string }): string =>
+  `${labelText(state.label)} (node ${state.node})`;
 function outputs(inputs: Properties): Properties {
   const { drift: _drift, dryRun: _dryRun, ...rest } = inputs;
   return rest;

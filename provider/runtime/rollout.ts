@@ -1,4 +1,5 @@
-import type { Change, NodeSession } from "./session";
+import type { Change } from "./batch";
+import type { NodeSession } from "./session";
 
 /** One step of a rollout: changes that may happen at the same time, all of which must be done before the next wave begins. */
 export type Wave = readonly { readonly session: NodeSession; readonly change: Change }[];
@@ -11,7 +12,9 @@ export async function rollOut(waves: readonly Wave[]): Promise<void> {
   const done: string[] = [];
   for (const [index, wave] of waves.entries()) {
     const results = await Promise.allSettled(wave.map(({ session, change }) => session.apply(change)));
-    const failed = results.flatMap((result, i) => (result.status === "rejected" ? [{ node: wave[i]?.session.name ?? "", reason: result.reason as Error }] : []));
+    const failed = results.flatMap((result, i) =>
+      result.status === "rejected" ? [{ node: wave[i]?.session.name ?? "", reason: result.reason as Error }] : [],
+    );
     done.push(...wave.map(({ session }) => session.name).filter((name) => !failed.some(({ node }) => node === name)));
     if (failed.length === 0) continue;
     const waiting = waves.slice(index + 1).flatMap((later) => later.map(({ session }) => session.name));

@@ -1,30 +1,15 @@
-import { cutsOf } from "../compile/cuts";
-import { compileNode, type NodeFacts, peersOf, viewOf } from "../compile/node";
-import { shortHash } from "../compile/names";
-import { chooseTable } from "../compile/table-number";
-import { address as addressKind } from "../kernel/address";
-import { keyOf, type KernelObject, type Owned } from "../kernel/state";
-import type { Claim, NodeClaim } from "../model/claim";
+import type { Owned } from "../kernel/state";
+import type { Claim } from "../model/claim";
 import type { ConnectionRef } from "../model/connection";
 import { applyScript, type Batch } from "../program/apply";
 import { parseSections } from "../program/frame";
 import { claimScript, type RegistryEntry, releaseScript } from "../program/registry";
-import { RESTORE_PROGRAM } from "../program/restore";
 import { probeScript } from "../program/shell-probe";
 import { describe, diff } from "../reconcile/diff";
-import { plan } from "../reconcile/plan";
 import { NodeError } from "../transport/errors";
 import type { Transport } from "../transport/transport";
-import { COMPILER, type NodeFile, parseSnapshot, type Snapshot } from "./snapshot";
-
-/** What one resource changes on one node. */
-export interface Change {
-  readonly write: readonly Claim[];
-  readonly remove: readonly string[];
-}
-
-/** A node whose restore program is of another version gets ours with its next batch. */
-const RESTORE_VERSION = shortHash(RESTORE_PROGRAM);
+import { batchFor, type Change, withChanges } from "./batch";
+import { COMPILER, parseSnapshot, type Snapshot } from "./snapshot";
 
 interface Waiting {
   readonly change: Change;
@@ -66,13 +51,20 @@ export class NodeSession {
   }
 
   /** Claims names in a fleet's registry on this node: all or none. Returns the entries of others that are in the way. */
-  async claim(fleet: string, entries: readonly RegistryEntry[], replacing: readonly string[] = []): Promise<RegistryEntry[]> {
+  async claim(
+    fleet: string,
+    entries: readonly RegistryEntry[],
+    replacing: readonly string[] = [],
+  ): Promise<RegistryEntry[]> {
     const sections = parseSections(await this.run(claimScript(fleet, entries, replacing)));
     this.forget();
     if (sections.has("claimed")) return [];
     const clash = sections.get("clash");
     if (clash === undefined) throw new NodeError(this.name, "rejected", "the registry gave no answer");
-    return clash.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as RegistryEntry);
+    return clash
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as RegistryEntry);
   }
 
   /** Lets go of what an owner holds in a fleet's registry on this node, but for the keys in `keep`. */
@@ -88,7 +80,12 @@ export class NodeSession {
 
   private async run(script: string): Promise<string> {
     const { code, stdout, stderr } = await this.transport.run(this.name, this.connection, script);
-    if (code !== 0) throw new NodeError(this.name, "rejected", `the node program ended with exit code ${code}: ${stderr.trim() || "no message"}`);
+    if (code !== 0)
+      throw new NodeError(
+        this.name,
+        "rejected",
+        `the node program ended with exit code ${code}: ${stderr.trim() || "no message"}`,
+      );
     return stdout;
   }
 
@@ -96,7 +93,9 @@ export class NodeSession {
     try {
       return parseSnapshot(stdout);
     } catch (cause) {
-      throw new NodeError(this.name, "rejected", `the node's answer can't be read: ${(cause as Error).message}`, { cause });
+      throw new NodeError(this.name, "rejected", `the node's answer can't be read: ${(cause as Error).message}`, {
+        cause,
+      });
     }
   }
 
@@ -128,13 +127,18 @@ export class NodeSession {
     for (let attempt = 1; ; attempt++) {
       const snapshot = await this.snapshot();
       const next = withChanges(snapshot.claims, changes);
-      const { batch, desired } = this.batchFor(snapshot, next);
+      const { batch, desired } = this.planned(snapshot, next);
       const sections = await this.send(batch);
       if (sections.stale && attempt < 5) {
         this.forget();
         continue;
       }
-      if (sections.stale) throw new NodeError(this.name, "stale", "another run keeps changing this node; nothing was changed by this one");
+      if (sections.stale)
+        throw new NodeError(
+          this.name,
+          "stale",
+          "another run keeps changing this node; nothing was changed by this one",
+        );
       this.verify(desired, sections.snapshot);
       return;
     }
@@ -149,59 +153,19 @@ export class NodeSession {
     }
     this.forget();
     const shown = left.slice(0, 5).map(describe).join("\n  ");
-    throw new NodeError(this.name, "rejected", `applied, but the kernel shows ${left.length} difference(s):\n  ${shown}`);
+    throw new NodeError(
+      this.name,
+      "rejected",
+      `applied, but the kernel shows ${left.length} difference(s):\n  ${shown}`,
+    );
   }
 
-  private batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } {
-    const { host } = snapshot;
-    const before: NodeFacts = { tables: snapshot.node?.tables ?? {}, dropPolicies: host.dropPolicies };
-    const facts: NodeFacts = { tables: this.allocate(claims, before, host.tables), dropPolicies: host.dropPolicies };
-    const desired = compileNode(claims, facts);
-    const objects = desired.map(({ object }) => object);
-    const isEnrolled = claims.some((claim) => claim.kind === "node");
-    const written = claims.filter((claim) => !snapshot.claims.some((old) => JSON.stringify(old) === JSON.stringify(claim)));
-    const ids = new Set(claims.map((claim) => claim.owner.id));
-    const file: NodeFile = { version: 1, tables: facts.tables, dropPolicies: facts.dropPolicies, restore: RESTORE_VERSION };
-    return {
-      desired,
-      batch: {
-        expectedGeneration: snapshot.generation,
-        steps: plan(objects, snapshot.actual),
-        claims: {
-          write: Object.fromEntries(written.map((claim) => [claim.owner.id, JSON.stringify(claim)])),
-          remove: snapshot.claims.map((claim) => claim.owner.id).filter((id) => !ids.has(id)),
-        },
-        node: isEnrolled ? JSON.stringify(file) : undefined,
-        compiler: COMPILER,
-        cuts: cutsOf(snapshot.claims, claims, facts),
-        announce: newAddresses(objects, snapshot.actual),
-        installRestore: snapshot.node?.restore !== RESTORE_VERSION,
-        restoreIp: plan(objects, []).filter(({ tool }) => tool === "ip").flatMap(({ input }) => input),
-      },
-    };
-  }
-
-  /** Seed 002's table algorithm over the legs that this node needs; a leg keeps the table it has. */
-  private allocate(claims: readonly Claim[], before: NodeFacts, used: ReadonlySet<number>): Record<string, number> {
-    const node = claims.find((claim): claim is NodeClaim => claim.kind === "node");
-    const view = viewOf(claims, before);
-    if (!node || !view) return {};
-    const tables: Record<string, number> = {};
-    const peers = peersOf(view);
-    for (const { index } of peers) {
-      const held = before.tables[index];
-      if (held !== undefined) tables[index] = held;
+  private planned(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } {
+    try {
+      return batchFor(snapshot, claims);
+    } catch (cause) {
+      throw new NodeError(this.name, "rejected", (cause as Error).message, { cause });
     }
-    for (const { index } of peers) {
-      if (tables[index] !== undefined) continue;
-      const taken = new Set([...used, ...Object.values(tables)]);
-      try {
-        tables[index] = chooseTable(node.fleet.tables, `${node.node}/${index}`, taken);
-      } catch (cause) {
-        throw new NodeError(this.name, "rejected", (cause as Error).message, { cause });
-      }
-    }
-    return tables;
   }
 
   private async send(batch: Batch): Promise<{ stale: true } | { stale: false; snapshot: Snapshot }> {
@@ -221,31 +185,25 @@ export class NodeSession {
 
   private failure(batch: Batch, sections: ReadonlyMap<string, string>): NodeError {
     const failed = sections.get("failed");
-    if (failed === undefined) return new NodeError(this.name, "rejected", "the batch gave no answer; what it changed is not known");
+    if (failed === undefined)
+      return new NodeError(this.name, "rejected", "the batch gave no answer; what it changed is not known");
     const [head = "", ...rest] = failed.trim().split("\n");
     const index = Number(head.split(" ")[0]);
     const step = batch.steps[index];
-    const line = Number(/line (\d+)|:(\d+)$/m.exec(failed)?.slice(1).find((n) => n !== undefined) ?? 0);
+    const line = Number(
+      /line (\d+)|:(\d+)$/m
+        .exec(failed)
+        ?.slice(1)
+        .find((n) => n !== undefined) ?? 0,
+    );
     const at = line > 0 ? ` line ${line} ${JSON.stringify(step?.input[line - 1] ?? "")}` : "";
     const outcome = sections.has("rolled-back")
       ? "Nothing was changed."
       : `What was done could not be undone: ${(sections.get("not-rolled-back") ?? "").trim()}`;
-    return new NodeError(this.name, "rejected", `${step?.tool ?? "step"}${at} failed: ${rest.join(" ").trim()}. ${outcome}`);
+    return new NodeError(
+      this.name,
+      "rejected",
+      `${step?.tool ?? "step"}${at} failed: ${rest.join(" ").trim()}. ${outcome}`,
+    );
   }
-}
-
-function withChanges(claims: readonly Claim[], changes: readonly Change[]): Claim[] {
-  const byId = new Map(claims.map((claim) => [claim.owner.id, claim]));
-  for (const { write, remove } of changes) {
-    for (const id of remove) byId.delete(id);
-    for (const claim of write) byId.set(claim.owner.id, claim);
-  }
-  return [...byId.values()];
-}
-
-function newAddresses(desired: readonly KernelObject[], actual: readonly KernelObject[]): { device: string; address: string }[] {
-  const there = new Set(actual.map(keyOf));
-  return desired.flatMap((o) =>
-    o.kind === "address" && o.device !== "egw.vxlan" && !there.has(addressKind.key(o)) ? [{ device: o.device, address: o.address }] : [],
-  );
 }

@@ -1,5 +1,6 @@
+import { TUNNEL } from "../compile/names";
 import { compileNode, type NodeFacts } from "../compile/node";
-import { address } from "../kernel/address";
+import { address, type DeviceAddress } from "../kernel/address";
 import { ipRule } from "../kernel/ip-rule";
 import { ipset, setMember } from "../kernel/ipset";
 import { chain, chainRule, hook } from "../kernel/iptables";
@@ -7,14 +8,14 @@ import { lines } from "../kernel/kind";
 import { link } from "../kernel/link";
 import { neighbour } from "../kernel/neighbour";
 import { route } from "../kernel/route";
-import type { KernelObject } from "../kernel/state";
+import { type KernelObject, keyOf } from "../kernel/state";
 import { sysctl } from "../kernel/sysctl";
 import type { Claim } from "../model/claim";
 import { parseSections, type Sections } from "../program/frame";
 import type { RegistryEntry } from "../program/registry";
 
 /** Changes whenever the same claims compile to another state: then a node's digests no longer speak for its state. */
-export const COMPILER = "1";
+export const COMPILER = "2";
 
 /** What a node remembers besides its claims: `node.json`. */
 export interface NodeFile {
@@ -74,27 +75,54 @@ function actualObjects(sections: Sections, claims: readonly Claim[], facts: Node
   const compiled = isKernelSame || isIpsetSame ? compileNode(claims, facts).map(({ object }) => object) : [];
   const inSets = (o: KernelObject): boolean => o.kind === "ipset" || o.kind === "ipset-member";
   const text = (name: string): string => sections.get(name) ?? "";
+  const withLabels = isKernelSame
+    ? compiled.filter((o) => !inSets(o) && !isUnlabelled(o))
+    : [
+        ...link.parse(text("link")),
+        ...sysctl.parse(text("sysctl")),
+        ...address.parse(text("address")),
+        ...neighbour.parse(text("neighbour")),
+        ...route.parse(text("route")),
+        ...ipRule.parse(text("ip-rule")),
+        ...chain.parse(text("iptables")),
+        ...chainRule.parse(text("iptables")),
+        ...hook.parse(text("iptables")),
+      ];
   return [
-    ...(isKernelSame
-      ? compiled.filter((o) => !inSets(o))
-      : [
-          ...link.parse(text("link")),
-          ...sysctl.parse(text("sysctl")),
-          ...address.parse(text("address")),
-          ...neighbour.parse(text("neighbour")),
-          ...route.parse(text("route")),
-          ...ipRule.parse(text("ip-rule")),
-          ...chain.parse(text("iptables")),
-          ...chainRule.parse(text("iptables")),
-          ...hook.parse(text("iptables")),
-        ]),
+    ...withLabels,
+    ...unlabelled(claims, lines(text("host-addresses")), withLabels),
     ...(isIpsetSame ? compiled.filter(inSets) : [...ipset.parse(text("ipset")), ...setMember.parse(text("ipset"))]),
   ];
 }
 
+const isUnlabelled = (o: KernelObject): boolean => o.kind === "address" && o.label === "" && o.device !== TUNNEL;
+
+/** Egress addresses without our label: put back by hand, or on a device whose name leaves no room for a label. */
+function unlabelled(
+  claims: readonly Claim[],
+  there: readonly string[],
+  labelled: readonly KernelObject[],
+): DeviceAddress[] {
+  const node = claims.find((claim) => claim.kind === "node");
+  if (node?.kind !== "node") return [];
+  const known = new Set(labelled.map(keyOf));
+  return claims
+    .flatMap((claim) => (claim.kind === "gateway" ? Object.entries(claim.placement) : []))
+    .flatMap(([ip, holder]) => {
+      const found: DeviceAddress = { kind: "address", device: node.uplink, address: ip, label: "" };
+      return holder === node.node && there.includes(`${node.uplink} ${ip}/32`) && !known.has(keyOf(found))
+        ? [found]
+        : [];
+    });
+}
+
 function parseHost(sections: Sections): HostFacts {
   const facts = lines(sections.get("facts") ?? "").map((line) => line.split(" "));
-  const value = (name: string): string => facts.find(([key]) => key === name)?.slice(1).join(" ") ?? "";
+  const value = (name: string): string =>
+    facts
+      .find(([key]) => key === name)
+      ?.slice(1)
+      .join(" ") ?? "";
   const all = (name: string): string[] => facts.filter(([key]) => key === name).map(([, item = ""]) => item);
   const pairs = (name: string): string[][] => lines(sections.get(name) ?? "").map((line) => line.split(" "));
   return {
@@ -114,7 +142,11 @@ function parseHost(sections: Sections): HostFacts {
 function parseRegistry(sections: Sections): Map<string, RegistryEntry[]> {
   const registry = new Map<string, RegistryEntry[]>();
   for (const [name, text] of sections) {
-    if (name.startsWith("registry/")) registry.set(name.slice("registry/".length), lines(text).map((line) => JSON.parse(line) as RegistryEntry));
+    if (name.startsWith("registry/"))
+      registry.set(
+        name.slice("registry/".length),
+        lines(text).map((line) => JSON.parse(line) as RegistryEntry),
+      );
   }
   return registry;
 }

@@ -24,7 +24,11 @@ export class Operator {
 
   static start(lab: Lab): Operator {
     const worker = path.join(__dirname, "../../dist/test/operator/worker.js");
-    const [command = "", ...words] = [...enter(lab, "operator"), process.execPath, worker.replace("/dist/dist/", "/dist/")];
+    const [command = "", ...words] = [
+      ...enter(lab, "operator"),
+      process.execPath,
+      worker.replace("/dist/dist/", "/dist/"),
+    ];
     return new Operator(spawn(command, words, { stdio: ["pipe", "pipe", "inherit"] }));
   }
 

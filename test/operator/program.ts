@@ -5,7 +5,11 @@ type Properties = Record<string, unknown>;
 
 /** The fleet of a lab as a program: a NodeMark for each node. */
 export function fleetOf(lab: Lab, settings: Properties = {}): Declared[] {
-  const connection = (node: Lab["nodes"][number]) => ({ host: node.ssh.host, privateKey: `file:${node.ssh.keyPath}`, knownHosts: node.ssh.knownHostsPath });
+  const connection = (node: Lab["nodes"][number]) => ({
+    host: node.ssh.host,
+    privateKey: `file:${node.ssh.keyPath}`,
+    knownHosts: node.ssh.knownHostsPath,
+  });
   const registry = lab.nodes.find(({ role }) => role === "gateway") ?? lab.nodes[0];
   if (!registry) throw new Error("a lab without nodes");
   const fleet = {
@@ -22,7 +26,12 @@ export function fleetOf(lab: Lab, settings: Properties = {}): Declared[] {
 }
 
 /** A gateway over all nodes of a lab. */
-export function gatewayOf(lab: Lab, name: string, egressIPs: readonly string[], more: Properties & { on?: readonly string[] } = {}): Declared {
+export function gatewayOf(
+  lab: Lab,
+  name: string,
+  egressIPs: readonly string[],
+  more: Properties & { on?: readonly string[] } = {},
+): Declared {
   const { on, ...rest } = more;
   const gateways = on ?? lab.nodes.filter(({ role }) => role === "gateway").map((node) => node.name);
   const clients = lab.nodes.filter(({ role }) => role === "client").map((node) => node.name);
@@ -40,5 +49,9 @@ export function gatewayOf(lab: Lab, name: string, egressIPs: readonly string[], 
 
 /** A policy of a gateway. */
 export function policyOf(name: string, gateway: string, sources: readonly string[], more: Properties = {}): Declared {
-  return { type: "egress-policy", name, inputs: (outputs) => ({ gateway: outputs(gateway).ref, sources: { cidrs: sources }, ...more }) };
+  return {
+    type: "egress-policy",
+    name,
+    inputs: (outputs) => ({ gateway: outputs(gateway).ref, sources: { cidrs: sources }, ...more }),
+  };
 }

@@ -34,16 +34,25 @@ export class Stack {
 
   constructor(
     private readonly operator: Operator,
-    private readonly label: { readonly project: string; readonly stack: string } = { project: "organization/test", stack: "dev" },
+    private readonly label: { readonly project: string; readonly stack: string } = {
+      project: "organization/test",
+      stack: "dev",
+    },
   ) {}
 
   /** @throws Error with all check failures, or those of the first resources that fail. */
   async up(program: readonly Declared[], options: { readonly target?: readonly string[] } = {}): Promise<void> {
     await this.operator.call("own", "newRun");
     for (const type of ORDER) {
-      const planned = await this.check(program.filter((one) => one.type === type), false, options.target);
+      const planned = await this.check(
+        program.filter((one) => one.type === type),
+        false,
+        options.target,
+      );
       const results = await Promise.allSettled(planned.map((one) => this.execute(one)));
-      const failed = results.flatMap((result) => (result.status === "rejected" ? [(result.reason as Error).message] : []));
+      const failed = results.flatMap((result) =>
+        result.status === "rejected" ? [(result.reason as Error).message] : [],
+      );
       if (failed.length > 0) throw new Error(failed.join("\n"));
     }
     if (!options.target) await this.removeAll((name) => !program.some((one) => one.name === name));
@@ -54,8 +63,14 @@ export class Stack {
     const shown = new Map<string, Properties>();
     const planned: Planned[] = [];
     for (const type of ORDER) {
-      const checked = await this.check(program.filter((one) => one.type === type), true, undefined, shown);
-      for (const { declared, change, inputs } of checked) planned.push({ name: declared.name, change, drift: (inputs.drift ?? {}) as Planned["drift"] });
+      const checked = await this.check(
+        program.filter((one) => one.type === type),
+        true,
+        undefined,
+        shown,
+      );
+      for (const { declared, change, inputs } of checked)
+        planned.push({ name: declared.name, change, drift: (inputs.drift ?? {}) as Planned["drift"] });
     }
     const gone = [...this.state.keys()].filter((name) => !program.some((one) => one.name === name));
     return [...planned, ...gone.map((name): Planned => ({ name, change: "delete", drift: {} }))];
@@ -72,7 +87,12 @@ export class Stack {
     return recorded.outputs;
   }
 
-  private async check(declared: readonly Declared[], dryRun: boolean, target?: readonly string[], shown = new Map<string, Properties>()) {
+  private async check(
+    declared: readonly Declared[],
+    dryRun: boolean,
+    target?: readonly string[],
+    shown = new Map<string, Properties>(),
+  ) {
     const planned: { declared: Declared; change: Planned["change"]; inputs: Properties }[] = [];
     for (const one of declared) {
       if (target && !target.includes(one.name)) continue;
@@ -81,7 +101,8 @@ export class Stack {
       const news = { ...raw, label: { ...this.label, name: one.name }, dryRun };
       type Checked = { inputs: Properties; failures?: { property: string; reason: string }[] };
       const { inputs, failures = [] } = await this.operator.call<Checked>(one.type, "check", old?.inputs ?? {}, news);
-      if (failures.length > 0) throw new Error(failures.map(({ property, reason }) => `${one.name}: ${property}: ${reason}`).join("\n"));
+      if (failures.length > 0)
+        throw new Error(failures.map(({ property, reason }) => `${one.name}: ${property}: ${reason}`).join("\n"));
       shown.set(one.name, inputs);
       planned.push({ declared: one, change: await this.changeOf(one, old, inputs), inputs });
     }
@@ -91,11 +112,25 @@ export class Stack {
   private async changeOf(one: Declared, old: Recorded | undefined, inputs: Properties): Promise<Planned["change"]> {
     if (!old) return "create";
     type Difference = { changes: boolean; replaces?: string[] };
-    const { changes, replaces = [] } = await this.operator.call<Difference>(one.type, "diff", old.id, old.outputs, inputs);
+    const { changes, replaces = [] } = await this.operator.call<Difference>(
+      one.type,
+      "diff",
+      old.id,
+      old.outputs,
+      inputs,
+    );
     return replaces.length > 0 ? "replace" : changes ? "update" : "same";
   }
 
-  private async execute({ declared, change, inputs }: { declared: Declared; change: Planned["change"]; inputs: Properties }): Promise<void> {
+  private async execute({
+    declared,
+    change,
+    inputs,
+  }: {
+    declared: Declared;
+    change: Planned["change"];
+    inputs: Properties;
+  }): Promise<void> {
     const { type, name } = declared;
     const old = this.state.get(name);
     if (change === "same") return;

@@ -37,7 +37,12 @@ const modules: Record<string, Record<string, unknown>> = {
 createInterface({ input: process.stdin }).on("line", (line) => void answer(line));
 
 async function answer(line: string): Promise<void> {
-  const { id, module, method, args } = JSON.parse(line) as { id: number; module: string; method: string; args: unknown[] };
+  const { id, module, method, args } = JSON.parse(line) as {
+    id: number;
+    module: string;
+    method: string;
+    args: unknown[];
+  };
   try {
     const called = modules[module]?.[method] as Method | undefined;
     if (!called) throw new Error(`no ${module}.${method}`);

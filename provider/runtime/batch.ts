@@ -1,0 +1,100 @@
+import { cutsOf } from "../compile/cuts";
+import { shortHash } from "../compile/names";
+import { compileNode, type NodeFacts, peersOf, viewOf } from "../compile/node";
+import { chooseTable } from "../compile/table-number";
+import { type KernelObject, keyOf, type Owned } from "../kernel/state";
+import type { Claim } from "../model/claim";
+import type { Batch } from "../program/apply";
+import { RESTORE_PROGRAM } from "../program/restore";
+import { plan } from "../reconcile/plan";
+import { COMPILER, type NodeFile, type Snapshot } from "./snapshot";
+
+/** What one resource changes on one node. */
+export interface Change {
+  readonly write: readonly Claim[];
+  /** Owner ids. */
+  readonly remove: readonly string[];
+}
+
+/** A node whose restore program is of another version gets ours with its next batch. */
+const RESTORE_VERSION = shortHash(RESTORE_PROGRAM);
+
+/** Claims after changes, in the order of the changes. */
+export function withChanges(claims: readonly Claim[], changes: readonly Change[]): Claim[] {
+  const byId = new Map(claims.map((claim) => [claim.owner.id, claim]));
+  for (const { write, remove } of changes) {
+    for (const id of remove) byId.delete(id);
+    for (const claim of write) byId.set(claim.owner.id, claim);
+  }
+  return [...byId.values()];
+}
+
+/**
+ * The batch that makes a node's claims these. Pure.
+ * @throws Error if no routing table is left for a leg.
+ */
+export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } {
+  const { host } = snapshot;
+  const facts: NodeFacts = { tables: allocateTables(snapshot, claims), dropPolicies: host.dropPolicies };
+  const desired = compileNode(claims, facts);
+  const objects = desired.map(({ object }) => object);
+  const isEnrolled = claims.some((claim) => claim.kind === "node");
+  const known = new Set(snapshot.claims.map((claim) => JSON.stringify(claim)));
+  const ids = new Set(claims.map((claim) => claim.owner.id));
+  const file: NodeFile = {
+    version: 1,
+    tables: facts.tables,
+    dropPolicies: facts.dropPolicies,
+    restore: RESTORE_VERSION,
+  };
+  const written = claims
+    .map((claim): [string, string] => [claim.owner.id, JSON.stringify(claim)])
+    .filter(([, json]) => !known.has(json));
+  return {
+    desired,
+    batch: {
+      expectedGeneration: snapshot.generation,
+      steps: plan(objects, snapshot.actual),
+      claims: {
+        write: Object.fromEntries(written),
+        remove: snapshot.claims.map((claim) => claim.owner.id).filter((id) => !ids.has(id)),
+      },
+      node: isEnrolled ? JSON.stringify(file) : undefined,
+      compiler: COMPILER,
+      cuts: cutsOf(snapshot.claims, claims, facts),
+      announce: newAddresses(objects, snapshot.actual),
+      installRestore: snapshot.node?.restore !== RESTORE_VERSION,
+      restoreIp: plan(objects, [])
+        .filter(({ tool }) => tool === "ip")
+        .flatMap(({ input }) => input),
+    },
+  };
+}
+
+/** Seed 002's table algorithm over the legs that this node needs; a leg keeps the table it has. */
+function allocateTables(snapshot: Snapshot, claims: readonly Claim[]): Record<string, number> {
+  const held = snapshot.node?.tables ?? {};
+  const view = viewOf(claims, { tables: held, dropPolicies: [] });
+  if (!view) return {};
+  const peers = peersOf(view).map(({ index }) => index);
+  const tables = Object.fromEntries(
+    peers.flatMap((index) => (held[index] === undefined ? [] : [[index, held[index]]])),
+  ) as Record<string, number>;
+  for (const index of peers) {
+    const taken = new Set([...snapshot.host.tables, ...Object.values(tables)]);
+    tables[index] ??= chooseTable(view.node.fleet.tables, `${view.node.node}/${index}`, taken);
+  }
+  return tables;
+}
+
+function newAddresses(
+  desired: readonly KernelObject[],
+  actual: readonly KernelObject[],
+): { device: string; address: string }[] {
+  const there = new Set(actual.map(keyOf));
+  return desired.flatMap((o) =>
+    o.kind === "address" && o.device !== "egw.vxlan" && !there.has(keyOf(o))
+      ? [{ device: o.device, address: o.address }]
+      : [],
+  );
+}

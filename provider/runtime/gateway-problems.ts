@@ -1,0 +1,126 @@
+import type { EgressGatewayArgs, NodeRef, Problem } from "../model/args";
+import type { RegistryEntry } from "../program/registry";
+import { deviceTowards } from "./host";
+import type { Looked } from "./look";
+import { type Label, labelText } from "./owner";
+import { inner, memory } from "./run-memory";
+
+/** What an EgressGateway wants, and what its nodes look like now. */
+export interface Situation {
+  readonly args: EgressGatewayArgs;
+  /** Its egress IPs one by one. */
+  readonly ips: readonly string[];
+  readonly label: Label;
+  readonly ownerId: string;
+  /** True before the first create: then every node must be reachable. */
+  readonly isNew: boolean;
+  readonly looked: ReadonlyMap<string, Looked>;
+}
+
+/** Everything that would fail in `up`, or work and mislead, refused in preview. */
+export function gatewayProblems(situation: Situation): Problem[] {
+  return [unreachable, claimProblems, uplinkProblems, legProblems, droppedProblems].flatMap((rule) => rule(situation));
+}
+
+/** Gateways and clients, each node once, gateways first. */
+export function nodesOf(args: EgressGatewayArgs): NodeRef[] {
+  const nodes = new Map<string, NodeRef>();
+  for (const node of [...args.gateways, ...(args.clients ?? [])]) if (!nodes.has(node.node)) nodes.set(node.node, node);
+  return [...nodes.values()];
+}
+
+export const fleetOf = (args: EgressGatewayArgs): string => args.gateways[0]?.fleet ?? "";
+
+function unreachable({ looked, isNew }: Situation): Problem[] {
+  if (!isNew) return [];
+  return [...looked].flatMap(([, { error }]) => (error ? [{ path: "gateways", message: error.message }] : []));
+}
+
+/** An egress IP has one owner in a fleet: in this run, and in the registry. */
+function claimProblems({ args, ips, label, ownerId, looked }: Situation): Problem[] {
+  const inRun = inner(memory.egressIPs, fleetOf(args));
+  const registry = looked.get(args.gateways[0]?.registry.node ?? "")?.snapshot?.registry.get(fleetOf(args)) ?? [];
+  return ips.flatMap((ip): Problem[] => {
+    const inThisRun = inRun.get(ip);
+    inRun.set(ip, inThisRun ?? label.name);
+    const holder =
+      inThisRun !== undefined && inThisRun !== label.name
+        ? `gateway ${inThisRun} of this run`
+        : foreignHolder(registry, ip, ownerId, label);
+    return holder === undefined
+      ? []
+      : [{ path: "egressIPs", message: `${ip} is already held by ${holder} in fleet "${fleetOf(args)}".` }];
+  });
+}
+
+/** An address that another gateway of this very stack holds may be on its way: that one is judged by this run's inputs. */
+function foreignHolder(
+  registry: readonly RegistryEntry[],
+  ip: string,
+  ownerId: string,
+  label: Label,
+): string | undefined {
+  const entry = registry.find(({ key, owner }) => key === `ip-${ip}` && owner !== ownerId);
+  return entry && !entry.holder.startsWith(`${label.project}/${label.stack}/`) ? entry.holder : undefined;
+}
+
+/** An egress IP must be free on its nodes, and the way out must lead through the device that announces it. */
+function uplinkProblems({ args, ips, ownerId, looked }: Situation): Problem[] {
+  return args.gateways.flatMap(({ node, uplink }, i): Problem[] => {
+    const snapshot = looked.get(node)?.snapshot;
+    if (!snapshot) return [];
+    const outward = deviceTowards(snapshot.host, "0.0.0.0/0");
+    const ours = snapshot.claims.some(({ owner }) => owner.id === ownerId);
+    const own = ours ? undefined : snapshot.host.addresses.find(({ cidr }) => ips.includes(cidr.split("/")[0] ?? ""));
+    const isOurs = own && snapshot.actual.some((o) => o.kind === "address" && own.cidr === `${o.address}/32`);
+    return [
+      ...(outward !== undefined && outward !== uplink
+        ? [
+            {
+              path: `gateways[${i}]`,
+              message: `node ${node} reaches the outside by "${outward}", but its uplink is "${uplink}": an egress IP there would get no answers.`,
+            },
+          ]
+        : []),
+      ...(own && !isOurs
+        ? [
+            {
+              path: "egressIPs",
+              message: `${own.cidr} is already an address of node ${node} (${own.device}). An egress IP must not be a node's own address.`,
+            },
+          ]
+        : []),
+    ];
+  });
+}
+
+/** A gateway node has a leg, and so a routing table, for every other node. */
+function legProblems({ args, looked }: Situation): Problem[] {
+  const legs = nodesOf(args).length - 1;
+  return args.gateways.flatMap(({ node }, i): Problem[] => {
+    const claim = looked.get(node)?.snapshot?.claims.find(({ kind }) => kind === "node");
+    if (claim?.kind !== "node" || legs <= claim.fleet.tables.count) return [];
+    return [
+      {
+        path: `gateways[${i}]`,
+        message: `node ${node} needs ${legs} routing tables, one for each other node, and fleet.tables has ${claim.fleet.tables.count}. Raise fleet.tables.count.`,
+      },
+    ];
+  });
+}
+
+/** An egress IP that a policy of another stack uses can't be taken away; policies of this stack are judged by their own check. */
+function droppedProblems({ ips, ownerId, label, looked }: Situation): Problem[] {
+  const users = new Map<string, string>();
+  for (const { snapshot } of looked.values()) {
+    for (const claim of snapshot?.claims ?? []) {
+      const isForeign = claim.owner.project !== label.project || claim.owner.stack !== label.stack;
+      if (claim.kind === "policy" && claim.gateway === ownerId && isForeign && !ips.includes(claim.egressIP))
+        users.set(labelText(claim.owner), claim.egressIP);
+    }
+  }
+  return [...users].map(([user, ip]) => ({
+    path: "egressIPs",
+    message: `${ip} is still used by policy ${user}. Move that policy to another egress IP first.`,
+  }));
+}

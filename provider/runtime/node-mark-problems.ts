@@ -1,0 +1,107 @@
+import { shortHash } from "../compile/names";
+import { allocateMark } from "../model/allocation";
+import type { NodeMarkArgs, Problem } from "../model/args";
+import { normalizeFleet } from "../model/defaults";
+import { hex, indexOf, markOf } from "../model/mark";
+import type { RegistryEntry } from "../program/registry";
+import { type Label, labelText } from "./owner";
+import { canonical } from "./result";
+import { inner, memory } from "./run-memory";
+import type { Snapshot } from "./snapshot";
+
+/** A node that was never enrolled must be reachable; one that was shows as drift instead. */
+export function reachProblems(
+  args: NodeMarkArgs,
+  held: { readonly index: number } | undefined,
+  seen: { error?: Error },
+  registry: { error?: Error },
+): Problem[] {
+  if (held) return [];
+  return [
+    ...(seen.error ? [{ path: "connection", message: `${seen.error.message}` }] : []),
+    ...(registry.error && args.fleet.registry.node !== args.node
+      ? [
+          {
+            path: "fleet.registry",
+            message: `${registry.error.message}. No mark can be claimed while the fleet's registry can't be reached.`,
+          },
+        ]
+      : []),
+  ];
+}
+
+export function fleetProblems(args: NodeMarkArgs, label: Label): Problem[] {
+  const text = canonical({ ...normalizeFleet(args.fleet), registry: args.fleet.registry.node });
+  const first = memory.fleets.get(args.fleet.name);
+  if (!first) memory.fleets.set(args.fleet.name, { text, node: `${label.name} (${args.node})` });
+  if (!first || first.text === text) return [];
+  return [
+    {
+      path: "fleet",
+      message: `fleet "${args.fleet.name}" has other settings here than in ${first.node}. All NodeMarks of a fleet share registry, ports, tables and ignore.`,
+    },
+  ];
+}
+
+export function foreignNode(snapshot: Snapshot, ownerId: string): Problem[] {
+  const other = snapshot.claims.find((claim) => claim.kind === "node" && claim.owner.id !== ownerId);
+  return other
+    ? [
+        {
+          path: "node",
+          message: `this node is already enrolled by ${labelText(other.owner)}. Use that NodeMark's ref, or destroy it first.`,
+        },
+      ]
+    : [];
+}
+
+/** Explicit, else held, else by hash the next that neither the registry nor this run has given away. */
+export function chooseIndex(
+  args: NodeMarkArgs,
+  held: { readonly index: number } | undefined,
+  ownerId: string,
+  registry: Snapshot | undefined,
+): { index?: number; problems: Problem[] } {
+  const inRun = inner(memory.marks, args.fleet.name);
+  const entries = (registry?.registry.get(args.fleet.name) ?? []).filter(
+    (entry) => entry.key.startsWith("mark-") && entry.owner !== ownerId,
+  );
+  const wanted = args.mark !== undefined ? indexOf(Number(args.mark)) : held?.index;
+  const taken = new Map(entries.map((entry) => [Number(entry.key.slice("mark-".length)), entry.holder]));
+  for (const [index, node] of inRun) if (node !== args.node) taken.set(index, `node ${node} of this run`);
+  const index = wanted ?? allocateMark(args.node, args.fleet.name, new Set(taken.keys()));
+  const holder = taken.get(index);
+  if (holder !== undefined) {
+    return {
+      problems: [
+        {
+          path: "mark",
+          message: `${hex(markOf(index))} is already held by ${holder} in fleet "${args.fleet.name}". Leave mark out to get a free one.`,
+        },
+      ],
+    };
+  }
+  inRun.set(index, args.node);
+  return { index, problems: [] };
+}
+
+export const settingsOwner = (args: NodeMarkArgs): string =>
+  `settings-${shortHash(canonical(normalizeFleet(args.fleet)))}`;
+
+export const settingsMessage = (fleet: string, entry: RegistryEntry): string =>
+  `fleet "${fleet}" has other settings in its registry, written by ${entry.holder}: ${entry.content}. Use the same settings, or change them in every stack of the fleet.`;
+
+/** Who of another stack is in the fleet: while there is one, its settings can't be changed from here. */
+export function foreignMembers(entries: readonly RegistryEntry[] | undefined, label: Label): RegistryEntry[] {
+  return (entries ?? []).filter(
+    ({ key, holder }) => key.startsWith("mark-") && !holder.startsWith(`${label.project}/${label.stack}/`),
+  );
+}
+
+/** Refuse in preview what the claim would refuse. */
+export function settingsProblems(args: NodeMarkArgs, label: Label, registry: Snapshot | undefined): Problem[] {
+  const entries = registry?.registry.get(args.fleet.name);
+  const settings = entries?.find(({ key }) => key === "settings");
+  if (!settings || settings.owner === settingsOwner(args) || foreignMembers(entries, label).length === 0) return [];
+  return [{ path: "fleet", message: settingsMessage(args.fleet.name, settings) }];
+}
