@@ -45,7 +45,7 @@ function nameOf({ leg, other }: Route): string {
 
 function parseRoute(line: string): Route[] {
   // Where routes are listed by protocol, `ip` doesn't print it.
-  if (/ proto (?!38\b)/.test(line)) return [];
+  if (!/^(\w+ )?(default|[\d.]+(\/\d+)?) /.test(line) || / proto (?!38\b)/.test(line)) return [];
   const table = Number(/ table (\d+)/.exec(line)?.[1] ?? 254);
   // `ip -N` prints the type unreachable as RTN_UNREACHABLE's number.
   const words = line
