@@ -1,10 +1,9 @@
-import { shortHash } from "../compile/names";
-import type { NodeMarkArgs, NodeRef, Problem } from "../model/args";
+import type { NodeMarkArgs, NodeRef } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { NodeClaim } from "../model/claim";
 import { type CompactNodes, expandNodes } from "../model/compact-nodes";
 import { normalizeFleet } from "../model/defaults";
-import { hex, indexOf, markOf, tunnelAddress } from "../model/mark";
+import { hex, markOf, tunnelAddress } from "../model/mark";
 import { validateNodeMark } from "../model/validate";
 import type { RegistryEntry } from "../program/registry";
 import { isAbandoned } from "./abandon";
@@ -33,7 +32,6 @@ import {
   type Properties,
 } from "./result";
 import type { NodeSession } from "./session";
-import type { Snapshot } from "./snapshot";
 
 export { configure } from "./context";
 
