@@ -158,7 +158,7 @@ function heldState(olds: Properties): PolicyState | undefined {
   return state?.ownerId === undefined ? undefined : (state as PolicyState);
 }
 
-/** Held while the gateway still has it; else by the allocation, over the policies of this run and of other stacks. */
+/** Held while the gateway still has it; else by the allocation, over the policies of this run and those that the nodes know. */
 function chooseAddress(
   args: EgressPolicyArgs,
   label: Label,
@@ -168,17 +168,16 @@ function chooseAddress(
 ): string {
   const users = new Map<string, number>();
   const add = (ip: string): void => void users.set(ip, (users.get(ip) ?? 0) + 1);
-  for (const policy of memory.policies.values()) if (policy.gateway === args.gateway.id) add(policy.egressIP);
-  for (const { claim } of foreignPolicies(looked, label)) if (claim.gateway === args.gateway.id) add(claim.egressIP);
+  const known = new Map<string, { readonly gateway: string; readonly egressIP: string }>();
+  for (const { snapshot } of looked.values()) {
+    for (const claim of snapshot?.claims ?? []) if (claim.kind === "policy") known.set(claim.owner.id, claim);
+  }
+  // What this run says of a policy counts more than what a node still has of it.
+  for (const [id, policy] of memory.policies) known.set(id, policy);
+  for (const [id, policy] of known) if (id !== ownerId && policy.gateway === args.gateway.id) add(policy.egressIP);
   const mode = args.allocation ?? "default";
   const sameMode = held && (held.allocation ?? "default") === mode && held.gateway.id === args.gateway.id;
-  return allocateEgressIP(
-    args.gateway.egressIPs,
-    mode,
-    sameMode ? held.egressIP : undefined,
-    users,
-    `${labelText(label)}/${ownerId}`,
-  );
+  return allocateEgressIP(args.gateway.egressIPs, mode, sameMode ? held.egressIP : undefined, users, labelText(label));
 }
 
 /** Claims of policies of other stacks; those of this stack are judged by this run's inputs. */
