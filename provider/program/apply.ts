@@ -1,5 +1,6 @@
 import type { Cut } from "../compile/cuts";
 import type { Step } from "../reconcile/step";
+import { CUT_FUNCTION, cutLines } from "./cut";
 import { hereDocument } from "./frame";
 import { RESTORE_PROGRAM, RESTORE_UNIT } from "./restore";
 import { PROBE_FUNCTIONS, STATE_DIRECTORY } from "./shell-probe";
@@ -53,6 +54,7 @@ export function applyScript(batch: Batch): string {
   return `D=${STATE_DIRECTORY}
 ${PROBE_FUNCTIONS}
 ${APPLY_FUNCTIONS}
+${CUT_FUNCTION}
 egw_main() {
 umask 077
 mkdir -p $D/claims || exit 1
@@ -137,47 +139,6 @@ egw_run() {
   done
   return 0
 }
-egw_cut() {
-  conntrack -L 2>/dev/null | awk -v cuts=$T/cuts -v members=$T/cut-members -v deletions=$T/cut-deletions '
-    function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
-    function within(list, n, value,  i) { for (i = 1; i <= n; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
-    BEGIN {
-      while ((getline line < cuts) > 0) {
-        split(line, w, " ")
-        if (w[1] == "cut") { c++; by[c] = w[2]; arg[c] = w[3]; ns[c] = nd[c] = nx[c] = 0; continue }
-        if (w[1] == "s") k = ++ns[c]; if (w[1] == "d") k = ++nd[c]; if (w[1] == "x") k = ++nx[c]
-        from[w[1] c, k] = w[2]; to[w[1] c, k] = w[3]
-      }
-    }
-    {
-      src = dst = sport = dport = rdst = id = ""; mark = 0
-      for (i = 1; i <= NF; i++) {
-        if ($i ~ /^src=/ && src == "") src = substr($i, 5)
-        else if ($i ~ /^dst=/) { if (dst == "") dst = substr($i, 5); else if (rdst == "") rdst = substr($i, 5) }
-        else if ($i ~ /^sport=/ && sport == "") sport = substr($i, 7)
-        else if ($i ~ /^dport=/ && dport == "") dport = substr($i, 7)
-        else if ($i ~ /^id=/ && id == "") id = substr($i, 4)
-        else if ($i ~ /^mark=/) mark = substr($i, 6) + 0
-      }
-      if (src == "" || dst == "") next
-      ours = mark - (int(mark / 16384) % 4) * 16384
-      s = number(src); d = number(dst)
-      for (j = 1; j <= c; j++) {
-        if (by[j] == "mark" && ours != arg[j] + 0) continue
-        if (by[j] == "snat" && rdst != arg[j]) continue
-        if (by[j] == "other" && int(mark / 16777216) == 38) continue
-        if (!within("s" j, ns[j], s) || !within("d" j, nd[j], d) || within("x" j, nx[j], d)) continue
-        if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst > members
-        if ($1 == "tcp" || $1 == "udp") print "-p", $1, "-s", src, "-d", dst, "--sport", sport, "--dport", dport > deletions
-        else if ($1 == "icmp") print "-p icmp -s", src, "-d", dst, "--icmp-id", id > deletions
-        else print "-p", $1, "-s", src, "-d", dst > deletions
-        break
-      }
-    }'
-  [ -f $T/cut-members ] && ipset -exist restore < $T/cut-members 2>/dev/null
-  [ -f $T/cut-deletions ] && while read -r line; do conntrack -D $line >/dev/null 2>&1; done < $T/cut-deletions
-  return 0
-}
 egw_announce() {
   command -v arping >/dev/null 2>&1 || return 0
   { arping -q -U -c 2 -I "$1" "$2"; arping -q -A -c 1 -I "$1" "$2"; } >/dev/null 2>&1 </dev/null 9<&- &
@@ -202,20 +163,3 @@ egw_remove_unit() {
   return 0
 }
 `;
-
-function cutLines({ sources, destinations, except, by }: Cut): string[] {
-  const argument = by.kind === "mark" ? by.mark : by.kind === "snat" ? by.address : "-";
-  const range =
-    (tag: string) =>
-    (cidr: string): string => {
-      const [address = "", length = "32"] = cidr.split("/");
-      const base = address.split(".").reduce((n, octet) => n * 256 + Number(octet), 0);
-      return `${tag} ${base} ${base + 2 ** (32 - Number(length)) - 1}`;
-    };
-  return [
-    `cut ${by.kind} ${argument}`,
-    ...sources.map(range("s")),
-    ...destinations.map(range("d")),
-    ...except.map(range("x")),
-  ];
-}

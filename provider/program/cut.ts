@@ -1,0 +1,85 @@
+import type { Cut } from "../compile/cuts";
+import { MASK_ALL } from "../model/mark";
+
+/** The cuts of a batch as `egw_cut` reads them, networks as ranges of numbers. */
+export function cutLines({ sources, destinations, except, by }: Cut): string[] {
+  const argument = by.kind === "mark" ? by.mark : by.kind === "snat" ? by.address : "-";
+  const range =
+    (tag: string) =>
+    (cidr: string): string => {
+      const [address = "", length = "32"] = cidr.split("/");
+      const base = address.split(".").reduce((n, octet) => n * 256 + Number(octet), 0);
+      return `${tag} ${base} ${base + 2 ** (32 - Number(length)) - 1}`;
+    };
+  return [
+    `cut ${by.kind} ${argument}`,
+    ...sources.map(range("s")),
+    ...destinations.map(range("d")),
+    ...except.map(range("x")),
+  ];
+}
+
+/**
+ * Ends connections: remembers them in egw-cut, then takes them out of conntrack, so that their next packet is reset.
+ * Each `conntrack -D` walks the whole table, so one is called for all that share a mark or address, or else a source,
+ * or else both ends, as long as that hits nothing but what is to be cut; one by one only where they stand among others.
+ */
+export const CUT_FUNCTION = `
+egw_cut() {
+  conntrack -L 2>/dev/null | awk -v cuts=$T/cuts -v members=$T/cut-members -v deletions=$T/cut-deletions '
+    function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
+    function within(list, n, value,  i) { for (i = 1; i <= n; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
+    function hits(by, mark) { return by == "other" ? int(mark / 16777216) != 38 : by == "-m " mark || by == "-q " rdst }
+    function tally(counts, by) { counts[by]++; counts[by, src]++; counts[by, src, dst, $1]++ }
+    function whole(key) { return seen[key] == cut[key] }
+    BEGIN {
+      while ((getline line < cuts) > 0) {
+        split(line, w, " ")
+        if (w[1] == "cut") {
+          filter[++c] = w[2] == "mark" ? "-m " w[3] : w[2] == "snat" ? "-q " w[3] : "other"
+          filters[filter[c]]; ns[c] = nd[c] = nx[c] = 0
+          continue
+        }
+        if (w[1] == "s") k = ++ns[c]; if (w[1] == "d") k = ++nd[c]; if (w[1] == "x") k = ++nx[c]
+        from[w[1] c, k] = w[2]; to[w[1] c, k] = w[3]
+      }
+    }
+    {
+      src = dst = sport = dport = rdst = id = ""; mark = 0
+      for (i = 1; i <= NF; i++) {
+        if ($i ~ /^src=/ && src == "") src = substr($i, 5)
+        else if ($i ~ /^dst=/) { if (dst == "") dst = substr($i, 5); else if (rdst == "") rdst = substr($i, 5) }
+        else if ($i ~ /^sport=/ && sport == "") sport = substr($i, 7)
+        else if ($i ~ /^dport=/ && dport == "") dport = substr($i, 7)
+        else if ($i ~ /^id=/ && id == "") id = substr($i, 4)
+        else if ($i ~ /^mark=/) mark = substr($i, 6) + 0
+      }
+      if (src == "" || dst == "") next
+      mark = mark - (int(mark / 16384) % 4) * 16384
+      for (f in filters) if (f == "other" || hits(f, mark)) tally(seen, f)
+      s = number(src); d = number(dst)
+      for (j = 1; j <= c; j++) {
+        if (!hits(filter[j], mark) || !within("s" j, ns[j], s) || !within("d" j, nd[j], d) || within("x" j, nx[j], d)) continue
+        if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst > members
+        tally(cut, filter[j])
+        fs[++n] = filter[j]; ss[n] = src; ds[n] = dst; ps[n] = $1
+        ends[n] = $1 == "tcp" || $1 == "udp" ? "--sport " sport " --dport " dport : $1 == "icmp" ? "--icmp-id " id : ""
+        break
+      }
+    }
+    END {
+      for (i = 1; i <= n; i++) {
+        f = fs[i]; by = f == "other" ? "" : f; if (f ~ /^-m/) by = f "/${MASK_ALL}"
+        if (f != "other" && whole(f)) line = by
+        else if (whole(f SUBSEP ss[i])) line = by " -s " ss[i]
+        else if (whole(f SUBSEP ss[i] SUBSEP ds[i] SUBSEP ps[i])) line = by " -s " ss[i] " -d " ds[i] " -p " ps[i]
+        else line = "-s " ss[i] " -d " ds[i] " -p " ps[i] " " ends[i]
+        if (!(line in told)) print line > deletions
+        told[line]
+      }
+    }'
+  [ -f $T/cut-members ] && ipset -exist restore < $T/cut-members 2>/dev/null
+  [ -f $T/cut-deletions ] && while read -r line; do conntrack -D $line >/dev/null 2>&1; done < $T/cut-deletions
+  return 0
+}
+`;

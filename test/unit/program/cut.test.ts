@@ -1,0 +1,104 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import type { Cut } from "../../../provider/compile/cuts";
+import { markOf } from "../../../provider/model/mark";
+import { CUT_FUNCTION, cutLines } from "../../../provider/program/cut";
+
+const MARK = markOf(7);
+const all = { destinations: ["0.0.0.0/0"], except: [] };
+
+/** A line of `conntrack -L`. */
+function entry(
+  proto: "tcp" | "udp" | "icmp",
+  src: string,
+  dst: string,
+  port: number,
+  mark: number,
+  seenAs = "192.168.0.11",
+): string {
+  const ports = (a: number, b: number) => (proto === "icmp" ? `type=8 code=0 id=${port}` : `sport=${a} dport=${b}`);
+  const state = proto === "tcp" ? " ESTABLISHED" : "";
+  return `${proto} 6 86399${state} src=${src} dst=${dst} ${ports(port, 443)} src=${dst} dst=${seenAs} ${ports(443, port)} [ASSURED] mark=${mark} use=1`;
+}
+
+/** Runs the cut over a table of connections: what is remembered in the set, and each call of `conntrack -D`. */
+function run(table: readonly string[], cuts: readonly Cut[]): { remembered: string[]; deletions: string[] } {
+  const T = mkdtempSync(path.join(tmpdir(), "egw-cut-"));
+  writeFileSync(path.join(T, "table"), `${table.join("\n")}\n`);
+  writeFileSync(path.join(T, "cuts"), `${cuts.flatMap(cutLines).join("\n")}\n`);
+  const fakes = `
+T=${T}; : > $T/remembered; : > $T/deletions
+conntrack() { if [ "$1" = -L ]; then cat $T/table; else shift; echo "$@" >> $T/deletions; fi; }
+ipset() { cat > $T/remembered; }`;
+  execFileSync("sh", ["-c", `${fakes}\n${CUT_FUNCTION}\negw_cut`]);
+  const read = (file: string) =>
+    readFileSync(path.join(T, file), "utf8")
+      .split("\n")
+      .filter((line) => line !== "");
+  const result = { remembered: read("remembered"), deletions: read("deletions") };
+  rmSync(T, { recursive: true });
+  return result;
+}
+
+describe("cutting connections", () => {
+  test("takes one call where the whole path goes, however many connections are on it", () => {
+    const table = Array.from({ length: 2000 }, (_, i) =>
+      entry("tcp", "10.0.1.11", `203.0.113.${i % 250}`, 10000 + i, MARK + 0x4000),
+    );
+    const { remembered, deletions } = run(
+      [...table, entry("tcp", "10.0.1.11", "203.0.113.9", 5, 0)],
+      [{ sources: ["10.0.1.0/24"], ...all, by: { kind: "mark", mark: MARK } }],
+    );
+    expect(deletions).toEqual([`-m ${MARK}/${0xffff3fff}`]);
+    expect(remembered).toHaveLength(2000);
+    expect(remembered[0]).toBe("add egw-cut 10.0.1.11,tcp:10000,203.0.113.0");
+  });
+
+  test("calls for a source, for both ends, or for one connection where others are among them", () => {
+    const table = [
+      entry("udp", "10.0.1.11", "203.0.113.1", 1, 0, "192.168.0.200"),
+      entry("icmp", "10.0.1.11", "203.0.113.2", 2, 0, "192.168.0.200"),
+      entry("tcp", "10.0.1.12", "203.0.113.1", 3, 0, "192.168.0.200"),
+      entry("tcp", "10.0.1.12", "198.51.100.1", 4, 0, "192.168.0.200"),
+      entry("tcp", "10.0.1.13", "203.0.113.1", 5, 0, "192.168.0.200"),
+    ];
+    const cut: Cut = {
+      sources: ["10.0.1.11/32", "10.0.1.12/32"],
+      destinations: ["0.0.0.0/0"],
+      except: ["198.51.100.0/24"],
+      by: { kind: "snat", address: "192.168.0.200" },
+    };
+    expect(run(table, [cut])).toEqual({
+      remembered: ["add egw-cut 10.0.1.12,tcp:3,203.0.113.1"],
+      deletions: ["-q 192.168.0.200 -s 10.0.1.11", "-q 192.168.0.200 -s 10.0.1.12 -d 203.0.113.1 -p tcp"],
+    });
+  });
+
+  test("by none of our paths leaves those on one alone", () => {
+    const table = [
+      entry("tcp", "10.0.1.11", "203.0.113.1", 1, 0),
+      entry("tcp", "10.0.1.11", "203.0.113.1", 2, MARK),
+      entry("icmp", "10.0.1.11", "203.0.113.1", 3, 0),
+      entry("tcp", "10.0.1.12", "203.0.113.1", 4, 0),
+      entry("tcp", "10.0.1.13", "203.0.113.1", 5, 0),
+    ];
+    const cut: Cut = { sources: ["10.0.1.11/32", "10.0.1.12/32"], ...all, by: { kind: "other" } };
+    expect(run(table, [cut])).toEqual({
+      remembered: ["add egw-cut 10.0.1.11,tcp:1,203.0.113.1", "add egw-cut 10.0.1.12,tcp:4,203.0.113.1"],
+      deletions: [
+        "-s 10.0.1.11 -d 203.0.113.1 -p tcp --sport 1 --dport 443",
+        "-s 10.0.1.11 -d 203.0.113.1 -p icmp",
+        "-s 10.0.1.12",
+      ],
+    });
+  });
+
+  test("finds nothing in an empty table", () => {
+    expect(run([], [{ sources: ["10.0.0.0/8"], ...all, by: { kind: "other" } }])).toEqual({
+      remembered: [],
+      deletions: [],
+    });
+  });
+});
