@@ -43,14 +43,25 @@ function nameOf({ leg, other }: Route): string {
   return other ?? "unreachable default";
 }
 
+/** `ip -N` prints a type as its number, and doesn't read it back (linux/rtnetlink.h). */
+const TYPES: Readonly<Record<string, string>> = {
+  2: "local",
+  3: "broadcast",
+  4: "anycast",
+  5: "multicast",
+  6: "blackhole",
+  7: "unreachable",
+  8: "prohibit",
+  9: "throw",
+};
+
 function parseRoute(line: string): Route[] {
   // Where routes are listed by protocol, `ip` doesn't print it.
   if (!/^(\w+ )?(default|[\d.]+(\/\d+)?) /.test(line) || / proto (?!38\b)/.test(line)) return [];
   const table = Number(/ table (\d+)/.exec(line)?.[1] ?? 254);
-  // `ip -N` prints the type unreachable as RTN_UNREACHABLE's number.
   const words = line
     .replace(/ (table|proto) \d+| linkdown| dead/g, "")
-    .replace(/^7 /, "unreachable ")
+    .replace(/^(\d+) /, (_, type) => `${TYPES[type] ?? type} `)
     .replace(/\s+/g, " ")
     .trim();
   if (words === `unreachable default metric ${CLOSED_METRIC}`) return [{ kind: "route", table }];
