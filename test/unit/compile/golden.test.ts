@@ -1,0 +1,71 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { policySets } from "../../../provider/compile/names";
+import { compileNode, type NodeFacts } from "../../../provider/compile/node";
+import { printState } from "../../../provider/kernel/state";
+import type { Claim } from "../../../provider/model/claim";
+import { FACTS, gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";
+
+/**
+ * Whole nodes as text, one file each. `EGW_UPDATE_GOLDEN=1 npx jest --selectProjects unit --testPathPatterns golden`
+ * writes them anew; then the change is in the review.
+ */
+const folder = join(__dirname, "golden");
+
+/** Web pods leave by the first gateway's address, payment pods by the second one's, everywhere but to a partner's own network. */
+const web = policyClaim("web", { sources: ["10.0.1.11/32", "10.0.2.0/28"], destinations: ["203.0.113.0/24"] });
+const payments = policyClaim("payments", {
+  sources: ["10.0.1.12/32"],
+  destinations: [],
+  except: ["198.51.100.0/24", "203.0.113.64/26"],
+  egressIP: "192.0.2.2",
+});
+const usual = [gatewayClaim(), web, payments];
+
+const NODES: Readonly<Record<string, { claims: readonly Claim[]; facts?: Partial<NodeFacts> }>> = {
+  "an-enrolled-node": { claims: [nodeClaim("client-1")] },
+  "a-client-node": { claims: [nodeClaim("client-1"), ...usual] },
+  "a-gateway-node": { claims: [nodeClaim("gateway-1"), gatewayClaim(), web] },
+  "a-node-that-is-both": { claims: [nodeClaim("gateway-1"), ...usual] },
+  "a-client-node-with-weave": { claims: [nodeClaim("client-1"), gatewayClaim({ weave: true }), web] },
+  "a-client-node-that-falls-back-to-its-address": {
+    claims: [nodeClaim("client-1"), gatewayClaim({ onTunnelLoss: "node-ip" }), web],
+  },
+  "a-gateway-node-that-answers-calls": { claims: [nodeClaim("gateway-1"), gatewayClaim({ inbound: "allow" }), web] },
+  "a-gateway-node-before-its-address-comes": {
+    claims: [nodeClaim("gateway-1"), gatewayClaim({ hold: ["192.0.2.1"] }), web],
+  },
+  "a-client-node-of-an-address-that-is-nowhere": {
+    claims: [nodeClaim("client-1"), gatewayClaim({ placement: {} }), web],
+  },
+  "a-gateway-node-that-drops-by-default": {
+    claims: [nodeClaim("gateway-1"), ...usual],
+    facts: { dropPolicies: ["FORWARD", "INPUT", "OUTPUT"] },
+  },
+};
+
+test.each(Object.entries(NODES))("%s is what its file says", (name, { claims, facts }) => {
+  const text = printState(compileNode(claims, { ...FACTS, ...facts }).map(({ object }) => object));
+  const file = join(folder, `${name}.txt`);
+  if (process.env.EGW_UPDATE_GOLDEN === "1") {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(file, named(text));
+  }
+  expect(named(text)).toBe(readFileSync(file, "utf8"));
+});
+
+test("there is no file without a node", () => {
+  expect(readdirSync(folder).sort()).toEqual(
+    Object.keys(NODES)
+      .map((name) => `${name}.txt`)
+      .sort(),
+  );
+});
+
+/** Hashes of owners as their names, so that a person can read the file. */
+function named(text: string): string {
+  return [web, payments].reduce((result, { owner }) => {
+    const hash = policySets(owner.id).source.slice("egw-s-".length);
+    return result.replaceAll(hash, owner.id);
+  }, text);
+}
