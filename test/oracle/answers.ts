@@ -1,14 +1,19 @@
 import { icmp, type Packet } from "./packet";
 
 const echoRequest = 8 << 8;
-/** How soon the answer follows what an outside host sent. */
-const answerSeconds = 2;
+/** How soon the answer follows what an outside host sent: a router that must resolve an address first takes 3 s. */
+const answerSeconds = 4;
 
-/** What outside hosts sent first: whoever they spoke to answers with the address that was spoken to. */
+/**
+ * What outside hosts sent first: whoever they spoke to answers with the address that was spoken to.
+ * Keys are those of packets on their way out (tupleKey), or of the answer to one on its way in (answerKey).
+ */
 export class Answers {
   private readonly spoken = new Map<string, number>();
   private readonly openedOutside = new Set<string>();
   private readonly openedInside = new Set<string>();
+
+  constructor(private readonly begin: number) {}
 
   /** A packet on its way in. */
   noteInward(packet: Packet): void {
@@ -18,27 +23,20 @@ export class Answers {
     if (!this.openedInside.has(key)) this.openedOutside.add(key);
   }
 
-  /** A packet on its way out that somebody inside began: nothing with its addresses and ports is an answer any more. */
-  noteOutward(packet: Packet): void {
-    const key = tupleKey(packet);
+  /** Somebody inside sent first: nothing with these addresses and ports is an answer any more. */
+  noteOutward(key: string): void {
     this.openedInside.add(key);
     this.openedOutside.delete(key);
   }
 
   /** Part of a connection that an outside host opened. */
-  isAnswer(packet: Packet): boolean {
-    return this.openedOutside.has(tupleKey(packet));
+  isAnswer(key: string): boolean {
+    return this.openedOutside.has(key);
   }
 
-  /** An ICMP error about a packet of a connection that an outside host opened, from the address that it spoke to. */
-  isAnswerAbout(packet: Packet, about: Packet): boolean {
-    return packet.src === about.dst && this.openedOutside.has(answerKey(about));
-  }
-
-  /** Whether an outside host sent something to this address and port just now. */
-  wasSpokenTo(packet: Packet, about?: Packet): boolean {
-    const time = this.spoken.get(about === undefined ? tupleKey(packet) : answerKey(about));
-    return time !== undefined && packet.time - time < answerSeconds;
+  /** Whether an outside host sent something just now that this would answer, or may have, before anybody watched. */
+  wasSpokenTo(key: string, time: number): boolean {
+    return time - (this.spoken.get(key) ?? this.begin) < answerSeconds;
   }
 }
 

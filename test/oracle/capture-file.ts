@@ -2,8 +2,7 @@ import * as fs from "node:fs";
 import { type Packet, parseFrame } from "./packet";
 
 /** A frame as the kernel wrote it down, where it lies in the file. */
-export interface Frame {
-  readonly point: number;
+interface Frame {
   readonly seconds: number;
   readonly nanoseconds: number;
   readonly outgoing: boolean;
@@ -15,68 +14,84 @@ export interface Frame {
 
 const outgoingType = 4; // PACKET_OUTGOING in linux/if_packet.h
 
-/** Every frame of a file that sniff.py wrote: blocks of struct tpacket_block_desc, version 3. */
-export function* framesOf(data: Buffer): Generator<Frame> {
-  let at = 0;
-  while (at + 8 <= data.length) {
-    const point = data.readUInt32LE(at);
-    const size = data.readUInt32LE(at + 4);
-    const block = at + 8;
-    const count = data.readUInt32LE(block + 12);
-    let packet = block + data.readUInt32LE(block + 16);
-    for (let i = 0; i < count; i++) {
-      const start = packet + data.readUInt16LE(packet + 24);
-      yield {
-        point,
-        seconds: data.readUInt32LE(packet + 4),
-        nanoseconds: data.readUInt32LE(packet + 8),
-        outgoing: data.readUInt8(packet + 48 + 10) === outgoingType,
-        length: data.readUInt32LE(packet + 16),
-        at: start,
-        end: start + data.readUInt32LE(packet + 12),
-      };
-      packet += data.readUInt32LE(packet);
+/** A file that sniff.py wrote: blocks of struct tpacket_block_desc, version 3, of many capture points. */
+export class CaptureFile {
+  private readonly data: Buffer;
+  /** Where the blocks of each point begin. */
+  private readonly blocks: number[][];
+
+  constructor(file: string, points: number) {
+    this.data = fs.readFileSync(file);
+    this.blocks = Array.from({ length: points }, () => []);
+    for (let at = 0; at + 8 <= this.data.length; at += 8 + this.data.readUInt32LE(at + 4)) {
+      this.blocks[this.data.readUInt32LE(at)]?.push(at + 8);
     }
-    at = block + size;
   }
-}
 
-/** Every IPv4 packet of a capture, in order of time; at one time the points with a lower number first. */
-export function readPackets(file: string): Packet[] {
-  const data = fs.readFileSync(file);
-  const packets: Packet[] = [];
-  for (const { point, seconds, nanoseconds, outgoing, at, end } of framesOf(data)) {
-    const packet = parseFrame(data, at, end, { point, outgoing, time: seconds + nanoseconds / 1e9 });
-    if (packet !== undefined) packets.push(packet);
+  /** Every IPv4 packet in order of time; where times are equal, that of the point with the lower number first. */
+  *packets(): Generator<Packet> {
+    const streams = this.blocks.map((_, point) => this.packetsOf(point));
+    const heads = streams.map((stream) => stream.next().value);
+    for (;;) {
+      let first = -1;
+      for (let i = 0; i < heads.length; i++) {
+        const head = heads[i];
+        if (head !== undefined && head.time < (heads[first]?.time ?? Number.POSITIVE_INFINITY)) first = i;
+      }
+      const packet = heads[first];
+      if (packet === undefined) return;
+      heads[first] = streams[first]?.next().value;
+      yield packet;
+    }
   }
-  return packets.sort((a, b) => a.time - b.time || a.point - b.point);
-}
 
-/** Writes the frames of each capture point to a pcap file, for people. */
-export function writePcaps(file: string, directory: string, names: readonly string[]): string[] {
-  const data = fs.readFileSync(file);
-  const parts = names.map((): Buffer[] => [pcapHead()]);
-  for (const frame of framesOf(data)) {
-    const head = Buffer.alloc(16);
-    [frame.seconds, frame.nanoseconds, frame.end - frame.at, frame.length].forEach((word, i) => {
-      head.writeUInt32LE(word, i * 4);
-    });
-    parts[frame.point]?.push(head, data.subarray(frame.at, frame.end));
+  /** Writes what one point saw to a pcap file, for people. */
+  writePcap(point: number, file: string): void {
+    const parts = [pcapHead()];
+    for (const { seconds, nanoseconds, at, end, length } of this.framesOf(point)) {
+      parts.push(words(seconds, nanoseconds, end - at, length), this.data.subarray(at, end));
+    }
+    fs.writeFileSync(file, Buffer.concat(parts));
   }
-  return names.map((name, point) => {
-    const path = `${directory}/${name}.pcap`;
-    fs.writeFileSync(path, Buffer.concat(parts[point] ?? []));
-    return path;
-  });
+
+  private *packetsOf(point: number): Generator<Packet, undefined> {
+    for (const { seconds, nanoseconds, outgoing, at, end } of this.framesOf(point)) {
+      const packet = parseFrame(this.data, at, end, { point, outgoing, time: seconds + nanoseconds / 1e9 });
+      if (packet !== undefined) yield packet;
+    }
+    return undefined;
+  }
+
+  private *framesOf(point: number): Generator<Frame> {
+    const { data } = this;
+    for (const block of this.blocks[point] ?? []) {
+      const count = data.readUInt32LE(block + 12);
+      let packet = block + data.readUInt32LE(block + 16);
+      for (let i = 0; i < count; i++) {
+        const at = packet + data.readUInt16LE(packet + 24);
+        yield {
+          seconds: data.readUInt32LE(packet + 4),
+          nanoseconds: data.readUInt32LE(packet + 8),
+          outgoing: data.readUInt8(packet + 48 + 10) === outgoingType,
+          length: data.readUInt32LE(packet + 16),
+          at,
+          end: at + data.readUInt32LE(packet + 12),
+        };
+        packet += data.readUInt32LE(packet);
+      }
+    }
+  }
 }
 
 /** With nanoseconds, version 2.4, Ethernet. */
 function pcapHead(): Buffer {
-  const head = Buffer.alloc(24);
-  head.writeUInt32LE(0xa1b23c4d, 0);
-  head.writeUInt16LE(2, 4);
-  head.writeUInt16LE(4, 6);
-  head.writeUInt32LE(65535, 16);
-  head.writeUInt32LE(1, 20);
-  return head;
+  return words(0xa1b23c4d, 0x00040002, 0, 0, 65535, 1);
+}
+
+function words(...values: readonly number[]): Buffer {
+  const buffer = Buffer.alloc(values.length * 4);
+  values.forEach((value, i) => {
+    buffer.writeUInt32LE(value, i * 4);
+  });
+  return buffer;
 }

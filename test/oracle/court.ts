@@ -15,6 +15,7 @@ export interface Court {
   readonly isPodAddress: (address: string) => boolean;
   readonly podAt: (address: string) => string | undefined;
   readonly isNodeAddress: (address: string) => boolean;
+  readonly isRouterAddress: (address: string) => boolean;
   /** The addresses of a pod that no egress gateway gives it: its own and its node's. */
   readonly ownAddresses: ReadonlyMap<string, readonly string[]>;
   readonly pods: readonly string[];

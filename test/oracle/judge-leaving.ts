@@ -6,26 +6,26 @@ import { flag, type Packet, tcp } from "./packet";
 /** Judges a packet on its way to an outside address: on a node's uplink, or beyond the router. */
 export function judgeLeaving(court: Court, packet: Packet, where: "uplink" | "outward"): void {
   court.judged += 1;
+  const key = tupleKey(packet);
   const known = court.connections.match(packet);
-  const connection = known ?? court.tuples.get(tupleKey(packet));
-  if (packet.about !== undefined) judgeError(court, packet, packet.about);
-  else if (isAnswer(court, packet, known)) return;
-  else if (connection === undefined) judgeStranger(court, packet);
-  else judgeConnection(court, packet, connection, where);
+  const connection = known ?? court.tuples.get(key);
+  if (packet.about !== undefined) return void judgeError(court, packet, packet.about);
+  if (isAnswer(court, packet, key, known)) return;
+  court.answers.noteOutward(key);
+  if (connection === undefined) judgeStranger(court, packet);
+  else {
+    if (packet.fragment === 0) court.tuples.set(key, connection);
+    if (where === "outward") count(connection, packet);
+    judgeSource(court, packet, connection);
+  }
 }
 
 /** What an outside host began, or a reset of the kernel's own for what an outside host sent. */
-function isAnswer(court: Court, packet: Packet, known: Connection | undefined): boolean {
+function isAnswer(court: Court, packet: Packet, key: string, known: Connection | undefined): boolean {
   const { answers } = court;
-  if (answers.isAnswer(packet)) return !beginsHere(packet, known);
-  return known === undefined && isReset(packet) && answers.wasSpokenTo(packet) && !court.isPodAddress(packet.src);
-}
-
-function judgeConnection(court: Court, packet: Packet, connection: Connection, where: "uplink" | "outward"): void {
-  court.answers.noteOutward(packet);
-  if (packet.fragment === 0) court.tuples.set(tupleKey(packet), connection);
-  if (where === "outward") count(connection, packet);
-  judgeSource(court, packet, connection);
+  if (answers.isAnswer(key)) return !beginsHere(packet, known);
+  if (known !== undefined || !isReset(packet) || court.isPodAddress(packet.src)) return false;
+  return answers.wasSpokenTo(key, packet.time);
 }
 
 /** A new TCP connection of a pod, on ports on which an outside host had opened one before. */
@@ -93,16 +93,18 @@ function judgeStranger(court: Court, packet: Packet): void {
   court.findings.add("stranger", packet, undefined, tupleKey(packet), why);
 }
 
-/** An ICMP error may come from a node itself, or from the address that the outside host spoke to. */
+/** An ICMP error may come from a node or the router itself, or from the address that the outside host spoke to. */
 function judgeError(court: Court, packet: Packet, about: Packet): void {
   const { answers, expectations } = court;
-  if (court.isNodeAddress(packet.src) || answers.isAnswerAbout(packet, about)) return;
-  if (court.tuples.get(answerKey(about))?.source === packet.src) return;
+  const key = answerKey(about);
+  if (court.isNodeAddress(packet.src) || court.isRouterAddress(packet.src)) return;
+  if (packet.src === about.dst && answers.isAnswer(key)) return;
+  if (packet.src === court.tuples.get(key)?.source) return;
   const connection = court.connections.match(packet);
   const pods = connection === undefined ? court.pods : [connection.pod];
   const { dst, time } = packet;
   const allowed = new Set(pods.flatMap((pod) => [...expectations.allowed(pod, dst, time, time)]));
-  const answersSomebody = connection !== undefined || answers.wasSpokenTo(packet, about);
+  const answersSomebody = connection !== undefined || answers.wasSpokenTo(key, time);
   if (allowed.has(packet.src) && answersSomebody && !isForeignPodAddress(court, packet.src, pods)) return;
   court.findings.add("error", packet, connection?.pod, connection, () => wrongSource(court, packet.src, allowed));
 }

@@ -28,34 +28,40 @@ export function usualSources(lab: Lab): Map<string, readonly string[]> {
   return usual;
 }
 
+/** The packets of a run; between its begin and end none is missing. */
+export interface Recorded {
+  readonly points: readonly Point[];
+  readonly capture: { packets(): Iterable<Packet> };
+  readonly begin: number;
+  readonly end: number;
+}
+
 /** Judges every packet of a run, in order of time. */
-export function judge(
-  lab: Lab,
-  points: readonly Point[],
-  packets: readonly Packet[],
-  expectations: Expectations,
-): Judgement {
+export function judge(lab: Lab, { points, capture, begin, end }: Recorded, expectations: Expectations): Judgement {
   const podAddresses = new Map(lab.pods.map((pod) => [pod.address, pod.name]));
   const nodeAddresses = new Set(lab.nodes.map((node) => node.underlayIP));
+  const routerAddresses = new Set(lab.hosts.find((host) => host.role === "router")?.addresses);
   const court: Court = {
     expectations,
     connections: new Connections(),
-    answers: new Answers(),
+    answers: new Answers(begin),
     findings: new Findings(),
     tuples: new Map(),
     isInside: rangeTest(insideRanges(lab)),
     isPodAddress: rangeTest([lab.ranges.pods]),
     podAt: (address) => podAddresses.get(address),
     isNodeAddress: (address) => nodeAddresses.has(address),
+    isRouterAddress: (address) => routerAddresses.has(address),
     ownAddresses: ownAddresses(lab),
     pods: lab.pods.map((pod) => pod.name),
     nodes: lab.nodes.map((node) => node.name),
     judged: 0,
     unattributed: 0,
   };
-  for (const packet of packets) {
+  for (const packet of capture.packets()) {
     const point = points[packet.point];
-    if (point === undefined) continue;
+    if (point === undefined || packet.time > end) continue;
+    if (point.kind !== "pod" && packet.time < begin) continue;
     const leaves = packet.outgoing && !court.isInside(packet.dst);
     switch (point.kind) {
       case "pod":

@@ -26,8 +26,8 @@ export interface Packet {
   /** The start of what UDP, ICMP (from an echo's sequence number on) or another protocol carries; empty for TCP. */
   readonly payload: string;
   /** The start of the packet that an ICMP error is about, or the one inside the tunnel. */
-  readonly about?: Packet;
-  readonly tunnelled?: Packet;
+  readonly about: Packet | undefined;
+  readonly tunnelled: Packet | undefined;
 }
 
 export const tcp = 6;
@@ -53,38 +53,39 @@ export function parseFrame(data: Buffer, at: number, end: number, seen: Seen): P
   return parsePacket(data, at + 14, end, seen);
 }
 
+// One object literal and no closures: this runs some 10,000 times for a second of a run.
 function parsePacket(data: Buffer, at: number, end: number, seen: Seen): Packet | undefined {
   if (at + 20 > end) return undefined;
   const words = data.readUInt16BE(at + 6);
-  const proto = data.readUInt8(at + 9);
+  const proto = data[at + 9] ?? 0;
   const fragment = (words & 0x1fff) * 8;
-  const body = at + (data.readUInt8(at) & 15) * 4;
-  const whole = fragment === 0;
-  const half = (offset: number): number => (whole && body + offset + 2 <= end ? data.readUInt16BE(body + offset) : 0);
-  const hasPorts = proto === tcp || proto === udp;
-  const kind = proto === icmp ? half(0) : 0;
-  const isError = proto === icmp && icmpErrors.has(kind >> 8);
-  const head = proto === udp ? 8 : proto === icmp ? 6 : 0;
-  const dport = hasPorts ? half(2) : 0;
-  const about = isError && whole ? parsePacket(data, body + 8, end, seen) : undefined;
-  const inner = proto === udp && dport === tunnelPort && whole ? parseFrame(data, body + 16, end, seen) : undefined;
+  const body = at + ((data[at] ?? 0) & 15) * 4;
+  const isWhole = fragment === 0 && body + 8 <= end;
+  const isTcp = proto === tcp && isWhole && body + 14 <= end;
+  const hasPorts = isTcp || (proto === udp && isWhole);
+  const kind = proto === icmp && isWhole ? data.readUInt16BE(body) : 0;
+  const isError = icmpErrors.has(kind >> 8);
+  const dport = hasPorts ? data.readUInt16BE(body + 2) : 0;
+  const isTunnel = dport === tunnelPort && proto === udp;
+  const head = body + (proto === udp ? 8 : proto === icmp ? 6 : 0);
   return {
-    ...seen,
+    time: seen.time,
+    point: seen.point,
+    outgoing: seen.outgoing,
     src: address(data.readUInt32BE(at + 12)),
     dst: address(data.readUInt32BE(at + 16)),
     proto,
-    sport: hasPorts ? half(0) : proto === icmp && !isError ? half(4) : 0,
+    sport: hasPorts ? data.readUInt16BE(body) : proto === icmp && isWhole && !isError ? data.readUInt16BE(body + 4) : 0,
     dport,
-    flags: proto === tcp ? half(12) & 0x3f : 0,
-    seq: proto === tcp ? half(4) * 65536 + half(6) : 0,
+    flags: isTcp ? (data[body + 13] ?? 0) & 0x3f : 0,
+    seq: isTcp ? data.readUInt32BE(body + 4) : 0,
     id: data.readUInt16BE(at + 4),
     fragment,
     more: (words & 0x2000) !== 0,
     icmp: kind,
-    payload:
-      proto === tcp || !whole ? "" : data.toString("latin1", body + head, Math.min(end, body + head + payloadBytes)),
-    ...(about === undefined ? {} : { about }),
-    ...(inner === undefined ? {} : { tunnelled: inner }),
+    payload: isTcp || isTunnel || fragment > 0 ? "" : data.toString("latin1", head, Math.min(end, head + payloadBytes)),
+    about: isError ? parsePacket(data, body + 8, end, seen) : undefined,
+    tunnelled: isTunnel ? parseFrame(data, body + 16, end, seen) : undefined,
   };
 }
 

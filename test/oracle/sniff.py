@@ -3,7 +3,8 @@
 The kernel fills a ring of blocks for each device (TPACKET_V3); this only copies full blocks to a file, each with
 a head of its own: the number of the capture point and the length of the block, two little-endian words.
 First line of stdin: {"points": [{"netns", "device", "outgoing"}], "inside": [CIDR], "file"}. It answers
-{"ready": true}, captures until the next line or the end of stdin, and answers {"dropped": [count of each point]}.
+{"begin": time}, captures until the next line or the end of stdin, and answers {"end": time, "dropped": [count of each
+point]}: between these times every packet was captured at every point.
 """
 
 import ctypes
@@ -122,7 +123,7 @@ def main():
     for descriptor in by_descriptor:
         poll.register(descriptor, select.POLLIN)
     with open(request["file"], "wb", buffering=1 << 18) as file:
-        print(json.dumps({"ready": True}), flush=True)
+        print(json.dumps({"begin": time.time()}), flush=True)
         running = True
         while running:
             for descriptor, event in poll.poll():
@@ -132,10 +133,11 @@ def main():
                 by_descriptor[descriptor].drain(file)
                 if event & ~select.POLLIN:
                     poll.unregister(descriptor)  # its device has gone
+        end = time.time()
         time.sleep(2.5 * RETIRE_MS / 1000)  # by then the kernel has handed over blocks that aren't full
         for ring in rings:
             ring.drain(file)
-    print(json.dumps({"dropped": [ring.dropped() for ring in rings]}), flush=True)
+    print(json.dumps({"end": end, "dropped": [ring.dropped() for ring in rings]}), flush=True)
 
 
 main()

@@ -1,26 +1,32 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
+import type * as net from "node:net";
 import * as path from "node:path";
 
 /** A Python program of this folder that works until it is told to stop, and then reports. */
-export interface Worker<Report> {
-  stop(): Promise<Report>;
+export interface Worker<Begun, Report> {
+  /** What it says once it has begun. */
+  readonly begun: Promise<Begun>;
+  readonly stop: () => Promise<Report>;
 }
 
-/** Starts a program and gives it its request; resolves when it says that it is ready. */
-export async function startWorker<Report>(program: string, request: unknown): Promise<Worker<Report>> {
+/** Starts a program and gives it its request. It also ends when this process does. */
+export function startWorker<Begun, Report>(program: string, request: unknown): Worker<Begun, Report> {
   // -S -E -B: starts twice as fast, and leaves no bytecode beside the sources.
   const child = spawn("/usr/bin/python3", ["-S", "-E", "-B", sourceFile(program)], { stdio: ["pipe", "pipe", "pipe"] });
   const lines = readLines(child, program);
   child.stdin.on("error", () => undefined); // it ended: its exit code tells
+  // One that nobody stops must not keep this process alive: it ends with it.
+  child.unref();
+  for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as Partial<net.Socket>).unref?.();
   child.stdin.write(`${JSON.stringify(request)}\n`);
-  await lines.next();
   return {
+    begun: lines.next().then((line) => JSON.parse(line) as Begun),
     stop: async () => {
-      child.stdin.write("stop\n");
-      const report = await lines.next();
-      child.stdin.end();
-      return JSON.parse(report) as Report;
+      child.ref();
+      for (const stream of [child.stdin, child.stdout]) (stream as Partial<net.Socket>).ref?.();
+      child.stdin.end("stop\n");
+      return JSON.parse(await lines.next()) as Report;
     },
   };
 }
