@@ -25,16 +25,16 @@ export function fleetOf(lab: Lab, settings: Properties = {}): Declared[] {
   }));
 }
 
-/** A gateway over all nodes of a lab. */
+/** A gateway over all nodes of a lab, unless `on` names its gateway nodes and `of` its client nodes. */
 export function gatewayOf(
   lab: Lab,
   name: string,
   egressIPs: readonly string[],
-  more: Properties & { on?: readonly string[] } = {},
+  more: Properties & { on?: readonly string[]; of?: readonly string[] } = {},
 ): Declared {
-  const { on, ...rest } = more;
+  const { on, of, ...rest } = more;
   const gateways = on ?? lab.nodes.filter(({ role }) => role === "gateway").map((node) => node.name);
-  const clients = lab.nodes.filter(({ role }) => role === "client").map((node) => node.name);
+  const clients = of ?? lab.nodes.filter(({ role }) => role === "client").map((node) => node.name);
   return {
     type: "egress-gateway",
     name,

@@ -1,0 +1,75 @@
+import { execOk, type Lab, podCall, setBackends } from "../lab";
+import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import { base } from "./profiles";
+import { addressesOf, scenarioOnProfiles } from "./scenario";
+
+const EGRESS = "192.168.0.200";
+const SELECTED = ["pod-client-1-1", "pod-gateway-1-1", "pod-gateway-2-1"];
+/** What can stand behind a service, as seen from pod-client-1-1: its own node, another one, the gateway node, another gateway node. */
+const BACKENDS = ["pod-client-1-2", "pod-client-2-2", "pod-gateway-1-1", "pod-gateway-2-1"];
+
+/** Whom everything inside the cluster sees when a pod calls it. */
+async function seenInside(lab: Lab, pod: string): Promise<Record<string, string | undefined>> {
+  const [address = ""] = addressesOf(lab, [pod]);
+  const seen: Record<string, string | undefined> = {};
+  for (const other of lab.pods.filter(({ name }) => name !== pod)) {
+    const { source, error } = await podCall(lab, pod, other.address);
+    seen[other.name] = error ?? source;
+  }
+  for (const node of lab.nodes) {
+    const { error } = await podCall(lab, pod, node.underlayIP, { proto: "icmp" });
+    const table = await execOk(lab, node.name, ["conntrack", "-L", "-p", "icmp", "-d", node.underlayIP]);
+    seen[node.name] = error ?? (table.includes(`src=${address} `) ? address : table);
+  }
+  return seen;
+}
+
+/** Whom a pod behind a service sees when these pods call its ClusterIP and its LoadBalancer IP. */
+async function seenByBackend(lab: Lab, backend: string): Promise<Record<string, string | undefined>> {
+  const { web, shop } = lab.services;
+  await setBackends(lab, { web: [backend], shop: [backend] });
+  const seen: Record<string, string | undefined> = {};
+  for (const pod of SELECTED) {
+    for (const [kind, target] of [
+      ["cluster", web.clusterIP] as const,
+      ["load balancer", shop.loadBalancerIP] as const,
+    ]) {
+      const { source, error } = await podCall(lab, pod, target, { proto: "http" });
+      seen[`${pod} by ${kind} IP`] = error ?? source;
+    }
+  }
+  return seen;
+}
+
+async function allSeen(lab: Lab) {
+  const inside = await Promise.all(SELECTED.map(async (pod) => ({ [pod]: await seenInside(lab, pod) })));
+  const services: Record<string, unknown>[] = [];
+  for (const backend of BACKENDS) services.push({ [backend]: await seenByBackend(lab, backend) });
+  return [...inside, ...services];
+}
+
+scenarioOnProfiles(
+  "selected pods reach pods, nodes, ClusterIPs and LoadBalancer IPs as before, with their own address",
+  [base],
+  { leaves: / nat (:|-A )KUBE-(SVC|SEP)-/ },
+  async ({ lab, stack, change }) => {
+    const before = await allSeen(lab);
+    for (const pod of SELECTED) {
+      const [address] = addressesOf(lab, [pod]);
+      const peers = [
+        ...lab.pods.map(({ name }) => name).filter((name) => name !== pod),
+        ...lab.nodes.map(({ name }) => name),
+      ];
+      expect(before).toContainEqual({ [pod]: Object.fromEntries(peers.map((name) => [name, address])) });
+    }
+    const program = [
+      ...fleetOf(lab),
+      gatewayOf(lab, "gateway", [EGRESS], { placement: { [EGRESS]: "gateway-1" } }),
+      policyOf("policy", "gateway", addressesOf(lab, SELECTED)),
+    ];
+    await change(SELECTED, () => stack.up(program), { to: [EGRESS] });
+    for (const pod of SELECTED) expect(await podCall(lab, pod, "203.0.113.10")).toMatchObject({ source: EGRESS });
+    expect(await allSeen(lab)).toEqual(before);
+    await change(SELECTED, () => stack.destroy(), { established: "cut" });
+  },
+);
