@@ -1,6 +1,6 @@
 import { address } from "../kernel/address";
 import { ipRule } from "../kernel/ip-rule";
-import { addMember, createSet, destroySet, removeMember, type SetMember } from "../kernel/ipset";
+import { addMember, createSet, destroySet, type IpSet, removeMember, type SetMember } from "../kernel/ipset";
 import { TABLES, type Table } from "../kernel/iptables";
 import type { IpKind } from "../kernel/kind";
 import { changeLink, type Link, link } from "../kernel/link";
@@ -53,15 +53,25 @@ function compare(desired: readonly KernelObject[], actual: readonly KernelObject
   const from = actual.find((o): o is Link => o.kind === "link");
   const lost = from ? actual.filter((o) => goesWith(o, from, to)) : [];
   const kept = actual.filter((o) => !lost.includes(o));
-  const there = new Set(kept.map(textOf));
+  const remade = new Set(
+    ofKind(desired, "ipset")
+      .filter((set) => isRemade(set, actual))
+      .map(({ name }) => name),
+  );
+  const emptied = (o: KernelObject): boolean => o.kind === "ipset-member" && remade.has(o.set);
+  const there = new Set(kept.filter((o) => !emptied(o)).map(textOf));
   const wanted = new Set(desired.map(textOf));
   return {
     added: desired.filter((o) => o.kind !== "link" && !there.has(textOf(o))),
-    removed: kept.filter((o, i) => o.kind !== "link" && (!wanted.has(textOf(o)) || doubled(kept, i))),
+    removed: kept.filter((o, i) => o.kind !== "link" && (!wanted.has(textOf(o)) || doubled(kept, i) || emptied(o))),
     device: { from, to },
     lost,
   };
 }
+
+/** A set with another type or timeout can't be changed: it is made again, without its members. */
+const isRemade = (set: IpSet, actual: readonly KernelObject[]): boolean =>
+  ofKind(actual, "ipset").some((other) => other.name === set.name && textOf(other) !== textOf(set));
 
 /** A device that is removed takes all that lives on it; one with a new MAC its neighbours, permanent ones too (kernel: neigh_changeaddr). */
 function goesWith(object: KernelObject, from: Link, to: Link | undefined): boolean {
@@ -135,23 +145,43 @@ function growPaths({ added, removed }: Changes): Step[] {
 function growSets({ added, removed }: Changes): Step[] {
   const created = ofKind(added, "ipset");
   const wrong = ofKind(removed, "ipset").filter((set) => created.some(({ name }) => name === set.name));
+  const isSwapped = (set: IpSet): boolean =>
+    [wrong, created].every((sets) => sets.some(({ name, type }) => name === set.name && type === set.type));
   const fresh = new Set(created.map(({ name }) => name));
   const members = ofKind(added, "ipset-member").filter((member) => !member.nomatch || fresh.has(member.set));
   const exceptions = ofKind(removed, "ipset-member").filter((member) => member.nomatch && !goesWhole(removed, member));
   return step(
     "ipset",
-    [...wrong.map(destroySet), ...created.map(createSet), ...exceptions.map(removeMember), ...members.map(addMember)],
+    [
+      ...created.filter(isSwapped).flatMap((set) => swapIn(set, added)),
+      ...wrong.filter((set) => !isSwapped(set)).map(destroySet),
+      ...created.filter((set) => !isSwapped(set)).map(createSet),
+      ...exceptions.map(removeMember),
+      ...members.map(addMember),
+    ],
     [
       ...members.filter((member) => !fresh.has(member.set)).map(removeMember),
       ...exceptions.map(addMember),
-      ...created.flatMap((set) => [`flush ${set.name}`, destroySet(set)]),
-      ...wrong.map(createSet),
-      ...ofKind(removed, "ipset-member")
-        .filter((member) => wrong.some(({ name }) => name === member.set))
-        .map(addMember),
+      ...created.filter((set) => !isSwapped(set)).flatMap((set) => [`flush ${set.name}`, destroySet(set)]),
+      ...wrong
+        .filter((set) => !isSwapped(set))
+        .flatMap((set) => [createSet(set), ...membersOf(set, removed).map(addMember)]),
+      ...wrong.filter(isSwapped).flatMap((set) => swapIn(set, removed)),
     ],
   );
 }
+
+const SPARE = "egw-spare";
+
+/** Rules go on naming a set while another takes its place; both have to be of one type (kernel: ip_set_swap). */
+function swapIn(set: IpSet, objects: readonly KernelObject[]): string[] {
+  const spare = { ...set, name: SPARE };
+  const members = membersOf(set, objects).map((member) => addMember({ ...member, set: SPARE }));
+  return [destroySet(spare), createSet(spare), ...members, `swap ${SPARE} ${set.name}`, destroySet(spare)];
+}
+
+const membersOf = ({ name }: IpSet, objects: readonly KernelObject[]): SetMember[] =>
+  ofKind(objects, "ipset-member").filter((member) => member.set === name);
 
 function changeRules(desired: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {
   const change = (table: Table, from = tableState(actual, table), to = tableState(desired, table)): Step[] =>

@@ -23,6 +23,9 @@ export function runIpsetLine(world: World, line: string): void {
     case "flush":
       setOf(world, name).members.clear();
       return;
+    case "swap":
+      swap(world, name, rest[0] ?? "");
+      return;
     case "destroy":
       // With -exist a set that isn't there is no error.
       if (isUsed(world, name)) throw new ToolError("Set cannot be destroyed: it is in use by a kernel component");
@@ -31,6 +34,13 @@ export function runIpsetLine(world: World, line: string): void {
     default:
       throw new Error(`the fake doesn't know this ipset command: ${line}`);
   }
+}
+
+function swap(world: World, name: string, other: string): void {
+  const [one, two] = [setOf(world, name), setOf(world, other)];
+  if (one.type !== two.type) throw new ToolError("The sets cannot be swapped: their type does not match");
+  world.sets.set(name, two);
+  world.sets.set(other, one);
 }
 
 function setOf(world: World, name: string): FakeSet {

@@ -136,7 +136,7 @@ test.each([
   ip("link set egw.vxlan txqueuelen 3"),
   ip("route replace default via 10.0.0.1 weight 3"),
   ip("addr flush dev eth0"),
-  ipset("swap a b"),
+  ipset("rename a b"),
   mangle("-R FORWARD 1 -j DROP"),
   mangle("-P FORWARD DROP"),
 ])("the fake refuses what it doesn't know: $input", (step) => {

@@ -114,6 +114,9 @@ export const TAMPERS: readonly Tamper[] = [
       members: new Map([["10.9.9.9", false]]),
     });
   }),
+  tamper("ipset", "swapped for one with another timeout", "changed", (world, o) => {
+    world.sets.set(o.name, { type: o.type, timeout: 60, maxElements: 1048576, members: new Map() });
+  }),
   tamper("ipset", "added", "extra", (world) => {
     world.sets.set("egw-more", {
       type: "hash:net",
