@@ -23,16 +23,18 @@ const TRANSLATING = ["EGRESSGATEWAY-SNAT-EIP", "EGRESSGATEWAY-SNAT-BACKUP"];
 /**
  * The least steps that turn `actual` into `desired`, in an order in which no selected packet leaves with another source:
  * paths and sets grow, rules change (translation before admission, admission gone before translation), paths and sets shrink.
+ * The tunnel device is there only while the rules stand: a new one comes after them, one that goes is closed before them.
  */
 export function plan(desired: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {
   const changes = compare(desired, actual);
+  const grown = [...growDevice(changes), ...growSysctls(changes), ...growPaths(changes)];
   return [
     ...keepSysctls(changes),
-    ...growDevice(changes),
-    ...growSysctls(changes),
-    ...growPaths(changes),
+    ...closeDevice(changes),
+    ...(isNewDevice(changes) ? [] : grown),
     ...growSets(changes),
     ...changeRules(desired, actual),
+    ...(isNewDevice(changes) ? grown : []),
     ...changeEgressAddresses(changes),
     ...shrinkPaths(changes),
     ...shrinkSets(changes),
@@ -76,8 +78,11 @@ const isRemade = (set: IpSet, actual: readonly KernelObject[]): boolean =>
 /** A device that is removed takes all that lives on it; one with a new MAC its neighbours, permanent ones too (kernel: neigh_changeaddr). */
 function goesWith(object: KernelObject, from: Link, to: Link | undefined): boolean {
   if (!livesOnDevice(object, from.name)) return false;
-  return to === undefined || changeLink(from, to) === undefined || (object.kind === "neighbour" && from.mac !== to.mac);
+  return isGone(from, to) || (object.kind === "neighbour" && from.mac !== to?.mac);
 }
+
+const isGone = (from: Link, to: Link | undefined): boolean => to === undefined || changeLink(from, to) === undefined;
+const isNewDevice = ({ device: { from, to } }: Changes): boolean => to !== undefined && (!from || isGone(from, to));
 
 /** A rule that stands twice is removed once. Only the kernel's ip rules can be doubled. */
 function doubled(objects: readonly KernelObject[], index: number): boolean {
@@ -120,12 +125,27 @@ function keepSysctls({ lost }: Changes): Step[] {
   return step("sysctl", settings(lost), settings(lost));
 }
 
+/** Down, a device takes its routes and neighbours along, but not its addresses. */
+function closeDevice({ device: { from, to }, lost }: Changes): Step[] {
+  if (!from || !isGone(from, to)) return [];
+  const legs = paths(lost).filter((o) => o.kind !== "address");
+  return step(
+    "ip",
+    [`link set ${from.name} down`],
+    [`link set ${from.name} ${from.up ? "up" : "down"}`, ...adds(legs)],
+  );
+}
+
 function growDevice({ device: { from, to }, lost }: Changes): Step[] {
   if (!to) return [];
   if (!from) return step("ip", adds([to]), removes([to]));
   const inPlace = changeLink(from, to);
   if (inPlace) return step("ip", inPlace, [...(changeLink(to, from) ?? []), ...adds(paths(lost))]);
-  return step("ip", [...removes([from]), ...adds([to])], [...removes([to]), ...adds([from, ...paths(lost)])]);
+  return step(
+    "ip",
+    [...removes([from]), ...adds([to])],
+    [...removes([to]), ...adds([from, ...ofKind(lost, "address")])],
+  );
 }
 
 function growSysctls({ added, removed }: Changes): Step[] {
@@ -219,7 +239,7 @@ function shrinkPaths({ added, removed, device, lost }: Changes): Step[] {
   return step(
     "ip",
     [...removes([...going].reverse()), ...removes(dropped)],
-    adds([...dropped, ...(dropped.length > 0 ? paths(lost) : []), ...going]),
+    adds([...dropped, ...(dropped.length > 0 ? ofKind(lost, "address") : []), ...going]),
   );
 }
 

@@ -71,6 +71,13 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
   };
 }
 
+/** True if a batch would change nothing on the node. */
+export function isEmpty(batch: Batch, snapshot: Snapshot): boolean {
+  const { write, remove } = batch.claims;
+  const isSameFile = batch.node === (snapshot.node && JSON.stringify(snapshot.node));
+  return batch.steps.length + Object.keys(write).length + remove.length + batch.cuts.length === 0 && isSameFile;
+}
+
 /** Seed 002's table algorithm over the legs that this node needs; a leg keeps the table it has. */
 function allocateTables(snapshot: Snapshot, claims: readonly Claim[]): Record<string, number> {
   const held = snapshot.node?.tables ?? {};

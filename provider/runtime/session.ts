@@ -8,7 +8,7 @@ import { probeScript } from "../program/shell-probe";
 import { describe, diff } from "../reconcile/diff";
 import { NodeError } from "../transport/errors";
 import type { Transport } from "../transport/transport";
-import { batchFor, type Change, withChanges } from "./batch";
+import { batchFor, type Change, isEmpty, withChanges } from "./batch";
 import { COMPILER, parseSnapshot, type Snapshot } from "./snapshot";
 
 interface Waiting {
@@ -112,13 +112,14 @@ export class NodeSession {
     this.isBusy = false;
   }
 
-  /** A group that fails is tried one by one, so that only the guilty one fails. */
+  /** A group that fails is tried one by one, so that only the guilty one fails; a node that is gone is not tried again for each. */
   private async commit(group: readonly Waiting[]): Promise<void> {
     try {
       await this.commitChanges(group.map(({ change }) => change));
       for (const { done } of group) done();
     } catch (error) {
-      if (group.length === 1) group[0]?.failed(error);
+      const isHopeless = error instanceof NodeError && error.kind === "unreachable";
+      if (group.length === 1 || isHopeless) for (const { failed } of group) failed(error);
       else for (const one of group) await this.commit([one]);
     }
   }
@@ -128,6 +129,7 @@ export class NodeSession {
       const snapshot = await this.snapshot();
       const next = withChanges(snapshot.claims, changes);
       const { batch, desired } = this.planned(snapshot, next);
+      if (isEmpty(batch, snapshot)) return;
       const sections = await this.send(batch);
       if (sections.stale && attempt < 5) {
         this.forget();
