@@ -1,4 +1,4 @@
-import { exec, labDrift, labReset, podCall } from "../lab";
+import { exec, podCall } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { scenario } from "./scenario";
 
@@ -12,11 +12,11 @@ const REBOOT =
 scenario(
   "a node that boots has its datapath back without pulumi, and is closed if it can't",
   {},
-  async ({ lab, stack }) => {
+  async ({ lab, stack, change }) => {
     const pods = ["pod-client-1-1", "pod-gateway-1-1"];
     const addresses = lab.pods.filter(({ name }) => pods.includes(name)).map(({ address }) => address);
     const program = [...fleetOf(lab), gatewayOf(lab, "gateway", [EGRESS]), policyOf("policy", "gateway", addresses)];
-    await stack.up(program);
+    await change(pods, () => stack.up(program), { to: [EGRESS] });
     for (const node of ["client-1", "gateway-1"]) {
       await exec(lab, node, ["sh", "-c", REBOOT]);
       expect(await exec(lab, node, RUN)).toMatchObject({ code: 0 });
@@ -40,8 +40,6 @@ scenario(
     });
     await stack.up(program);
     expect(await podCall(lab, "pod-client-1-1", lab.outside[0]?.address ?? "")).toMatchObject({ source: EGRESS });
-    await stack.destroy();
-    expect(await labDrift(lab, "client-1")).toBe("");
-    await labReset(lab);
+    await change(pods, () => stack.destroy());
   },
 );
