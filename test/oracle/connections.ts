@@ -11,8 +11,9 @@ export interface Connection {
   readonly begin: number;
   last: number;
   readonly isn: number | undefined;
-  /** The first source that it was seen with when it left the cluster. */
+  /** The source that it must keep: the first that it was seen with when it left the cluster, and since when. */
   source?: string;
+  since?: number;
   /** Its source was one that was not allowed. */
   wrong?: boolean;
   /** Packets seen beyond the router, by source. */

@@ -55,43 +55,55 @@ export class Expectations {
 
   /** Every source allowed at any time of a span, skew included. */
   allowed(who: string, target: string, from: number, to: number): ReadonlySet<string> {
-    const entries = this.of(this.entries, who).filter((entry) => entry.matches(target));
+    return this.inForce(who, target, from - skewSeconds, to + skewSeconds);
+  }
+
+  /** Whether between these times a change was done that cuts connections with this source. */
+  wasCut(who: string, target: string, source: string, from: number, to: number): boolean {
+    return this.changesOf(who, target).some(
+      ({ cuts, until }) =>
+        cuts && until > from && until < to - skewSeconds && !this.inForce(who, target, until, until).has(source),
+    );
+  }
+
+  /** Whether a change that cuts was under way at any time of a span. */
+  wasCutting(who: string, target: string, from: number, to: number): boolean {
+    return this.changesOf(who, target).some((change) => change.cuts && overlaps(change, from, to));
+  }
+
+  /** Whether what is allowed was other at one time of a span than at another, or a change was under way. */
+  wasChanging(who: string, target: string, from: number, to: number): boolean {
+    const begins = this.entriesOf(who, target).some(({ at }) => overlaps({ from: at, until: at }, from, to));
+    return begins || this.changesOf(who, target).some((change) => overlaps(change, from, to));
+  }
+
+  private inForce(who: string, target: string, from: number, to: number): ReadonlySet<string> {
     const sources = new Set<string>();
-    for (const entry of entries.toReversed()) {
-      if (entry.at > to + skewSeconds) continue;
+    for (const entry of this.entriesOf(who, target).reverse()) {
+      if (entry.at > to) continue;
       for (const source of entry.sources) sources.add(source);
-      if (!entry.adds && entry.at <= from - skewSeconds) break;
+      if (!entry.adds && entry.at <= from) break;
     }
     return sources;
   }
 
-  /** Whether a change that cuts was complete between these times. */
-  wasCut(who: string, target: string, from: number, to: number): boolean {
-    return this.of(this.changes, who).some(
-      ({ cuts, until, matches }) => cuts && until > from && until < to - skewSeconds && matches(target),
-    );
+  private entriesOf(who: string, target: string): Entry[] {
+    return this.of(this.entries, who).filter((entry) => entry.matches(target));
   }
 
-  /** Whether a change was under way at any time of a span; with `cuts`, one that cuts. */
-  wasChanging(who: string, target: string, from: number, to: number, cuts = false): boolean {
-    return this.of(this.changes, who).some(
-      (change) =>
-        (change.cuts || !cuts) &&
-        change.from <= to + skewSeconds &&
-        change.until >= from - skewSeconds &&
-        change.matches(target),
-    );
-  }
-
-  everybody(): string[] {
-    return [...this.entries.keys()];
+  private changesOf(who: string, target: string): ChangeSpan[] {
+    return this.of(this.changes, who).filter((change) => change.matches(target));
   }
 
   private of<T>(map: ReadonlyMap<string, T>, who: string): T {
     const found = map.get(who);
     if (found !== undefined) return found;
-    throw new Error(`the oracle knows no ${JSON.stringify(who)}; it knows ${this.everybody().join(", ")}`);
+    throw new Error(`the oracle knows no ${JSON.stringify(who)}; it knows ${[...this.entries.keys()].join(", ")}`);
   }
+}
+
+function overlaps(span: { readonly from: number; readonly until: number }, from: number, to: number): boolean {
+  return span.from <= to + skewSeconds && span.until >= from - skewSeconds;
 }
 
 function matcher(targets: readonly string[] | undefined): (target: string) => boolean {

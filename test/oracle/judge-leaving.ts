@@ -48,29 +48,27 @@ function count(connection: Connection, packet: Packet): void {
 
 function judgeSource(court: Court, packet: Packet, connection: Connection): void {
   const { expectations } = court;
-  const { pod, dst, begin } = connection;
+  const { pod, dst, begin, source: before, since = packet.time } = connection;
   const { src, time } = packet;
   const fail = (rule: string, why: () => string): void => court.findings.add(rule, packet, pod, connection, why);
   const now = (): ReadonlySet<string> => expectations.allowed(pod, dst, time, time);
-  const before = connection.source;
   if (before === undefined || (before !== src && startsAnew(court, packet, connection))) {
     const allowed = before === undefined ? expectations.allowed(pod, dst, begin, time) : now();
-    connection.source = src;
-    connection.wrong = !allowed.has(src);
-    if (connection.wrong) fail("source", () => wrongSource(court, src, allowed));
+    Object.assign(connection, { source: src, since: time, wrong: !allowed.has(src) });
+    if (!allowed.has(src)) fail("source", () => wrongSource(court, src, allowed));
   } else if (before !== src) {
     const also = now().has(src) ? "" : `, and ${wrongSource(court, src, now())}`;
     fail(`moved from ${before}`, () => `this connection was seen with ${before} before${also}`);
   } else if (connection.wrong) {
     fail("source", () => "");
-  } else if (expectations.wasCut(pod, dst, begin, time) && !now().has(src)) {
+  } else if (expectations.wasCut(pod, dst, src, since, time)) {
     fail("cut", () => `this connection should have been cut; allowed now: ${print(now())}`);
   }
 }
 
 /** A cut can't end a flow that has no connection: what comes after it is a new one. */
-function startsAnew(court: Court, packet: Packet, { proto, pod, dst, begin }: Connection): boolean {
-  return proto !== tcp && court.expectations.wasChanging(pod, dst, begin, packet.time, true);
+function startsAnew(court: Court, packet: Packet, { proto, pod, dst, since = packet.time }: Connection): boolean {
+  return proto !== tcp && court.expectations.wasCutting(pod, dst, since, packet.time);
 }
 
 function wrongSource(court: Court, source: string, allowed: ReadonlySet<string>): string {

@@ -30,6 +30,8 @@ WORDS = {
     errno.EACCES: "prohibited",
 }
 WAIT = (errno.EINPROGRESS, errno.EAGAIN)
+IDLE = 0.1
+SILENCE = 1.0
 FINISH = 0.3  # what is under way at the end gets this long
 
 
@@ -39,6 +41,7 @@ class Loop:
     def __init__(self):
         self.epoll, self.handlers, self.timers, self.order = select.epoll(), {}, [], itertools.count()
         self.attempts, self.held, self.running = [], [], True
+        self.last, self.late = time.time(), 0.0  # how long this process had no turn, in all
 
     def at(self, due, action):
         heapq.heappush(self.timers, (due, next(self.order), action))
@@ -54,9 +57,11 @@ class Loop:
 
     def turn(self):
         now = time.time()
+        self.late += max(0, now - self.last - 2 * IDLE)
+        self.last = now
         while self.timers and self.timers[0][0] <= now:
             heapq.heappop(self.timers)[2]()
-        wait = min(0.25, max(0, self.timers[0][0] - time.time())) if self.timers else 0.25
+        wait = min(IDLE, max(0, self.timers[0][0] - time.time())) if self.timers else IDLE
         for descriptor, events in self.epoll.poll(wait):
             if descriptor in self.handlers:
                 self.handlers[descriptor](events)
@@ -145,13 +150,11 @@ class Held:
 
     def __init__(self, loop, pod, proto, target, talk):
         self.loop, self.pod, self.proto, self.target, self.talk = loop, pod, proto, target, talk
-        self.count, self.reading = 0, b""
         self.connection, port = pod.open(proto)
         self.entry = {**entry(pod, proto, target, port), "said": 0, "echoed": 0, "silences": []}
         now = self.entry["time"]
-        self.last = now
-        self.silent = False
-        loop.held.append(self.entry)
+        self.waiting = None  # since when a line has no echo
+        loop.held.append(self)
         failed = self.connection.connect_ex((target["address"], target[proto]))
         if failed not in (0, *WAIT):
             return self.end(word(failed))
@@ -162,13 +165,12 @@ class Held:
         if "until" in self.entry or not self.loop.running:
             return
         now = time.time()
-        if self.entry["echoed"] < self.entry["said"] and now - self.last > 0.5 and not self.silent:
-            self.silent = True
         if self.entry["echoed"] == 0 and now - self.entry["time"] > 3 and self.proto == "tcp":
             return self.end("timeout")  # it never came to be
         try:
             self.connection.send(f"{self.pod.name} {self.proto} held {self.entry['said']}\n".encode())
             self.entry["said"] += 1
+            self.waiting = self.waiting or (now, self.loop.late)
         except OSError as error:
             if error.errno not in (*WAIT, errno.ENOTCONN) and self.fatal(error):
                 return
@@ -185,11 +187,7 @@ class Held:
             return
         if not data and self.proto == "tcp":
             return self.end("closed")
-        now = time.time()
-        if self.silent:
-            self.entry["silences"].append([self.last, now])
-            self.silent = False
-        self.last = now
+        self.settle()
         lines = data.count(b"\n")
         if "source" not in self.entry:
             self.entry["source"] = data.split(b" ")[0].decode()
@@ -213,10 +211,11 @@ class Held:
         self.loop.at(time.time() + 0.2, again)
 
     def settle(self):
-        """Notes the silence that lasts."""
-        if self.silent:
-            self.entry["silences"].append([self.last, time.time()])
-            self.silent = False
+        """Notes a silence that was long, apart from the time in which this process itself had no turn."""
+        now = time.time()
+        if self.waiting and now - self.waiting[0] - (self.loop.late - self.waiting[1]) > SILENCE:
+            self.entry["silences"].append([self.waiting[0], now])
+        self.waiting = None
 
 
 def entry(pod, proto, target, port):
@@ -242,7 +241,6 @@ def main():
     request = json.loads(sys.stdin.readline())
     loop, numbers = Loop(), itertools.count()
     pods = [Pod(**pod) for pod in request["pods"]]
-    holds = []
     now, interval = time.time(), request["interval"]
     for i, (pod, proto) in enumerate(itertools.product(pods, ("tcp", "udp"))):
         turns = itertools.cycle(request["targets"])
@@ -251,9 +249,7 @@ def main():
         )
         repeat(loop, now + interval * i / (2 * len(pods)), interval, begin)
         for target in request["targets"] if request["talk"] else []:
-            holds.append((pod, proto, target))
-    for pod, proto, target in holds:
-        Held(loop, pod, proto, target, request["talk"])
+            Held(loop, pod, proto, target, request["talk"])
 
     def stop(_events):
         if not loop.running:
@@ -270,7 +266,9 @@ def main():
     end = time.time() + FINISH
     while time.time() < end and any("until" not in attempt for attempt in loop.attempts[-500:]):
         loop.turn()
-    print(json.dumps({"attempts": loop.attempts, "held": loop.held}), flush=True)
+    for held in loop.held:
+        held.settle()
+    print(json.dumps({"attempts": loop.attempts, "held": [held.entry for held in loop.held]}), flush=True)
 
 
 HOME = os.open("/proc/self/ns/net", os.O_RDONLY)

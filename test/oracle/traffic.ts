@@ -33,7 +33,7 @@ export interface HeldConnection {
   /** Lines sent, and those that came back. */
   readonly said: number;
   readonly echoed: number;
-  /** Spans of more than half a second in which a line waited for its echo. */
+  /** Spans of more than a second in which a line waited for its echo. */
   readonly silences: readonly (readonly [number, number])[];
 }
 

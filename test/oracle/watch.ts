@@ -3,6 +3,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import type { Lab } from "../lab";
 import { CaptureFile } from "./capture-file";
+import type { Packet } from "./packet";
 import { capturePoints, insideRanges, type Point } from "./points";
 import type { Traffic } from "./traffic";
 import { startWorker } from "./worker";
@@ -10,7 +11,7 @@ import { startWorker } from "./worker";
 export interface WatchOptions {
   /** Pods that send; none unless given. Packets of all pods are judged in any case. */
   readonly pods?: readonly string[];
-  /** Outside hosts, by name, that they call one after the other; all unless given. */
+  /** Outside hosts, by name or address, that they call one after the other; all unless given. */
   readonly targets?: readonly string[];
   /** How often a pod begins a TCP connection, and how often it sends a datagram from a new port. */
   readonly intervalMs?: number;
@@ -21,7 +22,7 @@ export interface WatchOptions {
 /** What was captured, and what the senders noted. */
 export interface Recording {
   readonly points: readonly Point[];
-  readonly capture: CaptureFile;
+  readonly capture: { packets(): Iterable<Packet> };
   /** From when to when everything was captured; seconds since the epoch. */
   readonly begin: number;
   readonly end: number;
@@ -92,7 +93,8 @@ function closeFiles(
 
 /** What send.py wants to hear. */
 function senderRequest(lab: Lab, { pods = [], targets, intervalMs = 40, talkMs = 100 }: WatchOptions): unknown {
-  const outside = targets === undefined ? lab.outside : targets.map((name) => find(lab.outside, name));
+  const nameOf = (target: string): string => lab.outside.find(({ address }) => address === target)?.name ?? target;
+  const outside = targets === undefined ? lab.outside : targets.map((target) => find(lab.outside, nameOf(target)));
   return {
     pods: pods.map((name) => ({ name, netns: find(lab.pods, name).namespace })),
     targets: outside.map(({ address, ports }) => ({ address, tcp: ports.tcp, udp: ports.udp })),

@@ -15,18 +15,22 @@ export function startWorker<Begun, Report>(program: string, request: unknown): W
   // -S -E -B: starts twice as fast, and leaves no bytecode beside the sources.
   const child = spawn("/usr/bin/python3", ["-S", "-E", "-B", sourceFile(program)], { stdio: ["pipe", "pipe", "pipe"] });
   const lines = readLines(child, program);
+  // While nobody waits for it, it must not keep this process alive: it ends with it.
+  const pipes = [child.stdin, child.stdout, child.stderr] as unknown as readonly net.Socket[];
+  const handles = [child, ...pipes];
+  const answer = async (): Promise<unknown> => {
+    for (const handle of handles) handle.ref();
+    const line = await lines.next();
+    for (const handle of handles) handle.unref();
+    return JSON.parse(line);
+  };
   child.stdin.on("error", () => undefined); // it ended: its exit code tells
-  // One that nobody stops must not keep this process alive: it ends with it.
-  child.unref();
-  for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as Partial<net.Socket>).unref?.();
   child.stdin.write(`${JSON.stringify(request)}\n`);
   return {
-    begun: lines.next().then((line) => JSON.parse(line) as Begun),
-    stop: async () => {
-      child.ref();
-      for (const stream of [child.stdin, child.stdout]) (stream as Partial<net.Socket>).ref?.();
+    begun: answer() as Promise<Begun>,
+    stop: () => {
       child.stdin.end("stop\n");
-      return JSON.parse(await lines.next()) as Report;
+      return answer() as Promise<Report>;
     },
   };
 }
