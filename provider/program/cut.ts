@@ -1,22 +1,20 @@
-import type { Cut } from "../compile/cuts";
-import { MASK_ALL } from "../model/mark";
+import type { Connections, Cut } from "../compile/cuts";
 
 /** The cuts of a batch as `egw_cut` reads them, networks as ranges of numbers. */
-export function cutLines({ sources, destinations, except, by }: Cut): string[] {
-  const argument = by.kind === "mark" ? by.mark : by.kind === "snat" ? by.address : "-";
+export function cutLines({ by, spare, ...selection }: Cut): string[] {
+  const path = by.kind === "mark" ? `${by.mark}/${by.mask}` : by.kind === "snat" ? by.address : "-";
+  return [`cut ${by.kind} ${path}`, ...rangeLines(selection, ""), ...(spare ? rangeLines(spare, "stay") : [])];
+}
+
+function rangeLines({ sources, destinations, except }: Connections, prefix: string): string[] {
   const range =
     (tag: string) =>
     (cidr: string): string => {
       const [address = "", length = "32"] = cidr.split("/");
       const base = address.split(".").reduce((n, octet) => n * 256 + Number(octet), 0);
-      return `${tag} ${base} ${base + 2 ** (32 - Number(length)) - 1}`;
+      return `${prefix}${tag} ${base} ${base + 2 ** (32 - Number(length)) - 1}`;
     };
-  return [
-    `cut ${by.kind} ${argument}`,
-    ...sources.map(range("s")),
-    ...destinations.map(range("d")),
-    ...except.map(range("x")),
-  ];
+  return [...sources.map(range("s")), ...destinations.map(range("d")), ...except.map(range("x"))];
 }
 
 /**
@@ -28,8 +26,9 @@ export const CUT_FUNCTION = `
 egw_cut() {
   conntrack -L 2>/dev/null | awk -v cuts=$T/cuts -v members=$T/cut-members -v deletions=$T/cut-deletions '
     function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
-    function within(list, n, value,  i) { for (i = 1; i <= n; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
-    function hits(by, mark) { return by == "other" ? int(mark / 16777216) != 38 : by == "-m " mark || by == "-q " rdst }
+    function within(list, value,  i) { for (i = 1; i <= size[list]; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
+    function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
+    function hits(by) { return by == "other" ? int(mark / 16777216) != 38 : index(by, "-m " mark "/") == 1 || by == "-q " rdst }
     function tally(counts, by) { counts[by]++; counts[by, src]++; counts[by, src, dst, $1]++ }
     function whole(key) { return seen[key] == cut[key] }
     BEGIN {
@@ -37,10 +36,10 @@ egw_cut() {
         split(line, w, " ")
         if (w[1] == "cut") {
           filter[++c] = w[2] == "mark" ? "-m " w[3] : w[2] == "snat" ? "-q " w[3] : "other"
-          filters[filter[c]]; ns[c] = nd[c] = nx[c] = 0
+          filters[filter[c]]
           continue
         }
-        if (w[1] == "s") k = ++ns[c]; if (w[1] == "d") k = ++nd[c]; if (w[1] == "x") k = ++nx[c]
+        k = ++size[w[1] c]
         from[w[1] c, k] = w[2]; to[w[1] c, k] = w[3]
       }
     }
@@ -56,10 +55,10 @@ egw_cut() {
       }
       if (src == "" || dst == "") next
       mark = mark - (int(mark / 16384) % 4) * 16384
-      for (f in filters) if (f == "other" || hits(f, mark)) tally(seen, f)
+      for (f in filters) if (f == "other" || hits(f)) tally(seen, f)
       s = number(src); d = number(dst)
       for (j = 1; j <= c; j++) {
-        if (!hits(filter[j], mark) || !within("s" j, ns[j], s) || !within("d" j, nd[j], d) || within("x" j, nx[j], d)) continue
+        if (!hits(filter[j]) || !selects("", j) || selects("stay", j)) continue
         if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst > members
         tally(cut, filter[j])
         fs[++n] = filter[j]; ss[n] = src; ds[n] = dst; ps[n] = $1
@@ -69,7 +68,7 @@ egw_cut() {
     }
     END {
       for (i = 1; i <= n; i++) {
-        f = fs[i]; by = f == "other" ? "" : f; if (f ~ /^-m/) by = f "/${MASK_ALL}"
+        f = fs[i]; by = f == "other" ? "" : f
         if (f != "other" && whole(f)) line = by
         else if (whole(f SUBSEP ss[i])) line = by " -s " ss[i]
         else if (whole(f SUBSEP ss[i] SUBSEP ds[i] SUBSEP ps[i])) line = by " -s " ss[i] " -d " ds[i] " -p " ps[i]

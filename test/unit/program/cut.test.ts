@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import type { Cut } from "../../../provider/compile/cuts";
-import { markOf } from "../../../provider/model/mark";
+import { MASK_ALL, markOf } from "../../../provider/model/mark";
 import { CUT_FUNCTION, cutLines } from "../../../provider/program/cut";
 
 const MARK = markOf(7);
@@ -49,9 +49,9 @@ describe("cutting connections", () => {
     );
     const { remembered, deletions } = run(
       [...table, entry("tcp", "10.0.1.11", "203.0.113.9", 5, 0)],
-      [{ sources: ["10.0.1.0/24"], ...all, by: { kind: "mark", mark: MARK } }],
+      [{ sources: ["10.0.1.0/24"], ...all, by: { kind: "mark", mark: MARK, mask: MASK_ALL } }],
     );
-    expect(deletions).toEqual([`-m ${MARK}/${0xffff3fff}`]);
+    expect(deletions).toEqual([`-m ${MARK}/${MASK_ALL}`]);
     expect(remembered).toHaveLength(2000);
     expect(remembered[0]).toBe("add egw-cut 10.0.1.11,tcp:10000,203.0.113.0");
   });
@@ -93,6 +93,20 @@ describe("cutting connections", () => {
         "-s 10.0.1.12",
       ],
     });
+  });
+
+  test("spares what is to stay", () => {
+    const table = [
+      entry("tcp", "10.0.1.11", "203.0.113.1", 1, MARK),
+      entry("tcp", "10.0.1.11", "203.0.114.1", 2, MARK),
+      entry("tcp", "10.0.1.12", "203.0.113.1", 3, MARK),
+    ];
+    const spare = { sources: ["10.0.1.11/32"], destinations: ["203.0.112.0/22"], except: ["203.0.114.0/24"] };
+    const cut: Cut = { sources: ["10.0.1.0/24"], ...all, by: { kind: "mark", mark: MARK, mask: MASK_ALL }, spare };
+    expect(run(table, [cut]).remembered).toEqual([
+      "add egw-cut 10.0.1.11,tcp:2,203.0.114.1",
+      "add egw-cut 10.0.1.12,tcp:3,203.0.113.1",
+    ]);
   });
 
   test("finds nothing in an empty table", () => {

@@ -1,0 +1,78 @@
+import { cutsOf } from "../../../provider/compile/cuts";
+import type { Claim, PolicyClaim } from "../../../provider/model/claim";
+import { MASK_ALL, markOf } from "../../../provider/model/mark";
+import { FACTS, gatewayClaim, NODES, type NodeName, nodeClaim, policyClaim } from "../reconcile/states";
+
+const everything = { sources: ["0.0.0.0/0"], destinations: ["0.0.0.0/0"], except: [] };
+const toGateway = (node: NodeName) => ({ kind: "mark", mark: markOf(NODES[node].index), mask: MASK_ALL });
+const one = policyClaim("policy-1");
+const selected = { sources: one.sources, destinations: one.destinations, except: one.except };
+
+/** Before and after on one node, with a gateway that has 192.0.2.1 on gateway-1 and 192.0.2.2 on gateway-2. */
+function cuts(node: NodeName, before: readonly Claim[], after: readonly Claim[], gateway = gatewayClaim()) {
+  return cutsOf([nodeClaim(node), gatewayClaim(), ...before], [nodeClaim(node), gateway, ...after], FACTS);
+}
+
+const edited = (change: Partial<PolicyClaim>) => policyClaim("policy-1", change);
+
+describe("which connections end", () => {
+  test.each<[string, Partial<PolicyClaim>]>([
+    ["nothing changes", {}],
+    ["its sources change", { sources: ["10.0.1.12/32"] }],
+    ["its egress IP changes", { egressIP: "192.0.2.2" }],
+  ])("none where a policy keeps them and %s", (_, change) => {
+    expect(cuts("client-1", [one], [edited(change)])).toEqual([]);
+    expect(cuts("gateway-1", [one], [edited(change)])).toEqual([]);
+  });
+
+  test("with a policy that goes: those on its path, and those that earlier edits left on any path of its gateway", () => {
+    expect(cuts("client-1", [one], [])).toEqual([
+      { ...selected, by: toGateway("gateway-1") },
+      { ...everything, by: toGateway("gateway-1") },
+      { ...everything, by: toGateway("gateway-2") },
+    ]);
+    expect(cuts("gateway-1", [one], [])).toEqual([
+      { ...selected, by: { kind: "snat", address: "192.0.2.1" } },
+      { ...everything, by: { kind: "snat", address: "192.0.2.1" } },
+      { ...everything, by: toGateway("gateway-2") },
+    ]);
+  });
+
+  test("with a policy that goes: no others on a path that another policy uses", () => {
+    const other = policyClaim("policy-2", { sources: ["10.0.1.12/32"] });
+    expect(cuts("client-1", [one, other], [other])).toEqual([
+      { ...selected, by: toGateway("gateway-1") },
+      { ...everything, by: toGateway("gateway-2") },
+    ]);
+  });
+
+  test("with an address that moves: all that are on its old path", () => {
+    const moved = gatewayClaim({ placement: { "192.0.2.1": "gateway-2", "192.0.2.2": "gateway-2" } });
+    expect(cuts("client-1", [one], [one], moved)).toEqual([
+      { ...selected, by: toGateway("gateway-1") },
+      { ...everything, by: toGateway("gateway-1") },
+    ]);
+    expect(cuts("gateway-1", [one], [one], moved)).toEqual([
+      { ...selected, by: { kind: "snat", address: "192.0.2.1" } },
+      { ...everything, by: { kind: "snat", address: "192.0.2.1" } },
+    ]);
+  });
+
+  test("with an address that goes, whatever policies say", () => {
+    const without = gatewayClaim({ placement: { "192.0.2.2": "gateway-2" } });
+    const other = edited({ egressIP: "192.0.2.2" });
+    expect(cuts("gateway-1", [other], [other], without)).toEqual([
+      { ...everything, by: { kind: "snat", address: "192.0.2.1" } },
+    ]);
+  });
+
+  test("where a policy says cut: those it finds open, and those that it no longer selects", () => {
+    expect(cuts("client-1", [], [edited({ established: "cut" })])).toEqual([{ ...selected, by: { kind: "other" } }]);
+    const changed = edited({ established: "cut", sources: ["10.0.1.12/32"] });
+    expect(cuts("client-1", [one], [changed])).toEqual([
+      { ...selected, by: toGateway("gateway-1"), spare: { ...selected, sources: ["10.0.1.12/32"] } },
+      { ...selected, sources: ["10.0.1.12/32"], by: { kind: "other" } },
+    ]);
+    expect(cuts("client-1", [changed], [changed])).toEqual([]);
+  });
+});
