@@ -32,14 +32,16 @@ if (missing.length > 0) {
 
     test("finds nothing where nothing is programmed, and sees all of it", async () => {
       const oracle = await startOracle(lab, { pods: lab.pods.map((one) => one.name) });
-      await sleep(10_000);
-      const begin = Date.now();
+      await sleep(5000);
+      const before = process.cpuUsage();
       const verdict = await oracle.stop();
-      expect(Date.now() - begin).toBeLessThan(3000);
+      // Of its own time, since a machine may be busy: 10 s of six pods are judged in half a second.
+      const { user, system } = process.cpuUsage(before);
+      expect((user + system) / 1e6).toBeLessThan(1.5);
       expect(verdict.failures).toEqual([]);
       expect(verdict.brokenOutsideChanges).toEqual([]);
       expect(verdict.judged.unattributed).toBe(0);
-      expect(verdict.judged.connections).toBeGreaterThan(1000);
+      expect(verdict.judged.connections).toBeGreaterThan(500);
       expect(verdict.attempts.failed).toBe(0);
       expect(verdict.pcaps).toBeUndefined();
       for (const { name, node } of lab.pods) {
