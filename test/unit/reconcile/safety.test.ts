@@ -1,0 +1,152 @@
+import { tunnelMac } from "../../../provider/model/mark";
+import { plan } from "../../../provider/reconcile/plan";
+import type { Step } from "../../../provider/reconcile/step";
+import type { FakeNode } from "./fake-node";
+import { type Allowed, allowed } from "./selected";
+import { desiredOf, emptyNode, NODES, type NodeName, type Situation, situationsOf } from "./states";
+import { fromOpen, fromPod, fromTunnel, trace, type Verdict } from "./tracer";
+
+const SOURCES = ["10.0.1.11", "10.0.1.12", "10.0.1.13", "10.0.1.99"];
+const DESTINATIONS = [
+  "203.0.113.7",
+  "203.0.113.9",
+  "203.0.113.100",
+  "203.0.113.200",
+  "203.0.112.5",
+  "198.51.100.7",
+  "10.96.0.99",
+];
+const PAIRS = SOURCES.flatMap((source) => DESTINATIONS.map((destination) => [source, destination] as const));
+
+/** What a packet may meet between two situations: what the one or the other allows. */
+interface Between {
+  readonly before: Allowed;
+  readonly after: Allowed;
+}
+
+const both = (from: Situation, to: Situation, source: string, destination: string): Between => ({
+  before: allowed(from.claims, source, destination),
+  after: allowed(to.claims, source, destination),
+});
+
+/** Why a new connection of a pod of this node must not meet that verdict; undefined if it may. */
+function podComplaint(
+  name: NodeName,
+  { before, after }: Between,
+  verdict: Verdict,
+  plain: Verdict,
+): string | undefined {
+  const isPlain = JSON.stringify(verdict) === JSON.stringify(plain);
+  const wasSelected = before.egressIPs.length > 0;
+  const isSelected = after.egressIPs.length > 0;
+  if (!wasSelected && !isSelected) return isPlain ? undefined : "is not selected, but not let alone";
+  switch (verdict.kind) {
+    case "dropped":
+      return undefined;
+    case "tunnel":
+      return [...before.peers, ...after.peers].includes(verdict.underlay)
+        ? undefined
+        : "goes to a node without its egress IP";
+    case "uplink":
+      if ([...before.here, ...after.here].includes(verdict.source)) return undefined;
+      if (isPlain && (!wasSelected || !isSelected)) return undefined;
+      if (verdict.source === NODES[name].underlay && (before.byNode || after.byNode)) return undefined;
+      return "leaves with another source";
+    default: {
+      const never: never = verdict;
+      return never;
+    }
+  }
+}
+
+/** The same of what comes out of the tunnel. */
+function tunnelComplaint({ before, after }: Between, verdict: Verdict): string | undefined {
+  if (verdict.kind === "dropped") return undefined;
+  const isRight = verdict.kind === "uplink" && [...before.here, ...after.here].includes(verdict.source);
+  return isRight ? undefined : "leaves with another source";
+}
+
+function check(name: NodeName, node: FakeNode, from: Situation, to: Situation): string[] {
+  const plainNode = emptyNode(name);
+  return PAIRS.flatMap(([source, destination]) => {
+    const between = both(from, to, source, destination);
+    const say = (what: string, verdict: Verdict, complaint: string | undefined): string[] =>
+      complaint === undefined ? [] : [`${what} ${source} → ${destination} ${complaint}: ${JSON.stringify(verdict)}`];
+    const plain = trace(plainNode.world, fromPod(source, destination));
+    const fresh = trace(node.world, fromPod(source, destination));
+    const marks = [...between.before.marks, ...between.after.marks];
+    const open = marks.map((mark) => trace(node.world, fromOpen(source, destination, mark)));
+    const tunnelled = Object.values(NODES).map(({ index }) =>
+      trace(node.world, fromTunnel(source, destination, tunnelMac(index))),
+    );
+    const isEnrolled = [from, to].every(({ claims }) => claims.some(({ kind }) => kind === "node"));
+    return [
+      ...say("new", fresh, podComplaint(name, between, fresh, plain)),
+      ...(isEnrolled ? open : []).flatMap((verdict) =>
+        say("open", verdict, verdict.kind === "uplink" ? "leaves by the uplink" : undefined),
+      ),
+      ...tunnelled.flatMap((verdict) => say("tunnelled", verdict, tunnelComplaint(between, verdict))),
+    ];
+  });
+}
+
+/** Does a plan line by line and asks after each for all packets. */
+function walkPlan(name: NodeName, start: FakeNode, from: Situation, to: Situation): void {
+  const node = start.clone();
+  const steps = plan(desiredOf(to), node.read());
+  for (const [i, step] of steps.entries()) {
+    for (const part of partsOf(step)) {
+      node.run(part);
+      const complaints = check(name, node, from, to);
+      if (complaints.length === 0) continue;
+      throw new Error(
+        `${from.name} → ${to.name}, step ${i} ${part.tool} after ${JSON.stringify(part.input.slice(0, 3))}:\n${complaints.slice(0, 5).join("\n")}`,
+      );
+    }
+  }
+}
+
+/** What happens at once: a line, or a whole table. */
+function partsOf(step: Step): Step[] {
+  return step.tool === "iptables" ? [step] : step.input.map((line) => ({ ...step, input: [line] }));
+}
+
+function nodeIn(name: NodeName, situation: Situation): FakeNode {
+  const node = emptyNode(name);
+  expect(node.apply(plan(desiredOf(situation), node.read()))).toBeUndefined();
+  return node;
+}
+
+describe.each(["client-1", "gateway-1"] as const)("on %s", (name) => {
+  const [nothing, ...rest] = situationsOf(name);
+
+  test.each(rest.map((situation) => [situation.name, situation] as const))(
+    "every packet ends as it should in: %s",
+    (_, situation) => {
+      const node = nodeIn(name, situation);
+      expect(check(name, node, situation, situation)).toEqual([]);
+      for (const [source, destination] of PAIRS) {
+        const { egressIPs, here, peers } = allowed(situation.claims, source, destination);
+        const verdict = trace(node.world, fromPod(source, destination));
+        if (egressIPs.length === 0) continue;
+        if (here.length > 0) expect(verdict).toEqual({ kind: "uplink", source: here[0] });
+        else if (peers.length === 0) expect(verdict.kind).toBe("dropped");
+        else if (Object.keys(situation.facts.tables).length === 4)
+          expect(verdict).toEqual({ kind: "tunnel", underlay: peers[0] });
+        else expect(verdict.kind).toMatch(/dropped|tunnel/);
+      }
+    },
+  );
+
+  test.each(rest.map((situation, i) => [situation.name, i] as const))(
+    "no packet leaves with another source between the lines of a plan from or to: %s",
+    (_, i) => {
+      for (const other of [nothing, rest[i + 1] ?? rest[0]]) {
+        const situation = rest[i];
+        if (!situation || !other) continue;
+        walkPlan(name, nodeIn(name, situation), situation, other);
+        walkPlan(name, nodeIn(name, other), other, situation);
+      }
+    },
+  );
+});
