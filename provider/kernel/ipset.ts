@@ -61,8 +61,9 @@ export const setMember: Kind<SetMember> = {
   },
 };
 
+/** Members of a dynamic set carry a comment and count what they match. */
 export const createSet = (o: IpSet): string =>
-  `create ${o.name} ${o.type} family inet maxelem ${MAX_ELEMENTS}${o.timeout > 0 ? ` timeout ${o.timeout}` : ""}`;
+  `create ${o.name} ${o.type} family inet maxelem ${MAX_ELEMENTS}${o.timeout > 0 ? ` timeout ${o.timeout} counters comment` : ""}`;
 export const destroySet = (o: IpSet): string => `destroy ${o.name}`;
 export const addMember = (o: SetMember): string => `add ${o.set} ${o.element}${o.nomatch ? " nomatch" : ""}`;
 export const removeMember = (o: SetMember): string => `del ${o.set} ${o.element}`;

@@ -15,6 +15,8 @@ export interface Batch {
   readonly node: string | undefined;
   readonly compiler: string;
   readonly cuts: readonly Cut[];
+  /** On a node that is given up: its own address, to which what was cut and never spoke since is led. */
+  readonly bury: string | undefined;
   /** Egress addresses to announce by gratuitous ARP. */
   readonly announce: readonly { readonly device: string; readonly address: string }[];
   /** `ip -batch` lines that make all links, addresses, neighbours, routes and rules from nothing, for boot. */
@@ -63,6 +65,7 @@ flock -w 60 9 || { echo @@busy; exit 1; }
 if [ "$(cat $D/generation 2>/dev/null || echo 0)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
 T=$(mktemp -d) || exit 1
 ${documents.join("\n")}
+${batch.bury === undefined ? "" : `egw_bury ${batch.bury}`}
 ${batch.steps.length === 0 ? "" : `{ egw_kernel; egw_ipset; } > $T/before\negw_run "${batch.steps.map((step, i) => `${i}:${step.tool}`).join(" ")}" || exit 0`}
 for f in $T/claim.*; do [ -f "$f" ] && mv "$f" "$D/claims/\${f##*/claim.}.json"; done
 ${removed.join("\n")}

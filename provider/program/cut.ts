@@ -21,6 +21,10 @@ function rangeLines({ sources, destinations, except }: Connections, prefix: stri
  * Ends connections: remembers them in egw-cut, then takes them out of conntrack, so that their next packet is reset.
  * Each `conntrack -D` walks the whole table, so one is called for all that share a mark or address, or else a source,
  * or else both ends, as long as that hits nothing but what is to be cut; one by one only where they stand among others.
+ *
+ * egw_bury ADDRESS: the set goes with the node's enrolment, and some connections have not said a word since they were cut.
+ * Each of them gets a conntrack entry that leads to a closed port of the node itself: the kernel resets what comes, and
+ * with that forgets the entry. Members that stand for an open connection of a pod of this node carry its port in the comment.
  */
 export const CUT_FUNCTION = `
 egw_cut() {
@@ -29,6 +33,7 @@ egw_cut() {
     function within(list, value,  i) { for (i = 1; i <= size[list]; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
     function hits(by) { return by == "other" ? int(mark / 16777216) != 38 : index(by, "-m " mark "/") == 1 || by == "-q " rdst }
+    function lives() { return $4 ~ /^(SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT|LAST_ACK)$/ && int(mark / 16777216) % 256 "," mark % 256 != "38,1" }
     function tally(counts, by) { counts[by]++; counts[by, src]++; counts[by, src, dst, $1]++ }
     function whole(key) { return seen[key] == cut[key] }
     BEGIN {
@@ -59,7 +64,7 @@ egw_cut() {
       s = number(src); d = number(dst)
       for (j = 1; j <= c; j++) {
         if (!hits(filter[j]) || !selects("", j) || selects("stay", j)) continue
-        if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst > members
+        if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() ? " comment " dport : "") > members
         tally(cut, filter[j])
         fs[++n] = filter[j]; ss[n] = src; ds[n] = dst; ps[n] = $1
         ends[n] = $1 == "tcp" || $1 == "udp" ? "--sport " sport " --dport " dport : $1 == "icmp" ? "--icmp-id " id : ""
@@ -80,5 +85,15 @@ egw_cut() {
   [ -f $T/cut-members ] && ipset -exist restore < $T/cut-members 2>/dev/null
   [ -f $T/cut-deletions ] && while read -r line; do conntrack -D $line >/dev/null 2>&1; done < $T/cut-deletions
   return 0
+}
+egw_bury() {
+  ipset save egw-cut 2>/dev/null | awk -v to="$1" '
+    / packets 0 / && / comment / {
+      split($3, m, ","); sub(/^tcp:/, "", m[2])
+      for (i = 4; i < NF; i++) { if ($i == "timeout") t = $(i + 1); if ($i == "comment") { p = $(i + 1); gsub(/"/, "", p) } }
+      print "-I -p tcp -s", m[1], "--sport", m[2], "-d", m[3], "--dport", p, "--dst-nat", to ":1 --state ESTABLISHED -u ASSURED -t", t
+    }' > $T/graves
+  [ -s $T/graves ] || return 0
+  conntrack -R $T/graves >/dev/null 2>&1 || while read -r line; do conntrack $line >/dev/null 2>&1; done < $T/graves
 }
 `;

@@ -39,6 +39,7 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
   const desired = compileNode(claims, facts);
   const objects = desired.map(({ object }) => object);
   const isEnrolled = claims.some((claim) => claim.kind === "node");
+  const former = snapshot.claims.find((claim) => claim.kind === "node");
   const known = new Set(snapshot.claims.map((claim) => JSON.stringify(claim)));
   const ids = new Set(claims.map((claim) => claim.owner.id));
   const file: NodeFile = {
@@ -62,6 +63,7 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
       node: isEnrolled ? JSON.stringify(file) : undefined,
       compiler: COMPILER,
       cuts: cutsOf(snapshot.claims, claims, facts),
+      bury: isEnrolled ? undefined : former?.underlay,
       announce: newAddresses(objects, snapshot.actual),
       installRestore: snapshot.node?.restore !== RESTORE_VERSION,
       restoreIp: plan(objects, [])

@@ -20,7 +20,7 @@ add egw-s-0123456789 10.0.1.11
 create egw-d-0123456789 hash:net family inet hashsize 1024 maxelem 1048576 bucketsize 12 initval 0xd99a9218
 add egw-d-0123456789 203.0.113.128/25 nomatch
 add egw-d-0123456789 203.0.113.0/24
-create egw-cut hash:ip,port,ip family inet hashsize 1024 maxelem 1048576 timeout 432000 bucketsize 12 initval 0xf92e8765
+create egw-cut hash:ip,port,ip family inet hashsize 1024 maxelem 1048576 timeout 432000 counters comment bucketsize 12 initval 0xf92e8765
 add egw-cut 10.0.1.11,tcp:33000,203.0.113.10 timeout 431999
 create KUBE-LOOP-BACK hash:ip,port,ip family inet hashsize 1024 maxelem 65536 bucketsize 12 initval 0x7a2bf28e
 add KUBE-LOOP-BACK 10.0.1.11,tcp:80,10.0.1.11

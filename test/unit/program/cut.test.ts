@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import type { Cut } from "../../../provider/compile/cuts";
-import { MASK_ALL, markOf } from "../../../provider/model/mark";
+import { MASK_ALL, markOf, ROLE_ANSWER } from "../../../provider/model/mark";
 import { CUT_FUNCTION, cutLines } from "../../../provider/program/cut";
 
 const MARK = markOf(7);
@@ -53,7 +53,7 @@ describe("cutting connections", () => {
     );
     expect(deletions).toEqual([`-m ${MARK}/${MASK_ALL}`]);
     expect(remembered).toHaveLength(2000);
-    expect(remembered[0]).toBe("add egw-cut 10.0.1.11,tcp:10000,203.0.113.0");
+    expect(remembered[0]).toBe("add egw-cut 10.0.1.11,tcp:10000,203.0.113.0 comment 443");
   });
 
   test("calls for a source, for both ends, or for one connection where others are among them", () => {
@@ -71,7 +71,7 @@ describe("cutting connections", () => {
       by: { kind: "snat", address: "192.168.0.200" },
     };
     expect(run(table, [cut])).toEqual({
-      remembered: ["add egw-cut 10.0.1.12,tcp:3,203.0.113.1"],
+      remembered: ["add egw-cut 10.0.1.12,tcp:3,203.0.113.1 comment 443"],
       deletions: ["-q 192.168.0.200 -s 10.0.1.11", "-q 192.168.0.200 -s 10.0.1.12 -d 203.0.113.1 -p tcp"],
     });
   });
@@ -86,7 +86,10 @@ describe("cutting connections", () => {
     ];
     const cut: Cut = { sources: ["10.0.1.11/32", "10.0.1.12/32"], ...all, by: { kind: "other" } };
     expect(run(table, [cut])).toEqual({
-      remembered: ["add egw-cut 10.0.1.11,tcp:1,203.0.113.1", "add egw-cut 10.0.1.12,tcp:4,203.0.113.1"],
+      remembered: [
+        "add egw-cut 10.0.1.11,tcp:1,203.0.113.1 comment 443",
+        "add egw-cut 10.0.1.12,tcp:4,203.0.113.1 comment 443",
+      ],
       deletions: [
         "-s 10.0.1.11 -d 203.0.113.1 -p tcp --sport 1 --dport 443",
         "-s 10.0.1.11 -d 203.0.113.1 -p icmp",
@@ -104,9 +107,42 @@ describe("cutting connections", () => {
     const spare = { sources: ["10.0.1.11/32"], destinations: ["203.0.112.0/22"], except: ["203.0.114.0/24"] };
     const cut: Cut = { sources: ["10.0.1.0/24"], ...all, by: { kind: "mark", mark: MARK, mask: MASK_ALL }, spare };
     expect(run(table, [cut]).remembered).toEqual([
-      "add egw-cut 10.0.1.11,tcp:2,203.0.114.1",
-      "add egw-cut 10.0.1.12,tcp:3,203.0.113.1",
+      "add egw-cut 10.0.1.11,tcp:2,203.0.114.1 comment 443",
+      "add egw-cut 10.0.1.12,tcp:3,203.0.113.1 comment 443",
     ]);
+  });
+
+  test("remembers the port of those that are open and begin on this node", () => {
+    const table = [
+      entry("tcp", "10.0.1.11", "203.0.113.1", 1, MARK),
+      entry("tcp", "10.0.1.11", "203.0.113.1", 2, MARK).replace("ESTABLISHED", "TIME_WAIT"),
+      entry("tcp", "10.0.2.11", "203.0.113.1", 3, MARK + ROLE_ANSWER, "192.168.0.200"),
+    ];
+    const by = [
+      { kind: "mark", mark: MARK, mask: MASK_ALL } as const,
+      { kind: "snat", address: "192.168.0.200" } as const,
+    ];
+    const cuts = by.map((one): Cut => ({ sources: ["10.0.0.0/16"], ...all, by: one }));
+    expect(run(table, cuts).remembered).toEqual([
+      "add egw-cut 10.0.1.11,tcp:1,203.0.113.1 comment 443",
+      "add egw-cut 10.0.1.11,tcp:2,203.0.113.1",
+      "add egw-cut 10.0.2.11,tcp:3,203.0.113.1",
+    ]);
+  });
+
+  test("buries those that have not spoken since", () => {
+    const saved = [
+      "create egw-cut hash:ip,port,ip family inet hashsize 1024 maxelem 1048576 timeout 432000 counters comment initval 0x1",
+      'add egw-cut 10.0.1.11,tcp:1,203.0.113.1 timeout 431990 packets 0 bytes 0 comment "443"',
+      'add egw-cut 10.0.1.11,tcp:2,203.0.113.1 timeout 431990 packets 1 bytes 60 comment "443"',
+      "add egw-cut 10.0.1.11,tcp:3,203.0.113.1 timeout 431990 packets 0 bytes 0",
+    ];
+    const wanted =
+      "-I -p tcp -s 10.0.1.11 --sport 1 -d 203.0.113.1 --dport 443 --dst-nat 192.168.0.11:1 --state ESTABLISHED -u ASSURED -t 431990";
+    for (const batch of ["cat $2", "[ $1 != -R ] && echo $@"]) {
+      const script = `T=$(mktemp -d)\nipset() { cat <<'END'\n${saved.join("\n")}\nEND\n}\nconntrack() { ${batch} >> $T/out; }\n${CUT_FUNCTION}\negw_bury 192.168.0.11\ncat $T/out; rm -r $T`;
+      expect(execFileSync("sh", ["-c", script], { encoding: "utf8" }).trim()).toBe(wanted);
+    }
   });
 
   test("finds nothing in an empty table", () => {

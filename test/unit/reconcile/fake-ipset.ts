@@ -50,7 +50,7 @@ function setOf(world: World, name: string): FakeSet {
 }
 
 function create(world: World, name: string, words: readonly string[]): void {
-  const match = /^(\S+) family inet maxelem (\d+)(?: timeout (\d+))?$/.exec(words.join(" "));
+  const match = /^(\S+) family inet maxelem (\d+)(?: timeout (\d+) counters comment)?$/.exec(words.join(" "));
   if (!match || name.length > 31)
     throw new Error(`the fake doesn't know this ipset create: ${name} ${words.join(" ")}`);
   const set = {

@@ -62,11 +62,11 @@ export function printWorld(world: World): Printed {
     ),
     ipset: text(
       sets.flatMap(([name, set]) => [
-        `create ${name} ${set.type} family inet hashsize 1024 maxelem ${set.maxElements}${set.timeout > 0 ? ` timeout ${set.timeout}` : ""} bucketsize 12 initval 0x167f39d1`,
+        `create ${name} ${set.type} family inet hashsize 1024 maxelem ${set.maxElements}${set.timeout > 0 ? ` timeout ${set.timeout} counters comment` : ""} bucketsize 12 initval 0x167f39d1`,
         ...[...set.members]
           .map(
             ([member, nomatch]) =>
-              `add ${name} ${member}${set.timeout > 0 ? ` timeout ${set.timeout}` : ""}${nomatch ? " nomatch" : ""}`,
+              `add ${name} ${member}${set.timeout > 0 ? ` timeout ${set.timeout} counters comment` : ""}${nomatch ? " nomatch" : ""}`,
           )
           .sort(compareText),
       ]),
