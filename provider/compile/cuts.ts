@@ -1,6 +1,5 @@
 import type { Claim, GatewayClaim, PolicyClaim } from "../model/claim";
 import { MASK_ALL, markOf } from "../model/mark";
-import { destinationMembers } from "../model/selection";
 import { type NodeFacts, type NodeView, type PlacedPolicy, viewOf } from "./node";
 
 /** Sources and destinations of connections. Networks are canonical CIDRs. */
@@ -91,8 +90,7 @@ const sameSelection = (a: PolicyClaim, b: PolicyClaim): boolean =>
   JSON.stringify([a.sources, a.destinations, a.except, a.egressIP]) ===
   JSON.stringify([b.sources, b.destinations, b.except, b.egressIP]);
 
-function selection({ policy, gateway }: PlacedPolicy): Connections {
-  const { match, nomatch } = destinationMembers({ ...policy, except: [...policy.except, ...gateway.extraIgnore] });
+function selection({ policy, destinations: { match, nomatch } }: PlacedPolicy): Connections {
   return { sources: policy.sources, destinations: match, except: nomatch };
 }
 

@@ -37,9 +37,13 @@ export interface PolicySets {
   readonly guardDestination: string;
 }
 
-/** ipset allows 31 characters, so a policy's sets are named by a short stable hash of its owner. */
-export function policySets(ownerId: string): PolicySets {
-  const hash = shortHash(ownerId);
+/**
+ * ipset allows 31 characters, so sets are named by a hash: of the policy's owner, its egress IP and its destinations.
+ * A policy that gets others of these gets new sets, which its rules take up in one commit; in a set that stays only sources
+ * come and go, so no moment's sources and destinations together are a pair that nobody selected.
+ */
+export function policySets(ownerId: string, egressIP: string, destinations: readonly string[]): PolicySets {
+  const hash = shortHash([ownerId, egressIP, ...destinations].join("\n"));
   return {
     source: `egw-s-${hash}`,
     destination: `egw-d-${hash}`,
@@ -48,7 +52,7 @@ export function policySets(ownerId: string): PolicySets {
   };
 }
 
-/** The comment on every rule of a policy; the same hash as in its sets' names. */
+/** The comment on every rule of a policy. */
 export const policyComment = (ownerId: string): string => `-m comment --comment egw-${shortHash(ownerId)}`;
 
 export function shortHash(text: string): string {

@@ -1,8 +1,11 @@
 import type { KernelObject, Owned } from "../kernel/state";
 import { compareText, keyOf } from "../kernel/state";
+import type { Cidr } from "../model/address";
 import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
+import { destinationMembers } from "../model/selection";
 import { compileBase } from "./base";
 import { compileGateways } from "./gateway";
+import { type PolicySets, policySets } from "./names";
 import { compilePolicies } from "./policy";
 import { rulesOf } from "./rules";
 
@@ -22,6 +25,9 @@ export interface PlacedPolicy {
   readonly at: "here" | "peer" | "nowhere";
   /** Index of the peer that holds the egress IP. */
   readonly peer?: number;
+  /** Networks that it selects, and exceptions in them. */
+  readonly destinations: { readonly match: readonly Cidr[]; readonly nomatch: readonly Cidr[] };
+  readonly sets: PolicySets;
 }
 
 /** Everything that compile derives from the claims before it makes objects. */
@@ -64,10 +70,13 @@ export function viewOf(claims: readonly Claim[], facts: NodeFacts): NodeView | u
 }
 
 function place(node: NodeClaim, policy: PolicyClaim, gateway: GatewayClaim): PlacedPolicy {
+  const destinations = destinationMembers({ ...policy, except: [...policy.except, ...gateway.extraIgnore] });
+  const members = [...destinations.match, ...destinations.nomatch.map((cidr) => `${cidr} nomatch`)];
+  const sets = policySets(policy.owner.id, policy.egressIP, members);
   const holder = gateway.placement[policy.egressIP];
-  if (holder === node.node) return { policy, gateway, at: "here" };
+  if (holder === node.node) return { policy, gateway, destinations, sets, at: "here" };
   const peer = holder === undefined ? undefined : gateway.nodes[holder]?.index;
-  return peer === undefined ? { policy, gateway, at: "nowhere" } : { policy, gateway, at: "peer", peer };
+  return { policy, gateway, destinations, sets, ...(peer === undefined ? { at: "nowhere" } : { at: "peer", peer }) };
 }
 
 /** The peers that this node has a leg to, by index: gateways for everyone, and everyone for a gateway. */

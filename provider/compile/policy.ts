@@ -1,7 +1,5 @@
 import { element } from "../kernel/ipset";
 import type { KernelObject, Owned } from "../kernel/state";
-import { destinationMembers } from "../model/selection";
-import { policySets } from "./names";
 import { type NodeView, own, type PlacedPolicy } from "./node";
 
 /** The sets of each policy, doubled: one pair chooses, the other guards. */
@@ -9,14 +7,12 @@ export function compilePolicies({ policies }: NodeView): Owned[] {
   return policies.flatMap((placed) => own(placed.policy.owner.id, ...setsOf(placed)));
 }
 
-function setsOf({ policy, gateway }: PlacedPolicy): KernelObject[] {
-  const names = policySets(policy.owner.id);
-  const { match, nomatch } = destinationMembers({ ...policy, except: [...policy.except, ...gateway.extraIgnore] });
+function setsOf({ policy, destinations: { match, nomatch }, sets }: PlacedPolicy): KernelObject[] {
   return [
-    ...fill(names.source, policy.sources, []),
-    ...fill(names.guardSource, policy.sources, []),
-    ...fill(names.destination, match, nomatch),
-    ...fill(names.guardDestination, match, nomatch),
+    ...fill(sets.source, policy.sources, []),
+    ...fill(sets.guardSource, policy.sources, []),
+    ...fill(sets.destination, match, nomatch),
+    ...fill(sets.guardDestination, match, nomatch),
   ];
 }
 

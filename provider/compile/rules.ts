@@ -13,7 +13,7 @@ import {
   ROLE_ANSWER,
   tunnelMac,
 } from "../model/mark";
-import { CHAINS, CUT, EGRESS_ADDRESSES, GUARD_IGNORE, IGNORE, PEERS, policyComment, policySets, TUNNEL } from "./names";
+import { CHAINS, CUT, EGRESS_ADDRESSES, GUARD_IGNORE, IGNORE, PEERS, policyComment, TUNNEL } from "./names";
 import { type NodeView, own, type PlacedPolicy, peersOf } from "./node";
 
 interface OwnedRule {
@@ -164,13 +164,11 @@ export function rulesOf(view: NodeView): Owned[] {
 
 const comment = ({ policy }: PlacedPolicy): string => policyComment(policy.owner.id);
 
-function selects({ policy }: PlacedPolicy): string {
-  const { source, destination } = policySets(policy.owner.id);
+function selects({ sets: { source, destination } }: PlacedPolicy): string {
   return `-m set --match-set ${source} src -m set --match-set ${destination} dst`;
 }
 
-function guards({ policy }: PlacedPolicy): string {
-  const { guardSource, guardDestination } = policySets(policy.owner.id);
+function guards({ sets: { guardSource, guardDestination } }: PlacedPolicy): string {
   return `-m set --match-set ${guardSource} src -m set --match-set ${guardDestination} dst`;
 }
 

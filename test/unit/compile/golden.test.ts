@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { policySets } from "../../../provider/compile/names";
-import { compileNode, type NodeFacts } from "../../../provider/compile/node";
-import { printState } from "../../../provider/kernel/state";
+import { shortHash } from "../../../provider/compile/names";
+import { compileNode, type NodeFacts, viewOf } from "../../../provider/compile/node";
+import { type KernelObject, printState } from "../../../provider/kernel/state";
 import type { Claim } from "../../../provider/model/claim";
 import { FACTS, gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";
 
@@ -45,13 +45,14 @@ const NODES: Readonly<Record<string, { claims: readonly Claim[]; facts?: Partial
 };
 
 test.each(Object.entries(NODES))("%s is what its file says", (name, { claims, facts }) => {
-  const text = printState(compileNode(claims, { ...FACTS, ...facts }).map(({ object }) => object));
+  const objects = compileNode(claims, { ...FACTS, ...facts }).map(({ object }) => object);
+  const text = printState(named(claims, objects));
   const file = join(folder, `${name}.txt`);
   if (process.env.EGW_UPDATE_GOLDEN === "1") {
     mkdirSync(folder, { recursive: true });
-    writeFileSync(file, named(text));
+    writeFileSync(file, text);
   }
-  expect(named(text)).toBe(readFileSync(file, "utf8"));
+  expect(text).toBe(readFileSync(file, "utf8"));
 });
 
 test("there is no file without a node", () => {
@@ -62,10 +63,12 @@ test("there is no file without a node", () => {
   );
 });
 
-/** Hashes of owners as their names, so that a person can read the file. */
-function named(text: string): string {
-  return [web, payments].reduce((result, { owner }) => {
-    const hash = policySets(owner.id).source.slice("egw-s-".length);
-    return result.replaceAll(hash, owner.id);
-  }, text);
+/** Hashes as the names of their policies, so that a person can read the file. */
+function named(claims: readonly Claim[], objects: readonly KernelObject[]): KernelObject[] {
+  const hashes = (viewOf(claims, FACTS)?.policies ?? []).flatMap(({ policy: { owner }, sets }) => [
+    [sets.source.slice("egw-s-".length), owner.id] as const,
+    [shortHash(owner.id), owner.id] as const,
+  ]);
+  const text = hashes.reduce((json, [hash, id]) => json.replaceAll(hash, id), JSON.stringify(objects));
+  return JSON.parse(text) as KernelObject[];
 }

@@ -2,7 +2,7 @@ import { tunnelMac } from "../../../provider/model/mark";
 import { plan } from "../../../provider/reconcile/plan";
 import type { Step } from "../../../provider/reconcile/step";
 import type { FakeNode } from "./fake-node";
-import { type Allowed, allowed } from "./selected";
+import { type Allowed, allowed, type Holders, holdersOf } from "./selected";
 import { desiredOf, emptyNode, NODES, type NodeName, type Situation, situationsOf } from "./states";
 import { fromOpen, fromPod, fromTunnel, trace, type Verdict } from "./tracer";
 
@@ -19,20 +19,22 @@ const DESTINATIONS = [
 const PAIRS = SOURCES.flatMap((source) => DESTINATIONS.map((destination) => [source, destination] as const));
 
 /** What a packet may meet between two situations: what the one or the other allows. */
-interface Between {
+interface Between extends Holders {
   readonly before: Allowed;
   readonly after: Allowed;
 }
 
-const both = (from: Situation, to: Situation, source: string, destination: string): Between => ({
-  before: allowed(from.claims, source, destination),
-  after: allowed(to.claims, source, destination),
-});
+function both(from: Situation, to: Situation, source: string, destination: string): Between {
+  const [before, after] = [allowed(from.claims, source, destination), allowed(to.claims, source, destination)];
+  const egressIPs = [...before.egressIPs, ...after.egressIPs];
+  const [then, now] = [holdersOf(from.claims, egressIPs), holdersOf(to.claims, egressIPs)];
+  return { before, after, here: [...then.here, ...now.here], peers: [...then.peers, ...now.peers] };
+}
 
 /** Why a new connection of a pod of this node must not meet that verdict; undefined if it may. */
 function podComplaint(
   name: NodeName,
-  { before, after }: Between,
+  { before, after, here, peers }: Between,
   verdict: Verdict,
   plain: Verdict,
 ): string | undefined {
@@ -44,11 +46,11 @@ function podComplaint(
     case "dropped":
       return undefined;
     case "tunnel":
-      return [...before.peers, ...after.peers].includes(verdict.underlay)
+      return peers.some(({ underlay }) => underlay === verdict.underlay)
         ? undefined
         : "goes to a node without its egress IP";
     case "uplink":
-      if ([...before.here, ...after.here].includes(verdict.source)) return undefined;
+      if (here.includes(verdict.source)) return undefined;
       if (isPlain && (!wasSelected || !isSelected)) return undefined;
       if (verdict.source === NODES[name].underlay && (before.byNode || after.byNode)) return undefined;
       return "leaves with another source";
@@ -60,9 +62,9 @@ function podComplaint(
 }
 
 /** The same of what comes out of the tunnel. */
-function tunnelComplaint({ before, after }: Between, verdict: Verdict): string | undefined {
+function tunnelComplaint({ here }: Between, verdict: Verdict): string | undefined {
   if (verdict.kind === "dropped") return undefined;
-  const isRight = verdict.kind === "uplink" && [...before.here, ...after.here].includes(verdict.source);
+  const isRight = verdict.kind === "uplink" && here.includes(verdict.source);
   return isRight ? undefined : "leaves with another source";
 }
 
@@ -74,8 +76,7 @@ function check(name: NodeName, node: FakeNode, from: Situation, to: Situation): 
       complaint === undefined ? [] : [`${what} ${source} → ${destination} ${complaint}: ${JSON.stringify(verdict)}`];
     const plain = trace(plainNode.world, fromPod(source, destination));
     const fresh = trace(node.world, fromPod(source, destination));
-    const marks = [...between.before.marks, ...between.after.marks];
-    const open = marks.map((mark) => trace(node.world, fromOpen(source, destination, mark)));
+    const open = between.peers.map(({ mark }) => trace(node.world, fromOpen(source, destination, mark)));
     const tunnelled = Object.values(NODES).map(({ index }) =>
       trace(node.world, fromTunnel(source, destination, tunnelMac(index))),
     );
@@ -126,13 +127,13 @@ describe.each(["client-1", "gateway-1"] as const)("on %s", (name) => {
       const node = nodeIn(name, situation);
       expect(check(name, node, situation, situation)).toEqual([]);
       for (const [source, destination] of PAIRS) {
-        const { egressIPs, here, peers } = allowed(situation.claims, source, destination);
+        const { before, here, peers } = both(situation, situation, source, destination);
         const verdict = trace(node.world, fromPod(source, destination));
-        if (egressIPs.length === 0) continue;
+        if (before.egressIPs.length === 0) continue;
         if (here.length > 0) expect(verdict).toEqual({ kind: "uplink", source: here[0] });
         else if (peers.length === 0) expect(verdict.kind).toBe("dropped");
         else if (Object.keys(situation.facts.tables).length === 4)
-          expect(verdict).toEqual({ kind: "tunnel", underlay: peers[0] });
+          expect(verdict).toEqual({ kind: "tunnel", underlay: peers[0]?.underlay });
         else expect(verdict.kind).toMatch(/dropped|tunnel/);
       }
     },

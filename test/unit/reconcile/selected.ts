@@ -4,58 +4,64 @@ import { markOf } from "../../../provider/model/mark";
 
 /** What the claims of a node allow for one source and destination, worked out from the claims alone. */
 export interface Allowed {
-  /** The egress IPs by which it may leave the cluster. */
+  /** The egress IPs by which it may leave the cluster; none = it isn't selected. */
   readonly egressIPs: readonly string[];
-  /** Those of them that this node holds itself. */
-  readonly here: readonly string[];
-  /** Underlay addresses of the other nodes that hold one of them. */
-  readonly peers: readonly string[];
-  /** Marks of these nodes. */
-  readonly marks: readonly number[];
   /** The user lets it leave by the node's address while the tunnel is lost. */
   readonly byNode: boolean;
 }
 
+export interface Holders {
+  /** Egress IPs that this node holds itself. */
+  readonly here: readonly string[];
+  /** The other nodes that hold one. */
+  readonly peers: readonly { readonly underlay: string; readonly mark: number }[];
+}
+
 export function allowed(claims: readonly Claim[], source: string, destination: string): Allowed {
   const node = claims.find((claim): claim is NodeClaim => claim.kind === "node");
-  const found = node ? policiesOf(claims, node, source, destination) : [];
-  const holders = found.flatMap(({ policy, gateway }) => {
-    const name = gateway.placement[policy.egressIP];
-    const peer = name === undefined ? undefined : gateway.nodes[name];
-    return name === undefined || !peer ? [] : [{ ip: policy.egressIP, name, peer }];
-  });
-  const others = holders.filter(({ name }) => name !== node?.node);
+  const gateways = gatewaysOf(claims);
+  const found = claims
+    .filter((claim): claim is PolicyClaim => claim.kind === "policy")
+    .flatMap((policy) => {
+      const gateway = gateways.find(({ owner }) => owner.id === policy.gateway);
+      return node && gateway && selects(node, policy, gateway, source, destination) ? [{ policy, gateway }] : [];
+    });
   return {
     egressIPs: found.map(({ policy }) => policy.egressIP),
-    here: holders.filter(({ name }) => name === node?.node).map(({ ip }) => ip),
-    peers: others.map(({ peer }) => peer.underlay),
-    marks: others.map(({ peer }) => markOf(peer.index)),
     byNode: found.some(({ gateway }) => gateway.onTunnelLoss === "node-ip"),
   };
 }
 
-function policiesOf(
-  claims: readonly Claim[],
+/** Who holds these egress IPs. */
+export function holdersOf(claims: readonly Claim[], egressIPs: readonly string[]): Holders {
+  const node = claims.find((claim): claim is NodeClaim => claim.kind === "node");
+  const placed = gatewaysOf(claims)
+    .flatMap(({ placement, nodes }) => Object.entries(placement).map(([ip, name]) => ({ ip, name, peer: nodes[name] })))
+    .filter(({ ip }) => egressIPs.includes(ip));
+  return {
+    here: placed.filter(({ name }) => name === node?.node).map(({ ip }) => ip),
+    peers: placed.flatMap(({ name, peer }) =>
+      name === node?.node || !peer ? [] : [{ underlay: peer.underlay, mark: markOf(peer.index) }],
+    ),
+  };
+}
+
+const gatewaysOf = (claims: readonly Claim[]): GatewayClaim[] =>
+  claims.filter((claim): claim is GatewayClaim => claim.kind === "gateway");
+
+function selects(
   node: NodeClaim,
+  policy: PolicyClaim,
+  gateway: GatewayClaim,
   source: string,
   destination: string,
-): { policy: PolicyClaim; gateway: GatewayClaim }[] {
-  return claims
-    .filter((claim): claim is PolicyClaim => claim.kind === "policy")
-    .flatMap((policy) => {
-      const gateway = claims.find(
-        (claim): claim is GatewayClaim => claim.kind === "gateway" && claim.owner.id === policy.gateway,
-      );
-      return gateway ? [{ policy, gateway }] : [];
-    })
-    .filter(({ policy, gateway }) => {
-      const peers = Object.values(gateway.nodes).map(({ underlay }) => underlay);
-      const never = [...node.fleet.ignore, node.underlay, ...peers, ...policy.except, ...gateway.extraIgnore];
-      const wanted = policy.destinations.length === 0 ? ["0.0.0.0/0"] : policy.destinations;
-      return (
-        policy.sources.some((cidr) => contains(cidr, source)) &&
-        wanted.some((cidr) => overlaps(cidr, destination)) &&
-        !never.some((cidr) => contains(cidr, destination))
-      );
-    });
+): boolean {
+  const peers = Object.values(gateway.nodes).map(({ underlay }) => underlay);
+  const never = [...node.fleet.ignore, node.underlay, ...peers, ...policy.except, ...gateway.extraIgnore];
+  const wanted = policy.destinations.length === 0 ? ["0.0.0.0/0"] : policy.destinations;
+  return (
+    policy.sources.some((cidr) => contains(cidr, source)) &&
+    wanted.some((cidr) => overlaps(cidr, destination)) &&
+    !never.some((cidr) => contains(cidr, destination))
+  );
 }
