@@ -131,6 +131,12 @@ def open_rings(points, inside):
     return rings
 
 
+def abandon(file):
+    """Nobody is there any more to judge."""
+    os.remove(file)
+    os.rmdir(os.path.dirname(file))
+
+
 def main():
     request = json.loads(sys.stdin.readline())
     os.nice(-10)
@@ -147,6 +153,8 @@ def main():
             for descriptor, event in poll.poll():
                 if descriptor == 0:
                     running = False
+                    if not sys.stdin.readline():
+                        return abandon(request["file"])
                     continue
                 by_descriptor[descriptor].drain(file)
                 if event & ~select.POLLIN:
