@@ -1,3 +1,4 @@
+import { minimalCover } from "../model/address";
 import type { NodeMarkArgs, NodeRef } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { NodeClaim } from "../model/claim";
@@ -195,6 +196,7 @@ function computed(
     underlayIP,
     uplink,
     ignore: fleet.ignore,
+    clusterNetworks: minimalCover([...args.fleet.ignore.pods, ...args.fleet.ignore.services]),
     registry: args.fleet.registry,
     connection,
   };
