@@ -81,6 +81,30 @@ export class Stack {
     await this.removeAll(() => true);
   }
 
+  /** What `pulumi stack rename` does: the same state under another name. */
+  renamed(stack: string): Stack {
+    const next = new Stack(this.operator, { ...this.label, stack });
+    for (const [name, recorded] of this.state) next.state.set(name, recorded);
+    return next;
+  }
+
+  /** What an alias does: a resource of another name takes over what is there. */
+  rename(from: string, to: string): void {
+    const recorded = this.state.get(from);
+    if (!recorded) throw new Error(`the stack has no ${from}`);
+    this.state.delete(from);
+    this.state.set(to, { ...recorded, name: to });
+  }
+
+  /** What `retainOnDelete` and `pulumi state delete` do: what it is on the nodes stays. */
+  forget(name: string): void {
+    this.state.delete(name);
+  }
+
+  id(name: string): string | undefined {
+    return this.state.get(name)?.id;
+  }
+
   outputs(name: string): Properties {
     const recorded = this.state.get(name);
     if (!recorded) throw new Error(`the stack has no ${name}`);

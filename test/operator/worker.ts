@@ -3,7 +3,9 @@
  * JSON lines in: {id, module, method, args}; JSON lines out: {id, result} or {id, error}.
  */
 import { createInterface } from "node:readline";
-import { resetContext } from "../../provider/runtime/context";
+import type { ConnectionRef } from "../../provider/model/connection";
+import type { RegistryEntry } from "../../provider/program/registry";
+import { resetContext, session } from "../../provider/runtime/context";
 import * as egressGateway from "../../provider/runtime/egress-gateway";
 import * as egressPolicy from "../../provider/runtime/egress-policy";
 import * as nodeMark from "../../provider/runtime/node-mark";
@@ -17,7 +19,17 @@ const transport = () => createSshTransport({ resolveSecret: createSecretResolver
 let current = transport();
 void resetContext(current);
 
+const warnings: string[] = [];
+console.warn = (text: string) => void warnings.push(text);
+
 const own: Record<string, Method> = {
+  /** What users were told since this was last asked. */
+  warnings: async () => warnings.splice(0),
+  /** What creates do at the fleet's registry, without the rest of a create. */
+  claim: (node, connection, fleet, entries) =>
+    session(String(node), connection as ConnectionRef).claim(String(fleet), entries as RegistryEntry[]),
+  release: (node, connection, fleet, owner) =>
+    session(String(node), connection as ConnectionRef).release(String(fleet), String(owner)),
   /** A new run: what an engine gets by starting another provider process. */
   newRun: async () => {
     current = transport();

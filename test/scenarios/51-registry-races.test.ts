@@ -1,0 +1,101 @@
+import { execOk, type Lab } from "../lab";
+import { Operator } from "../operator/operator";
+import { fleetOf, gatewayOf } from "../operator/program";
+import { type Declared, Stack } from "../operator/stack";
+import { scenario } from "./scenario";
+
+const RACES = 50;
+const EGRESS = "192.168.0.200";
+
+interface Entry {
+  readonly key: string;
+  readonly owner: string;
+  readonly holder: string;
+  readonly content: string;
+}
+
+const entry = (key: string, who: string): Entry => ({ key, owner: `node-${who}`, holder: `stack/${who}`, content: "" });
+
+/** A node as the registry's client needs it. */
+function registryOf(lab: Lab): [string, unknown, string] {
+  const inputs = fleetOf(lab)
+    .find(({ name }) => name === "gateway-1")
+    ?.inputs(() => ({}));
+  return ["gateway-1", inputs?.connection, "races"];
+}
+
+scenario(
+  `two operators who claim the same mark and egress IP at the same moment: one gets both, ${RACES} times`,
+  {},
+  async (scene) => {
+    const { lab, operator } = scene;
+    const other = Operator.start(lab);
+    try {
+      const registry = registryOf(lab);
+      const claim = (from: Operator, race: number, who: string) =>
+        from.call<Entry[]>("own", "claim", ...registry, [
+          entry(`mark-${race + 1}`, who),
+          entry(`ip-192.0.2.${race + 1}`, who),
+        ]);
+      const races = Array.from({ length: RACES }, async (_, race) => {
+        const [one, two] = [`one-${race}`, `two-${race}`];
+        const [ofOne, ofTwo] = await Promise.all([claim(operator, race, one), claim(other, race, two)]);
+        const [clashes, winner] = ofOne.length > 0 ? [ofOne, two] : [ofTwo, one];
+        return {
+          both: ofOne.length * ofTwo.length,
+          holders: clashes.map(({ key, holder }) => `${key} ${holder}`),
+          winner,
+        };
+      });
+      for (const [race, { both, holders, winner }] of (await Promise.all(races)).entries()) {
+        expect({ race, both, holders }).toEqual({
+          race,
+          both: 0,
+          holders: [`mark-${race + 1} stack/${winner}`, `ip-192.0.2.${race + 1} stack/${winner}`],
+        });
+      }
+      const owners = Array.from({ length: RACES }, (_, race) => [`one-${race}`, `two-${race}`]).flat();
+      await Promise.all(owners.map((who) => operator.call("own", "release", ...registry, `node-${who}`)));
+      expect(await execOk(lab, "gateway-1", ["sh", "-c", "ls -A /var/lib/pulumi-egress 2>/dev/null || true"])).toBe("");
+    } finally {
+      await other.stop();
+    }
+  },
+);
+
+scenario(
+  "two stacks that come up at the same moment get marks of their own, and one of them the egress IP",
+  {},
+  async (scene) => {
+    const { lab, stack } = scene;
+    const other = Operator.start(lab);
+    try {
+      const second = new Stack(other, { project: "organization/test", stack: "second" });
+      const part = (...names: string[]): Declared[] => fleetOf(lab).filter(({ name }) => names.includes(name));
+      const [mine, theirs] = [part("client-1", "gateway-1"), part("client-2", "gateway-2")];
+      await Promise.all([stack.up(mine), second.up(theirs)]);
+      const marks = [
+        ...mine.map(({ name }) => stack.outputs(name).mark),
+        ...theirs.map(({ name }) => second.outputs(name).mark),
+      ];
+      expect(new Set(marks).size).toBe(4);
+
+      const gateway = (number: number) =>
+        gatewayOf(lab, "gateway", [EGRESS], { on: [`gateway-${number}`], of: [`client-${number}`] });
+      const results = await Promise.allSettled([stack.up([...mine, gateway(1)]), second.up([...theirs, gateway(2)])]);
+      const refused = results.flatMap((result) =>
+        result.status === "rejected" ? [(result.reason as Error).message] : [],
+      );
+      expect(refused).toEqual([
+        expect.stringMatching(
+          /192\.168\.0\.200 is already held by organization\/test\/(dev|second)\/gateway in fleet "lab"/,
+        ),
+      ]);
+      // The second to go is alone with the registry.
+      await stack.destroy();
+      await second.destroy();
+    } finally {
+      await other.stop();
+    }
+  },
+);
