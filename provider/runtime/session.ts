@@ -193,7 +193,7 @@ export class NodeSession {
     const index = Number(head.split(" ")[0]);
     const step = batch.steps[index];
     const line = Number(
-      /line (\d+)|:(\d+)$/m
+      /line:? (\d+)|Command failed \S*:(\d+)/
         .exec(failed)
         ?.slice(1)
         .find((n) => n !== undefined) ?? 0,
