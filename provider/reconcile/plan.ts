@@ -29,6 +29,7 @@ export function plan(desired: readonly KernelObject[], actual: readonly KernelOb
   const changes = compare(desired, actual);
   const grown = [...growDevice(changes), ...growSysctls(changes), ...growPaths(changes)];
   return [
+    ...probeEgressAddresses(changes),
     ...keepSysctls(changes),
     ...closeDevice(changes),
     ...(isNewDevice(changes) ? [] : grown),
@@ -116,6 +117,8 @@ const paths = (objects: readonly KernelObject[]): IpObject[] => [
   ...ofKind(objects, "ip-rule"),
 ];
 const onTunnel = (o: Of<"address">): boolean => o.label === "" && o.device === "egw.vxlan";
+const egressAddresses = (objects: readonly KernelObject[]): Of<"address">[] =>
+  ofKind(objects, "address").filter((o) => !onTunnel(o));
 
 const settings = (objects: readonly KernelObject[]): string[] =>
   ofKind(objects, "sysctl").map((o: Sysctl) => `${o.name} = ${o.value}`);
@@ -216,19 +219,22 @@ function changeRules(desired: readonly KernelObject[], actual: readonly KernelOb
   ];
 }
 
-/** Egress addresses come when all rules stand. A new one is probed for a second holder first (RFC 5227). */
+/** A new egress address is probed for a second holder (RFC 5227) before anything changes: the probe takes its time. */
+function probeEgressAddresses({ added, removed }: Changes): Step[] {
+  const known = new Set(egressAddresses(removed).map(({ address: ip }) => ip));
+  const unknown = egressAddresses(added).filter(({ address: ip }) => !known.has(ip));
+  return step(
+    "arping",
+    unknown.map((o) => `${o.device} ${o.address}`),
+    [],
+  );
+}
+
+/** Egress addresses come when all rules stand. */
 function changeEgressAddresses({ added, removed }: Changes): Step[] {
-  const fresh = ofKind(added, "address").filter((o) => !onTunnel(o));
-  const stale = ofKind(removed, "address").filter((o) => !onTunnel(o));
-  const unknown = fresh.filter((o) => !stale.some((other) => other.address === o.address));
-  return [
-    ...step(
-      "arping",
-      unknown.map((o) => `${o.device} ${o.address}`),
-      [],
-    ),
-    ...step("ip", [...removes(stale), ...adds(fresh)], [...removes(fresh), ...adds(stale)]),
-  ];
+  const fresh = egressAddresses(added);
+  const stale = egressAddresses(removed);
+  return step("ip", [...removes(stale), ...adds(fresh)], [...removes(fresh), ...adds(stale)]);
 }
 
 function shrinkPaths({ added, removed, device, lost }: Changes): Step[] {

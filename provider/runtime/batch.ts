@@ -7,6 +7,7 @@ import type { Claim } from "../model/claim";
 import type { Batch } from "../program/apply";
 import { RESTORE_PROGRAM } from "../program/restore";
 import { plan } from "../reconcile/plan";
+import { type Step, step } from "../reconcile/step";
 import { COMPILER, type NodeFile, type Snapshot } from "./snapshot";
 
 /** What one resource changes on one node. */
@@ -55,7 +56,7 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
     desired,
     batch: {
       expectedGeneration: snapshot.generation,
-      steps: plan(objects, snapshot.actual),
+      steps: withoutProbes(plan(objects, snapshot.actual), heldBack(snapshot)),
       claims: {
         write: Object.fromEntries(written),
         remove: snapshot.claims.map((claim) => claim.owner.id).filter((id) => !ids.has(id)),
@@ -78,6 +79,23 @@ export function isEmpty(batch: Batch, snapshot: Snapshot): boolean {
   const { write, remove } = batch.claims;
   const isSameFile = batch.node === (snapshot.node && JSON.stringify(snapshot.node));
   return batch.steps.length + Object.keys(write).length + remove.length + batch.cuts.length === 0 && isSameFile;
+}
+
+/** Egress addresses that were held back until another node of ours had let go of them. */
+const heldBack = ({ claims }: Snapshot): ReadonlySet<string> =>
+  new Set(claims.flatMap((claim) => (claim.kind === "gateway" ? claim.hold : [])));
+
+/** Nobody else is asked for an address that has just been ours: while it moves, its connections wait. */
+function withoutProbes(steps: readonly Step[], addresses: ReadonlySet<string>): Step[] {
+  return steps.flatMap(({ tool, input, undo }) =>
+    tool === "arping"
+      ? step(
+          tool,
+          input.filter((line) => !addresses.has(line.split(" ")[1] ?? "")),
+          undo,
+        )
+      : [{ tool, input, undo }],
+  );
 }
 
 /** Seed 002's table algorithm over the legs that this node needs; a leg keeps the table it has. */

@@ -133,9 +133,11 @@ export function claimOf(state: GatewayState, hold: readonly string[] = []): Gate
 
 /** Gateways that gain addresses first (the addresses themselves held back while another node has them), then all others, then the addresses. */
 function growing(state: GatewayState, before: GatewayState | undefined, policies: readonly PolicyClaim[]): Wave[] {
-  const moved = Object.keys(state.placement).filter(
-    (ip) => before?.placement[ip] !== undefined && before.placement[ip] !== state.placement[ip],
-  );
+  // What a node held that is written off comes at once, and is probed for: nobody can tell whether that node still has it.
+  const moved = Object.keys(state.placement).filter((ip) => {
+    const holder = before?.placement[ip];
+    return holder !== undefined && holder !== state.placement[ip] && !isAbandoned(holder);
+  });
   const gaining = new Set(
     Object.entries(state.placement)
       .filter(([ip, node]) => before?.placement[ip] !== node)
