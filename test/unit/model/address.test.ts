@@ -101,6 +101,16 @@ test("a minimal cover has the same addresses, is disjoint and sorted, and does n
   );
 });
 
+test("networks with one address but different lengths are different", () => {
+  expect(sortCidrs(["10.0.0.0/24", "10.0.0.0/8", "10.0.0.0/16"])).toEqual(["10.0.0.0/8", "10.0.0.0/16", "10.0.0.0/24"]);
+});
+
+test("sorting keeps every network once", () => {
+  fc.assert(
+    fc.property(smallCidrs(0), (cidrs) => expect(sortCidrs(cidrs).toSorted()).toEqual([...new Set(cidrs)].sort())),
+  );
+});
+
 test("sorting is by address, then by length, and equal networks are there once", () => {
   expect(sortCidrs(["10.0.0.0/24", "9.0.0.0/8", "10.0.0.0/8", "100.0.0.0/8", "10.0.0.0/24"])).toEqual([
     "9.0.0.0/8",
@@ -136,6 +146,7 @@ test.each([
   "192.0.2.2-192.0.2.1",
   "192.0.2.1-2",
   "192.0.2.0/24-192.0.2.9",
+  "192.0.2.1-192.0.2.2-192.0.2.3",
   "10.0.0.0/21",
   "10.0.0.0-10.0.4.0",
 ])("%j is no range of at most 1024 addresses", (text) => expect(parseAddressRange(text)).toBeUndefined());

@@ -79,6 +79,8 @@ test("two selections share a pair exactly if some source and some destination ar
       expect(
         inside.sources.some((c) => contains(c, pair.source)) && b.sources.some((c) => contains(c, pair.source)),
       ).toBe(true);
+      const named = (cidrs: readonly string[]): boolean => cidrs.some((c) => contains(c, pair.destination));
+      expect(named(inside.destinations) && (b.destinations.length === 0 || named(b.destinations))).toBe(true);
       expect(
         smallWorld.some(
           (x) => isIn(x, pair.destination) && isWanted(x, inside) && isWanted(x, b) && !isInAny(x, ignore),

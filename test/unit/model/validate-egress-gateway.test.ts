@@ -181,3 +181,7 @@ test.each<[Path, unknown]>([
 ])("%j %j is accepted", (path, value) => {
   expect(check(path, value)).toEqual([]);
 });
+
+test("a gateway may hold 1024 addresses", () => {
+  expect(validateEgressGateway({ gateways: [nodeRef("gw-1", 101)], egressIPs: ["198.18.0.0/22"] })).toEqual([]);
+});
