@@ -1,5 +1,6 @@
 import type { ChainRule } from "../kernel/iptables";
 import { compareText, type KernelObject, keyOf, type Owned, textOf } from "../kernel/state";
+import { withWantedRanks } from "./hook-ranks";
 
 /** One difference between what we want on a node and what is there. Both sides are carried. */
 export interface Difference {
@@ -15,20 +16,24 @@ export interface Difference {
  * Desired against actual, in both directions, sorted by key.
  * Something extra is told to the owner of what it doubles or what it is in (a set, a policy's comment), else to `nodeOwner`.
  */
-export function diff(desired: readonly Owned[], actual: readonly KernelObject[], nodeOwner: string): Difference[] {
+export function diff(desired: readonly Owned[], there: readonly KernelObject[], nodeOwner: string): Difference[] {
+  const actual = withWantedRanks(
+    desired.map(({ object }) => object),
+    there,
+  );
   const { found: right, rest } = matched(desired, actual);
-  const there = byKey(rest);
+  const left = byKey(rest);
   const owners = ownersOf(desired);
   const differences: Difference[] = [];
   for (const { object, owner } of desired) {
     if (right.has(textOf(object))) continue;
     const key = keyOf(object);
-    const found = there.get(key);
-    there.delete(key);
+    const found = left.get(key);
+    left.delete(key);
     if (!found) differences.push({ kind: "missing", key, desired: object, owner });
     else differences.push({ kind: "changed", key, desired: object, actual: found, owner });
   }
-  for (const [key, object] of there) {
+  for (const [key, object] of left) {
     differences.push({ kind: "extra", key, actual: object, owner: ownerOfExtra(object, owners) ?? nodeOwner });
   }
   return [...differences, ...misordered(desired, actual, differences)].sort((a, b) => compareText(a.key, b.key));
