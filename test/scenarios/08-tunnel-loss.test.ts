@@ -80,7 +80,7 @@ scenario(
     await stack.up(program("node-ip"));
     const target = lab.outside[0]?.address ?? "";
     const held = await Promise.all(PODS.map((pod) => podHold(lab, pod, target)));
-    LOSSES.forEach(({ pod, egressIP }) => oracle.expect(pod, { sources: [egressIP, usualSource(lab, pod)] }));
+    for (const { pod, egressIP } of LOSSES) oracle.expect(pod, { sources: [egressIP, usualSource(lab, pod)] });
     await loseTunnels(lab);
     expect(await shows(lab)).toEqual(usual);
     // Those that had begun by the egress IP never go on by another address.
