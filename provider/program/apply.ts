@@ -26,6 +26,14 @@ export interface Batch {
 }
 
 const OWNER_ID = /^[A-Za-z0-9-]{1,64}$/;
+const DEVICE = /^[A-Za-z0-9_][A-Za-z0-9_.@:-]{0,14}$/;
+const ADDRESS = /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/;
+
+/** What is put into the text of a script is a word of a known form; everything else travels as data. */
+function checked(pattern: RegExp, text: string, what: string): string {
+  if (!pattern.test(text)) throw new Error(`not ${what}: ${JSON.stringify(text)}`);
+  return text;
+}
 
 /** The shell program of a batch. It answers with the sections of the node as it is afterwards. */
 export function applyScript(batch: Batch): string {
@@ -38,8 +46,7 @@ export function applyScript(batch: Batch): string {
     file(`${i}.undo`, step.undo);
   });
   for (const [id, json] of Object.entries(batch.claims.write)) {
-    if (!OWNER_ID.test(id)) throw new Error(`not an owner id: ${JSON.stringify(id)}`);
-    file(`claim.${id}`, [json]);
+    file(`claim.${checked(OWNER_ID, id, "an owner id")}`, [json]);
   }
   if (batch.node !== undefined) file("node", [batch.node]);
   file("cuts", batch.cuts.flatMap(cutLines));
@@ -48,10 +55,11 @@ export function applyScript(batch: Batch): string {
     file("restore-run", RESTORE_PROGRAM.trimEnd().split("\n"));
     file("restore-unit", RESTORE_UNIT.trimEnd().split("\n"));
   }
-  const removed = batch.claims.remove.map((id) => {
-    if (!OWNER_ID.test(id)) throw new Error(`not an owner id: ${JSON.stringify(id)}`);
-    return `rm -f $D/claims/${id}.json`;
-  });
+  const removed = batch.claims.remove.map((id) => `rm -f $D/claims/${checked(OWNER_ID, id, "an owner id")}.json`);
+  const announced = batch.announce.map(
+    ({ device, address }) =>
+      `egw_announce ${checked(DEVICE, device, "a device")} ${checked(ADDRESS, address, "an address")}`,
+  );
   const next = batch.expectedGeneration + 1;
   return `D=${STATE_DIRECTORY}
 ${PROBE_FUNCTIONS}
@@ -65,14 +73,14 @@ flock -w 60 9 || { echo @@busy; exit 1; }
 if [ "$(cat $D/generation 2>/dev/null || echo 0)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
 T=$(mktemp -d) || exit 1
 ${documents.join("\n")}
-${batch.bury === undefined ? "" : `egw_bury ${batch.bury}`}
+${batch.bury === undefined ? "" : `egw_bury ${checked(ADDRESS, batch.bury, "an address")}`}
 ${batch.steps.length === 0 ? "" : `{ egw_kernel; egw_ipset; } > $T/before\negw_run "${batch.steps.map((step, i) => `${i}:${step.tool}`).join(" ")}" || exit 0`}
 for f in $T/claim.*; do [ -f "$f" ] && mv "$f" "$D/claims/\${f##*/claim.}.json"; done
 ${removed.join("\n")}
 egw_kernel > $T/kernel; egw_ipset > $T/ipset
 ${batch.node === undefined ? FORGET : REMEMBER.replaceAll("@NEXT@", String(next)).replaceAll("@COMPILER@", batch.compiler)}
 ${batch.cuts.length > 0 ? "egw_cut" : ""}
-${batch.announce.map(({ device, address }) => `egw_announce ${device} ${address}`).join("\n")}
+${announced.join("\n")}
 echo @@applied; cat $T/kernel $T/ipset; egw_manifest; egw_registry; egw_facts; echo @@end
 rm -rf $T
 }
