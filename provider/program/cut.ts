@@ -59,6 +59,8 @@ egw_cut() {
         else if ($i ~ /^mark=/) mark = substr($i, 6) + 0
       }
       if (src == "" || dst == "") next
+      # conntrack names a protocol "unknown" that it does not take back by that name.
+      if ($1 == "unknown") $1 = $2
       mark = mark - (int(mark / 16384) % 4) * 16384
       for (f in filters) if (f == "other" || hits(f)) tally(seen, f)
       s = number(src); d = number(dst)

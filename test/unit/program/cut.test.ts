@@ -145,6 +145,28 @@ describe("cutting connections", () => {
     }
   });
 
+  test("reads every form in which conntrack prints a connection, and asks in words that it takes", () => {
+    const table = [
+      "unknown  50 999 src=10.0.1.11 dst=203.0.113.10 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 mark=0 use=1",
+      "gre      47 999 src=10.0.1.11 dst=203.0.113.10 srckey=0x1 dstkey=0x2 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 srckey=0x2 dstkey=0x1 mark=0 use=1",
+      "icmp     1 999 src=10.0.1.11 dst=203.0.113.10 type=8 code=0 id=77 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 type=0 code=0 id=77 mark=0 use=1",
+      "udp      17 999 src=10.0.1.11 dst=203.0.113.10 sport=40000 dport=53 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 sport=53 dport=40000 mark=0 use=1",
+      "tcp      6 999 ESTABLISHED src=10.0.1.11 dst=203.0.113.10 sport=40000 dport=443 src=203.0.113.10 dst=192.168.0.11 sport=443 dport=40000 [ASSURED] mark=0 use=1",
+    ];
+    const others = table.map((line) => line.replace("dst=203.0.113.10", "dst=203.0.113.99"));
+    const cut: Cut = {
+      sources: ["10.0.1.11/32"],
+      destinations: ["203.0.113.10/32"],
+      except: [],
+      by: { kind: "other" },
+    };
+    const { remembered, deletions } = run([...table, ...others], [cut]);
+    expect(remembered).toEqual(["add egw-cut 10.0.1.11,tcp:40000,203.0.113.10 comment 443"]);
+    expect(deletions.map((line) => line.trim()).sort()).toEqual(
+      ["50", "gre", "icmp", "tcp", "udp"].map((name) => `-s 10.0.1.11 -d 203.0.113.10 -p ${name}`),
+    );
+  });
+
   test("finds nothing in an empty table", () => {
     expect(run([], [{ sources: ["10.0.0.0/8"], ...all, by: { kind: "other" } }])).toEqual({
       remembered: [],

@@ -1,0 +1,121 @@
+import { applyScript, type Batch } from "../../../provider/program/apply";
+import { parseSections } from "../../../provider/program/frame";
+import { STATE_DIRECTORY } from "../../../provider/program/shell-probe";
+import type { Step } from "../../../provider/reconcile/step";
+import { Shell } from "./shell";
+
+const STEPS: readonly Step[] = [
+  { tool: "ip", input: ["add 1", "add 2"], undo: ["del 2", "del 1"] },
+  { tool: "ipset", input: ["create a", "add a"], undo: ["flush a", "destroy a"] },
+  { tool: "iptables", input: ["*mangle", "new", "COMMIT"], undo: ["*mangle", "old", "COMMIT"] },
+  { tool: "arping", input: ["eth0 192.0.2.1"], undo: [] },
+  { tool: "iptables", input: ["*nat", "new", "COMMIT"], undo: ["*nat", "old", "COMMIT"] },
+  { tool: "ip", input: ["add 3"], undo: ["del 3"] },
+];
+
+/** Every tool writes down what it is asked to do, and fails where its input has a word that `failing` names. */
+function run(
+  batch: Partial<Batch>,
+  failing = "never",
+  leftovers = "",
+): { sections: Map<string, string>; log: string[]; state: string } {
+  const shell = new Shell();
+  const record = (name: string): string =>
+    `cat > in.$$; { echo "${name} $*"; sed 's/^/  /' in.$$; } >> $L; grep -q "${failing}" in.$$ && { echo "${name}: ${failing} refused" >&2; exit 1; }; exit 0`;
+  const prints = leftovers === "" ? "exit 0" : `[ -f $L ] && grep -q "del 1" $L && echo '${leftovers}'; exit 0`;
+  shell.tool("ip", `case "$*" in *-batch*) ${record("ip")} ;; "-d -o link"*) ${prints} ;; esac`);
+  shell.tool("ipset", `case "$1" in save|list) exit 0 ;; esac; ${record("ipset")}`);
+  shell.tool("iptables-restore", record("iptables-restore"));
+  shell.tool("iptables-save", "exit 0");
+  shell.tool("conntrack", "exit 0");
+  shell.tool(
+    "arping",
+    `echo "arping $*" >> $L; [ "${failing}" = taken ] && { echo 'Unicast reply from 192.0.2.1 [02:00:00:00:00:99]'; exit 1; }; exit 0`,
+  );
+  const script = applyScript({
+    expectedGeneration: 0,
+    steps: STEPS,
+    claims: { write: { owner: '{"kind":"node"}' }, remove: [] },
+    node: "{}",
+    compiler: "1",
+    cuts: [],
+    bury: undefined,
+    announce: [],
+    restoreIp: [],
+    installRestore: false,
+    ...batch,
+  }).replaceAll(STATE_DIRECTORY, `${shell.folder}/state`);
+  const { stdout } = shell.run(script);
+  const state = shell.run("cd state 2>/dev/null && find . -type f | sort | tr '\\n' ' '").stdout.trim();
+  const log = shell
+    .read("log")
+    .split("\n")
+    .filter((line) => line !== "");
+  shell.remove();
+  return { sections: new Map(parseSections(stdout)), log, state };
+}
+
+test("a batch runs its steps in order, then remembers", () => {
+  const { sections, log, state } = run({});
+  expect([...sections.keys()]).toEqual(expect.arrayContaining(["applied", "link", "claims", "facts", "end"]));
+  expect(log.filter((line) => !line.startsWith("  "))).toEqual([
+    "ip -batch -",
+    "ipset -exist restore",
+    expect.stringMatching(/^iptables-restore .*--noflush$/),
+    expect.stringMatching(/^arping -D .* -I eth0 192\.0\.2\.1$/),
+    expect.stringMatching(/^iptables-restore .*--noflush$/),
+    "ip -batch -",
+  ]);
+  expect(sections.get("generation")).toBe("1\n");
+  expect(state).toContain("./claims/owner.json");
+});
+
+test.each<[string, string, string[]]>([
+  ["the first line", "add 1", ["del 2", "del 1"]],
+  ["a line of ipset", "add a", ["flush a", "destroy a", "del 2", "del 1"]],
+  [
+    "the last step",
+    "add 3",
+    ["del 3", "*nat", "old", "COMMIT", "*mangle", "old", "COMMIT", "flush a", "destroy a", "del 2", "del 1"],
+  ],
+])("where %s fails, what was done is undone backwards and nothing is remembered", (_, failing, undone) => {
+  const { sections, log, state } = run({}, `^${failing}$`);
+  expect([...sections.keys()]).toEqual(["failed", "rolled-back", "end"]);
+  const failed = log.indexOf(`  ${failing}`);
+  const inputs = log.slice(failed + 1).filter((line) => line.startsWith("  "));
+  const after = inputs.slice(inputs.indexOf(`  ${undone[0]}`));
+  expect(after.map((line) => line.trim())).toEqual(undone);
+  expect(log.slice(failed)).toEqual(expect.arrayContaining([undone.includes("del 1") ? "ip -force -batch -" : ""]));
+  expect(state).toBe("");
+});
+
+test("a table that was refused is not undone, since nothing of it was done", () => {
+  const { sections, log } = run({}, "^\\*nat$");
+  expect(sections.get("failed")).toMatch(/^4 iptables\n.*refused/);
+  expect(log.filter((line) => line === "  *nat")).toHaveLength(1);
+  expect(log.filter((line) => line === "  *mangle")).toHaveLength(2);
+});
+
+test("an address that is taken is told with the one who has it", () => {
+  const { sections } = run({}, "taken");
+  expect(sections.get("failed")).toBe("3 arping\naddress 192.0.2.1 is already used by 02:00:00:00:00:99\n");
+  expect(sections.has("rolled-back")).toBe(true);
+});
+
+test("what undo could not bring back is printed", () => {
+  const { sections } = run({}, "^add 3$", "9: egw.vxlan: left over");
+  expect(sections.has("rolled-back")).toBe(false);
+  expect(sections.get("not-rolled-back")).toContain("egw.vxlan: left over");
+});
+
+test("a node that another run has changed meanwhile is left alone", () => {
+  const { sections, log } = run({ expectedGeneration: 3 });
+  expect([...sections.keys()]).toEqual(["stale"]);
+  expect(log).toEqual([]);
+});
+
+test("after the last batch of a node nothing of it is left", () => {
+  const { sections, state } = run({ node: undefined, claims: { write: {}, remove: ["owner"] } });
+  expect(sections.has("applied")).toBe(true);
+  expect(state).toBe("");
+});
