@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { setKey } from "../test/engine/engine-project";
 import { installTarball, packPackage, root } from "../test/engine/install";
 import { PulumiProject } from "../test/engine/pulumi";
 import type { Lab } from "../test/lab";
@@ -12,9 +13,7 @@ export async function quickstart(lab: Lab, onProject: (project: PulumiProject) =
   fs.cpSync(path.join(root, "examples/quickstart"), project.folder, { recursive: true, filter: isSource });
   await installTarball(project.folder, await packPackage(project.folder));
   await project.ok("stack", "init", "dev");
-  const key = fs.readFileSync(lab.nodes[0]?.ssh.keyPath ?? "", "utf8");
-  const { code, stderr } = await project.run(["config", "set", "--secret", "egress:sshKey"], { input: key });
-  if (code !== 0) throw new Error(`pulumi config set failed: ${stderr}`);
+  await setKey(project, lab, "egress:sshKey");
   return project;
 }
 

@@ -26,13 +26,14 @@ export async function removeChoosingRule(lab: Lab, node: string): Promise<Remove
 
 /** A selected pod's address from the set of a policy's sources. */
 export async function removeSource(lab: Lab, node: string, address: string): Promise<Removed> {
-  const sets = await execOk(lab, node, ["ipset", "list", "-n"]);
-  return removeMember(lab, node, lineOf(sets, /^egw-s-/), address);
+  const sets = await execOk(lab, node, ["ipset", "save"]);
+  const [, set = ""] = lineOf(sets, new RegExp(`^add egw-s-\\S+ ${escaped(address)}$`)).split(" ");
+  return removeMember(lab, node, set, address);
 }
 
-/** Another node of the fleet from the set of those that may speak the tunnel. */
-export function removePeer(lab: Lab, node: string, address: string): Promise<Removed> {
-  return removeMember(lab, node, "egw-peers", address);
+/** A network of the cluster itself from the set of what never leaves by an egress IP. */
+export function removeIgnored(lab: Lab, node: string, network: string): Promise<Removed> {
+  return removeMember(lab, node, "egw-ignore", network);
 }
 
 function removeMember(lab: Lab, node: string, set: string, member: string): Promise<Removed> {

@@ -1,35 +1,52 @@
 /**
  * The program side: turns what the scenarios' mini engine takes into resources of the real engine.
- * A test's program is `require(".../declare").declare(...)`, so both engines run the very same one.
+ * A test's program requires this, compiled, so that both engines run the very same declarations.
  */
 import type { CustomResourceOptions } from "@pulumi/pulumi";
 import {
+  type ConnectionRef,
   EgressGateway,
   type EgressGatewayArgs,
   EgressPolicy,
   type EgressPolicyArgs,
+  type FleetArgs,
   NodeMark,
   type NodeMarkArgs,
 } from "../../provider";
 import type { Declared } from "../operator/stack";
 
+export { labStatus } from "../lab";
+export { fleetOf, gatewayOf, policyOf } from "../operator/program";
+export { storyOf } from "./story";
+
 type Made = NodeMark | EgressGateway | EgressPolicy;
 type Properties = Record<string, unknown>;
 
-/** Makes the resources in their order; `options` by name. */
+export interface DeclareOptions {
+  /** Options of single resources, by name. */
+  readonly options?: Readonly<Record<string, CustomResourceOptions>>;
+  /** Put before every name, with an alias to the name without it. */
+  readonly prefix?: string;
+  /** Laid over all connections. */
+  readonly connection?: Readonly<Partial<ConnectionRef>>;
+}
+
+/** Makes the resources in their order; gives them by the names that they were declared with. */
 export function declare(
   program: readonly Declared[],
-  options: Readonly<Record<string, CustomResourceOptions>> = {},
+  { options, prefix, connection = {} }: DeclareOptions = {},
 ): Record<string, Made> {
   const made: Record<string, Made> = {};
   for (const one of program) {
     const inputs = one.inputs((name) => ({ ...made[name] }));
-    made[one.name] = make(one, inputs, options[one.name]);
+    const ownOptions = { ...options?.[one.name], ...(prefix === undefined ? {} : { aliases: [{ name: one.name }] }) };
+    const name = `${prefix ?? ""}${one.name}`;
+    made[one.name] = make(one.type, name, connected(inputs, connection), ownOptions);
   }
   return made;
 }
 
-function make({ type, name }: Declared, inputs: Properties, options?: CustomResourceOptions): Made {
+function make(type: Declared["type"], name: string, inputs: Properties, options: CustomResourceOptions): Made {
   switch (type) {
     case "node-mark":
       return new NodeMark(name, inputs as unknown as NodeMarkArgs, options);
@@ -38,4 +55,12 @@ function make({ type, name }: Declared, inputs: Properties, options?: CustomReso
     case "egress-policy":
       return new EgressPolicy(name, inputs as unknown as EgressPolicyArgs, options);
   }
+}
+
+/** NodeMarks name connections, their own and their registry's; the others only pass references on. */
+function connected(inputs: Properties, over: Partial<ConnectionRef>): Properties {
+  if (inputs.connection === undefined) return inputs;
+  const { connection, fleet } = inputs as unknown as { connection: ConnectionRef; fleet: FleetArgs };
+  const registry = { ...fleet.registry, connection: { ...fleet.registry.connection, ...over } };
+  return { ...inputs, connection: { ...connection, ...over }, fleet: { ...fleet, registry } };
 }

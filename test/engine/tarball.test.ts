@@ -1,0 +1,50 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { type Lab, labDown } from "../lab";
+import { run } from "../lab/run";
+import { engineLab, setKey } from "./engine-project";
+import { installTarball, packPackage, root } from "./install";
+import { plannedIn } from "./preview";
+import { PulumiProject } from "./pulumi";
+
+let lab: Lab;
+let project: PulumiProject;
+
+beforeAll(async () => {
+  lab = await engineLab({ gateways: 2 });
+  project = new PulumiProject(lab);
+  for (const name of ["Pulumi.yaml", "index.ts", "package.json", "tsconfig.json"]) {
+    fs.copyFileSync(path.join(root, "examples/quickstart", name), path.join(project.folder, name));
+  }
+  await installTarball(project.folder, await packPackage(project.folder));
+});
+afterAll(async () => {
+  await labDown(lab.name);
+  project.remove();
+});
+
+test("the tarball has what it needs and nothing that only we need", () => {
+  const installed = path.join(project.folder, "node_modules/pulumi-egress");
+  const { exports } = JSON.parse(fs.readFileSync(path.join(installed, "package.json"), "utf8")) as {
+    exports: Record<string, string | Record<string, string>>;
+  };
+  const files = Object.values(exports).flatMap((target) =>
+    typeof target === "string" ? [target] : Object.values(target),
+  );
+  expect(files.filter((file) => !fs.existsSync(path.join(installed, file)))).toEqual([]);
+  expect(fs.readdirSync(path.join(installed, "dist")).sort()).toEqual(["components", "provider"]);
+});
+
+test("examples/quickstart type-checks against it, strictly", async () => {
+  const tsc = [process.execPath, path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit"];
+  expect(await run(tsc, { cwd: project.folder })).toEqual({ code: 0, stdout: "", stderr: "" });
+});
+
+test("and its first preview knows everything", async () => {
+  await project.ok("stack", "init", "dev");
+  await setKey(project, lab, "egress:sshKey");
+  const plan = plannedIn(await project.ok("preview", "--json"));
+  const types = ["NodeMark", "NodeMark", "NodeMark", "NodeMark", "EgressGateway", "EgressPolicy"];
+  expect(plan.map(({ type, op }) => [type, op])).toEqual(types.map((type) => [type, "create"]));
+  expect(plan.at(-1)?.inputs).toMatchObject({ egressIP: "192.168.0.200" });
+});
