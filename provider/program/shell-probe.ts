@@ -28,7 +28,7 @@ egw_iptables() {
 egw_kernel() {
   echo @@link; ip -d -o link show dev egw.vxlan 2>/dev/null | sed 's/^[0-9]*:/0:/'
   echo @@sysctl; for f in /proc/sys/net/ipv4/conf/egw.vxlan/rp_filter; do [ -r $f ] && echo "\${f#/proc/sys/} = $(cat $f)"; done
-  echo @@address; ip -4 -o addr show | grep -E '^[0-9]+: egw\\.vxlan |:egw(\\\\| )' | sed 's/^[0-9]*:/0:/'
+  echo @@address; ip -4 -o addr show | grep -E '^[0-9]+: egw\\.vxlan |:egw(\\\\| )| metric 3838 ' | sed 's/^[0-9]*:/0:/'
   echo @@neighbour; ip -4 neigh show dev egw.vxlan nud permanent 2>/dev/null | sort
   echo @@route; ip -4 -N route show table all proto 38 2>/dev/null | sort
   echo @@ip-rule; ip -4 -N rule show 2>/dev/null | grep ' proto 38 *$'
@@ -56,7 +56,7 @@ egw_facts() {
 egw_manifest() {
   echo @@generation; cat $D/generation 2>/dev/null
   echo @@node; cat $D/node.json 2>/dev/null
-  echo @@claims; for f in $D/claims/*.json; do [ -f "$f" ] && cat "$f"; done
+  echo @@claims; cat $D/claims/*.json 2>/dev/null
 }
 egw_registry() {
   for f in $D/registry/*; do [ -d "$f" ] || continue; echo "@@registry/\${f##*/}"; cat "$f"/* 2>/dev/null; done
