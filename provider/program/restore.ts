@@ -42,7 +42,7 @@ egw_main() {
   exec 9<$D; flock -w 60 9 || exit 1
   printf '%s\\n' '-A EGRESSGATEWAY-BOOT -j DROP' '-I FORWARD 1 -j EGRESSGATEWAY-BOOT' | egw_boot_chain || exit 1
   egw_restore && egw_is_as_saved || egw_stay_closed
-  egw_kernel_addresses() { awk '$1 == "addr" && / label / { print $5, $3 }' $D/restore/ip; }
+  egw_kernel_addresses() { awk '$1 == "addr" && $5 != "egw.vxlan" { print $5, $3 }' $D/restore/ip; }
   egw_kernel_addresses | while read -r device address; do arping -q -U -c 2 -I "$device" "\${address%/*}" >/dev/null 2>&1 & done
 }
 egw_main

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { compileNode } from "../../provider/compile/node";
 import { type KernelObject, KINDS, printState } from "../../provider/kernel/state";
 import { parseSections } from "../../provider/program/frame";
 import { PROBE_FUNCTIONS } from "../../provider/program/shell-probe";
@@ -9,7 +10,7 @@ import { describe as describeDifference, diff } from "../../provider/reconcile/d
 import { plan } from "../../provider/reconcile/plan";
 import type { Step } from "../../provider/reconcile/step";
 import { testUnless } from "../setup/skip";
-import { compile, desiredOf, NODES, situationsOf } from "../unit/reconcile/states";
+import { compile, desiredOf, FACTS, gatewayClaim, NODES, nodeClaim, situationsOf } from "../unit/reconcile/states";
 
 /** Which section of the probe each kind is read from. */
 const SECTION: Readonly<Record<KernelObject["kind"], string>> = {
@@ -182,6 +183,18 @@ describe.each(["nft", "legacy"])("with iptables-%s", (variant) => {
       expect(plan(desired, actual)).toEqual([]);
     }
     expect(kernel.foreign()).toBe(before);
+  });
+
+  test("an uplink whose name leaves no room for a label holds egress IPs all the same", () => {
+    const uplink = "enp0s31f6123456".slice(0, 15);
+    kernel.must(`ip link add ${uplink} type veth peer name long-peer; ip link set ${uplink} up`);
+    const claims = [nodeClaim("gateway-1", { uplink }), gatewayClaim()];
+    const desired = compileNode(claims, FACTS).map(({ object }) => object);
+    kernel.apply(plan(desired, kernel.read()));
+    expect(printState(kernel.read())).toBe(printState(desired));
+    expect(kernel.must("ip -4 -o addr show")).toMatch(/192\.0\.2\.1\/32 metric 3838 /);
+    kernel.apply(plan([], kernel.read()));
+    expect(kernel.must("ip -4 -o addr show")).not.toContain("192.0.2.1");
   });
 
   for (const [command, told] of HANDS) {

@@ -78,16 +78,19 @@ const CASES = {
 3: eth0    inet 192.0.2.9/32 scope global eth0${LIFETIME}
 3: eth0    inet 192.0.2.10/32 metric 38 scope global eth0${LIFETIME}
 4: egw.vxlan    inet 100.126.0.11/32 scope global egw.vxlan${LIFETIME}
+5: enp0s31f61234    inet 192.0.2.3/32 metric 3838 scope global enp0s31f61234${LIFETIME}
 `,
     objects: [
       { kind: "address", device: "eth0", address: "192.0.2.1", label: "eth0:egw" },
       { kind: "address", device: "eth0", address: "192.0.2.2", label: "eth0:egw" },
       { kind: "address", device: "egw.vxlan", address: "100.126.0.11", label: "" },
+      { kind: "address", device: "enp0s31f61234", address: "192.0.2.3", label: "" },
     ],
     text: [
       "address 192.0.2.1/32 dev eth0 label eth0:egw",
       "address 192.0.2.2/32 dev eth0 label eth0:egw",
       "address 100.126.0.11/32 dev egw.vxlan",
+      "address 192.0.2.3/32 dev enp0s31f61234 metric 3838",
     ],
   },
   neighbour: {

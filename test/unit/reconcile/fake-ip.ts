@@ -2,7 +2,7 @@ import { type FakeRoute, ToolError, type World } from "./fake-world";
 
 interface IpCommand {
   readonly pattern: RegExp;
-  readonly run: (world: World, words: readonly string[]) => void;
+  readonly run: (world: World, words: string[]) => void;
 }
 
 /** One line of `ip -batch`. Throws ToolError where the kernel refuses, and Error for a line that it doesn't know. */
@@ -21,7 +21,7 @@ const COMMANDS: readonly IpCommand[] = [
     run: (world, [name = "", mtu]) => Object.assign(linkOf(world, name), { mtu: Number(mtu) }),
   },
   { pattern: /^link del (\S+)$/, run: removeLink },
-  { pattern: /^addr add (\S+)\/(\d+) dev (\S+)(?: label (\S+))?$/, run: addAddress },
+  { pattern: /^addr add (\S+)\/(\d+) dev (\S+)(?: label (\S+)| metric (\d+))?$/, run: addAddress },
   { pattern: /^addr del (\S+)\/(\d+) dev (\S+)$/, run: removeAddress },
   { pattern: /^neigh replace (\S+) lladdr (\S+) dev (\S+) nud permanent$/, run: replaceNeighbour },
   { pattern: /^neigh del (\S+) dev (\S+)$/, run: removeNeighbour },
@@ -70,14 +70,17 @@ function dropPaths(world: World, name: string): void {
   world.neighbours = world.neighbours.filter(({ device }) => device !== name);
 }
 
-function addAddress(world: World, [address = "", length, device = "", label = device]: readonly string[]): void {
+function addAddress(
+  world: World,
+  [address = "", length, device = "", label = device, metric = "0"]: readonly (string | undefined)[],
+): void {
   linkOf(world, device);
   if (label.length > 15 || !label.startsWith(device)) throw new ToolError("Error: Attribute failed policy validation.");
   const isThere = world.addresses.some(
     (a) => a.device === device && a.address === address && a.length === Number(length),
   );
   if (isThere) throw new ToolError("Error: ipv4: Address already assigned.");
-  world.addresses.push({ device, address, length: Number(length), label });
+  world.addresses.push({ device, address, length: Number(length), label, metric: Number(metric) });
 }
 
 /** With its last address a device loses its routes and neighbours (kernel: fib_del_ifaddr, fib_disable_ip). */

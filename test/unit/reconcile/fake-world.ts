@@ -29,6 +29,7 @@ export interface FakeAddress {
   address: string;
   length: number;
   label: string;
+  metric: number;
 }
 
 export interface FakeNeighbour {
@@ -96,7 +97,7 @@ export function foreignWorld(uplinkAddress: string, policies: Readonly<Record<st
   const world: World = {
     links: new Map([["eth0", { mac: "02:00:c0:a8:00:0b", mtu: 1500, up: true }]]),
     sysctls: new Map([["net/ipv4/conf/eth0/rp_filter", "1"]]),
-    addresses: [{ device: "eth0", address: uplinkAddress, length: 24, label: "eth0" }],
+    addresses: [{ device: "eth0", address: uplinkAddress, length: 24, label: "eth0", metric: 0 }],
     neighbours: [{ device: "eth0", address: "192.168.0.1", mac: "02:00:c0:a8:00:01" }],
     routes: [
       unicast(254, "default", "192.168.0.1", "eth0", 16),
@@ -162,7 +163,9 @@ export function withoutOurs(world: World): World {
   for (const chain of [...world.tables.values()].flatMap((chains) => [...chains.values()])) {
     chain.rules = chain.rules.filter((rule) => !isOurs(rule));
   }
-  world.addresses = world.addresses.filter(({ device, label }) => !isOurs(device) && !isOurs(label));
+  world.addresses = world.addresses.filter(
+    ({ device, label, metric }) => !isOurs(device) && !isOurs(label) && metric !== 3838,
+  );
   world.neighbours = world.neighbours.filter(({ device }) => !isOurs(device));
   world.routes = world.routes.filter(({ protocol }) => protocol !== 38);
   world.rules = world.rules.filter(({ protocol }) => protocol !== 38);

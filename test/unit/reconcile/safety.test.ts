@@ -1,6 +1,8 @@
+import fc from "fast-check";
 import { tunnelMac } from "../../../provider/model/mark";
 import { plan } from "../../../provider/reconcile/plan";
 import type { Step } from "../../../provider/reconcile/step";
+import { situations } from "./arbitrary";
 import type { FakeNode } from "./fake-node";
 import { type Allowed, allowed, type Holders, holdersOf } from "./selected";
 import { desiredOf, emptyNode, NODES, type NodeName, type Situation, situationsOf } from "./states";
@@ -149,5 +151,15 @@ describe.each(["client-1", "gateway-1"] as const)("on %s", (name) => {
         walkPlan(name, nodeIn(name, other), other, situation);
       }
     },
+  );
+});
+
+test("no packet leaves with another source between the lines of a plan between any two states", () => {
+  const journeys = fc
+    .constantFrom<NodeName>("client-1", "gateway-1")
+    .chain((name) => fc.record({ name: fc.constant(name), from: situations(name), to: situations(name) }));
+  fc.assert(
+    fc.property(journeys, ({ name, from, to }) => walkPlan(name, nodeIn(name, from), from, to)),
+    { numRuns: 20 },
   );
 });
