@@ -120,7 +120,9 @@ egw_probe_duplicates() {
   for f in $T/dad.*.taken; do
     [ -f "$f" ] || continue
     f=\${f%.taken}; rc=1
-    echo "address \${f##*/dad.} is already used by $(sed -n 's/.*\\[\\([0-9A-Fa-f:]*\\)\\].*/\\1/p' "$f" | head -n 1)" >&2
+    mac=$(sed -n 's/.*\\[\\([0-9A-Fa-f:]*\\)\\].*/\\1/p' "$f" | head -n 1)
+    if [ -n "$mac" ]; then why="is already used by $mac"; else why="can't be probed: $(tail -n 1 "$f")"; fi
+    echo "address \${f##*/dad.} $why" >&2
   done
   return $rc
 }
