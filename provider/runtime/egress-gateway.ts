@@ -86,7 +86,12 @@ export async function update(_id: string, olds: Properties, news: Properties): P
   const before = olds as unknown as GatewayState;
   const state = news as unknown as GatewayState;
   await claimAddresses(state);
-  await rollOut(growing(state, before, await policiesOf(before)));
+  try {
+    await rollOut(growing(state, before, await policiesOf(before)));
+  } catch (error) {
+    await releaseUntaken(before, state).catch(() => undefined);
+    throw error;
+  }
   const isDropped = Object.keys(before.placement).some((ip) => state.placement[ip] === undefined);
   if (isDropped)
     await registryOf(state).release(
@@ -95,6 +100,22 @@ export async function update(_id: string, olds: Properties, news: Properties): P
       Object.keys(state.placement).map((ip) => `ip-${ip}`),
     );
   return { outs: outputs(news) };
+}
+
+/** After an update that failed: egress IPs that no node has taken on are let go. */
+async function releaseUntaken(before: GatewayState, state: GatewayState): Promise<void> {
+  const looked = [...(await lookAll(reachable(nodesOf(state)).map(sessionOf))).values()];
+  if (looked.some(({ snapshot }) => !snapshot)) return;
+  const claims = looked.flatMap(({ snapshot }) => snapshot?.claims ?? []);
+  const taken = claims.flatMap((claim) =>
+    claim.kind === "gateway" && claim.owner.id === state.ownerId ? Object.keys(claim.placement) : [],
+  );
+  const kept = new Set([...Object.keys(before.placement), ...taken]);
+  await registryOf(before).release(
+    fleetOf(before),
+    before.ownerId,
+    [...kept].map((ip) => `ip-${ip}`),
+  );
 }
 
 /** @throws Error while policies still use the gateway. */
