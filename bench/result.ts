@@ -1,0 +1,19 @@
+import type { Summary } from "./statistics";
+
+/** One line of the table: what was measured side by side, as a ratio, and what keeps it from being better. */
+export interface Row {
+  readonly what: string;
+  readonly ratio: Summary;
+  readonly bound: string;
+}
+
+export interface PartResult {
+  readonly title: string;
+  readonly rows: readonly Row[];
+  /** Exact counts and shares, one sentence each. */
+  readonly facts: readonly string[];
+  /** Rounds that were lost and claims that did not hold. */
+  readonly problems: readonly string[];
+  /** Every round, for the JSON. */
+  readonly raw: Readonly<Record<string, unknown>>;
+}
