@@ -1,6 +1,6 @@
-import { contains, overlaps } from "../../../provider/model/address";
 import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../../../provider/model/claim";
 import { markOf } from "../../../provider/model/mark";
+import { inside } from "./inside";
 
 /** What the claims of a node allow for one source and destination, worked out from the claims alone. */
 export interface Allowed {
@@ -60,8 +60,8 @@ function selects(
   const never = [...node.fleet.ignore, node.underlay, ...peers, ...policy.except, ...gateway.extraIgnore];
   const wanted = policy.destinations.length === 0 ? ["0.0.0.0/0"] : policy.destinations;
   return (
-    policy.sources.some((cidr) => contains(cidr, source)) &&
-    wanted.some((cidr) => overlaps(cidr, destination)) &&
-    !never.some((cidr) => contains(cidr, destination))
+    policy.sources.some((cidr) => inside(cidr, source)) &&
+    wanted.some((cidr) => inside(cidr, destination)) &&
+    !never.some((cidr) => inside(cidr, destination))
   );
 }

@@ -1,5 +1,5 @@
-import { contains, parseNetwork } from "../../../provider/model/address";
 import type { FakeSet, World } from "./fake-world";
+import { inside, networkOf } from "./inside";
 
 /** A packet with what conntrack knows of its connection. */
 export interface Packet {
@@ -104,11 +104,11 @@ const MATCHES: Readonly<Record<string, (next: () => string) => Match | undefined
   "-s":
     (next, network = next()) =>
     (p) =>
-      contains(network, p.source),
+      inside(network, p.source),
   "-d":
     (next, network = next()) =>
     (p) =>
-      contains(network, p.destination),
+      inside(network, p.destination),
   "-p":
     (next, protocol = next()) =>
     (p) =>
@@ -175,8 +175,8 @@ function isInNetworks({ members }: FakeSet, address: string): boolean {
   let best = -1;
   let isMatch = false;
   for (const [network, nomatch] of members) {
-    const length = parseNetwork(network)?.length ?? 0;
-    if (length <= best || !contains(network, address)) continue;
+    const length = networkOf(network).length;
+    if (length <= best || !inside(network, address)) continue;
     best = length;
     isMatch = !nomatch;
   }
