@@ -22,26 +22,42 @@ export interface Cut extends Connections {
 
 /**
  * The connections to end on one node when its claims change: a path that goes takes its connections along,
- * a policy that says "cut" takes those along that it finds open when it comes or changes.
+ * a policy that says "cut" takes those along that it finds open when it has come or changed.
  */
 export function cutsOf(before: readonly Claim[], after: readonly Claim[], facts: NodeFacts): Cut[] {
-  const old = viewOf(before, facts);
-  const now = viewOf(after, facts);
-  const then = new Map(old?.policies.map((placed) => [placed.policy.owner.id, placed]));
-  const next = new Map(now?.policies.map((placed) => [placed.policy.owner.id, placed]));
+  const old = viewOf(before.map(settled), facts);
+  const now = viewOf(after.map(settled), facts);
+  const then = byOwner(old);
+  const next = byOwner(now);
+  const formerly = byOwner(viewOf(before.flatMap(former), facts));
+  const underWay = new Set(after.filter((claim) => claim.kind === "policy" && claim.also).map(({ owner }) => owner.id));
+  const cuts = ({ policy }: PlacedPolicy): boolean => {
+    const { id } = policy.owner;
+    const last = then.get(id);
+    const isChanged = !last || formerly.has(id) || !sameSelection(last.policy, policy);
+    return policy.established === "cut" && isChanged && !underWay.has(id);
+  };
   const left = [...then].flatMap(([id, placed]) => {
     const successor = next.get(id);
-    if (!successor || !(samePath(placed, successor) || keepsOldPath(placed, successor))) return onPath(placed);
-    const isCut = successor.policy.established === "cut" && !sameSelection(placed.policy, successor.policy);
-    return isCut ? onPath(placed).map((cut) => ({ ...cut, spare: selection(successor) })) : [];
+    const connections = [placed, formerly.get(id)].flatMap((one) => (one ? onPath(one) : []));
+    if (!successor || !(samePath(placed, successor) || keepsOldPath(placed, successor))) return connections;
+    return cuts(successor) ? connections.map((cut) => ({ ...cut, spare: selection(successor) })) : [];
   });
-  const found = [...next].flatMap(([id, placed]) => {
-    const last = then.get(id);
-    if (placed.policy.established !== "cut" || (last && sameSelection(last.policy, placed.policy))) return [];
-    return [{ ...selection(placed), by: { kind: "other" as const } }];
-  });
+  const found = [...next.values()]
+    .filter(cuts)
+    .map((placed) => ({ ...selection(placed), by: { kind: "other" as const } }));
   return [...left, ...found, ...(old ? deserted(old, now).map((by) => ({ ...EVERYTHING, by })) : [])];
 }
+
+const byOwner = (view: NodeView | undefined): Map<string, PlacedPolicy> =>
+  new Map(view?.policies.map((placed) => [placed.policy.owner.id, placed]));
+
+/** A claim without what it only still selects, and with nothing but that. */
+const settled = (claim: Claim): Claim => (claim.kind === "policy" ? { ...claim, also: undefined } : claim);
+const former = (claim: Claim): Claim[] => {
+  if (claim.kind !== "policy") return [claim];
+  return claim.also ? [{ ...claim, ...claim.also, also: undefined }] : [];
+};
 
 const EVERYTHING: Connections = { sources: ["0.0.0.0/0"], destinations: ["0.0.0.0/0"], except: [] };
 

@@ -1,6 +1,6 @@
 import type { KernelObject, Owned } from "../kernel/state";
 import { compareText, keyOf } from "../kernel/state";
-import type { Cidr } from "../model/address";
+import { type Cidr, minimalCover } from "../model/address";
 import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
 import { destinationMembers } from "../model/selection";
 import { compileBase } from "./base";
@@ -64,9 +64,19 @@ export function viewOf(claims: readonly Claim[], facts: NodeFacts): NodeView | u
     .filter((claim): claim is PolicyClaim => claim.kind === "policy")
     .flatMap((policy): PlacedPolicy[] => {
       const gateway = gateways.find((candidate) => candidate.owner.id === policy.gateway);
-      return gateway ? [place(node, policy, gateway)] : [];
+      return gateway ? selectionsOf(policy).map((one) => place(node, one, gateway)) : [];
     });
   return { node, gateways, policies, facts };
+}
+
+/** A policy that still selects what it selected before is two policies, unless one with the sources of both says the same. */
+function selectionsOf({ also, ...policy }: PolicyClaim): PolicyClaim[] {
+  if (!also) return [policy];
+  const isSame =
+    JSON.stringify([also.destinations, also.except]) === JSON.stringify([policy.destinations, policy.except]);
+  return isSame
+    ? [{ ...policy, sources: minimalCover([...policy.sources, ...also.sources]) }]
+    : [policy, { ...policy, ...also }];
 }
 
 function place(node: NodeClaim, policy: PolicyClaim, gateway: GatewayClaim): PlacedPolicy {

@@ -1,4 +1,5 @@
 import type { Address, Cidr } from "./address";
+import type { Selection } from "./selection";
 
 /**
  * A claim is what one Pulumi resource asks of one node. A node keeps the claims of all its owners in its manifest;
@@ -62,16 +63,14 @@ export interface GatewayClaim {
 }
 
 /** EgressPolicy: these sources to these destinations leave by that egress IP. */
-export interface PolicyClaim {
+export interface PolicyClaim extends Selection {
   readonly kind: "policy";
   readonly owner: Owner;
   /** Owner id of the gateway. */
   readonly gateway: string;
-  readonly sources: readonly Cidr[];
-  /** Empty = everything outside ignore. */
-  readonly destinations: readonly Cidr[];
-  readonly except: readonly Cidr[];
   readonly egressIP: Address;
   /** What happens to connections that are open when the policy comes or changes. Connections on a path that goes are always cut. */
   readonly established: "keep" | "cut";
+  /** While a change is under way: what it selected before, and still does. */
+  readonly also?: Selection;
 }

@@ -1,36 +1,29 @@
 import { allocateEgressIP } from "../model/allocation";
-import type { EgressPolicyArgs, GatewayRef, Problem } from "../model/args";
+import type { EgressPolicyArgs, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { PolicyClaim } from "../model/claim";
-import { expandNodes } from "../model/compact-nodes";
-import { normalizeDestinations, normalizeSources } from "../model/defaults";
+import { normalizeDestinations } from "../model/defaults";
 import { findOverlapsWith, type NamedPolicy } from "../model/overlap";
 import { destinationMembers } from "../model/selection";
 import { validateEgressPolicy } from "../model/validate";
-import { isAbandoned } from "./abandon";
-import { session } from "./context";
 import { driftOn, isClean } from "./drift";
 import { deviceTowards } from "./host";
 import { type Looked, lookAll } from "./look";
 import { adoptByLabel, type Label, labelText, newOwnerId } from "./owner";
+import { claimOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } from "./policy-waves";
+import { noted, untilQuiet } from "./quiet";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
-import { rollOut, type Wave } from "./rollout";
+import { rollOut } from "./rollout";
 import { memory } from "./run-memory";
-import type { NodeSession } from "./session";
 
 export { configure } from "./context";
-
-/** An EgressPolicy as it is kept in state. */
-interface PolicyState extends EgressPolicyArgs {
-  readonly label: Label;
-  readonly ownerId: string;
-  readonly egressIP: string;
-}
 
 type PolicyInputs = EgressPolicyArgs & { readonly label: Label; readonly dryRun?: boolean };
 
 /** Validates, chooses the egress IP, refuses overlaps, and in a dry run looks for drift. */
-export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
+export const check = (olds: Properties, news: Properties): Promise<CheckResult> => noted(() => checked(olds, news));
+
+async function checked(olds: Properties, news: Properties): Promise<CheckResult> {
   const {
     label,
     dryRun,
@@ -63,7 +56,7 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as PolicyState;
   try {
-    await rollOut(replacing(undefined, state));
+    await noted(() => rollOut(replacing(undefined, state)));
   } catch (error) {
     await rollOut(shrinking(state)).catch(() => undefined);
     throw error;
@@ -76,7 +69,9 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 }
 
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
-  await rollOut(replacing(olds as unknown as PolicyState, news as unknown as PolicyState));
+  const waves = replacing(olds as unknown as PolicyState, news as unknown as PolicyState);
+  if (letsGo(waves)) await untilQuiet();
+  await noted(() => rollOut(waves));
   return { outs: outputs(news) };
 }
 
@@ -85,70 +80,6 @@ async function remove(_id: string, props: Properties): Promise<void> {
 }
 
 export { remove as delete };
-
-/** The claim behind a state: the same on all nodes of its gateway. */
-export function claimOf(state: PolicyState): PolicyClaim {
-  const { destinations, except } = normalizeDestinations(state.destinations);
-  return {
-    kind: "policy",
-    owner: { id: state.ownerId, ...state.label },
-    gateway: state.gateway.id,
-    sources: normalizeSources(state.sources),
-    destinations,
-    except,
-    egressIP: state.egressIP,
-    established: state.established ?? "keep",
-  };
-}
-
-/** The gateway that will translate learns both selections first, then the nodes that choose change, then it forgets the old selection. */
-function replacing(before: PolicyState | undefined, state: PolicyState): Wave[] {
-  const claim = claimOf(state);
-  const holder = state.gateway.placement[state.egressIP];
-  const both = before ? joined(claimOf(before), claim) : claim;
-  const write = (node: NodeSession, what: PolicyClaim) => ({ session: node, change: { write: [what], remove: [] } });
-  const nodes = sessionsOf(state.gateway);
-  const gateway = nodes.filter(({ name }) => name === holder);
-  const others = nodes.filter(({ name }) => name !== holder);
-  const names = new Set(nodes.map(({ name }) => name));
-  const leaving = before ? sessionsOf(before.gateway).filter(({ name }) => !names.has(name)) : [];
-  return [
-    gateway.map((node) => write(node, both)),
-    [...others.map((node) => write(node, claim)), ...leaving.map((node) => removal(node, state.ownerId))],
-    ...(both === claim ? [] : [gateway.map((node) => write(node, claim))]),
-  ];
-}
-
-/** The nodes that choose first, then the gateway: nothing is sent to a gateway that no longer translates it. */
-function shrinking(state: PolicyState): Wave[] {
-  const holder = state.gateway.placement[state.egressIP];
-  const nodes = sessionsOf(state.gateway);
-  return [
-    nodes.filter(({ name }) => name !== holder).map((node) => removal(node, state.ownerId)),
-    nodes.filter(({ name }) => name === holder).map((node) => removal(node, state.ownerId)),
-  ];
-}
-
-const removal = (node: NodeSession, ownerId: string) => ({ session: node, change: { write: [], remove: [ownerId] } });
-
-/** Both selections at once, for the moment in which some nodes still choose by the old one. */
-function joined(before: PolicyClaim, after: PolicyClaim): PolicyClaim {
-  const all = before.destinations.length === 0 || after.destinations.length === 0;
-  return {
-    ...after,
-    established: "keep",
-    sources: normalizeSources({ cidrs: [...before.sources, ...after.sources] }),
-    destinations: all
-      ? []
-      : normalizeDestinations({ cidrs: [...before.destinations, ...after.destinations] }).destinations,
-    except: before.except.filter((cidr) => after.except.includes(cidr)),
-  };
-}
-
-const sessionsOf = (gateway: GatewayRef): NodeSession[] =>
-  expandNodes(gateway)
-    .filter(({ node }) => !isAbandoned(node))
-    .map(({ node, connection }) => session(node, connection));
 
 const driftTargets = (state: PolicyState) =>
   sessionsOf(state.gateway).map((node) => ({ session: node, ownerId: state.ownerId, claim: claimOf(state) }));

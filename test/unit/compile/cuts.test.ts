@@ -75,4 +75,24 @@ describe("which connections end", () => {
     ]);
     expect(cuts("client-1", [changed], [changed])).toEqual([]);
   });
+
+  test("of a change under way: only where a path goes, and the rest when it is done", () => {
+    const before = edited({ established: "cut", sources: ["10.0.1.12/32"] });
+    const also = { sources: before.sources, destinations: before.destinations, except: before.except };
+    const underWay = edited({ established: "cut", also });
+    const done = edited({ established: "cut" });
+    expect(cuts("client-1", [before], [underWay])).toEqual([]);
+    expect(cuts("client-1", [underWay], [done])).toEqual([
+      { ...selected, by: toGateway("gateway-1"), spare: selected },
+      { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), spare: selected },
+      { ...selected, by: { kind: "other" } },
+    ]);
+    const moved = { ...underWay, egressIP: "192.0.2.2" };
+    expect(cuts("client-1", [before], [moved])).toEqual([
+      { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1") },
+    ]);
+    expect(cuts("client-1", [underWay], [])).toEqual(
+      expect.arrayContaining([{ ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1") }]),
+    );
+  });
 });

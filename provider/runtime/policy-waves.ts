@@ -1,0 +1,94 @@
+import type { EgressPolicyArgs, GatewayRef } from "../model/args";
+import type { PolicyClaim } from "../model/claim";
+import { expandNodes } from "../model/compact-nodes";
+import { normalizeDestinations, normalizeSources } from "../model/defaults";
+import { isAbandoned } from "./abandon";
+import { session } from "./context";
+import type { Label } from "./owner";
+import { canonical } from "./result";
+import type { Wave } from "./rollout";
+import type { NodeSession } from "./session";
+
+/** An EgressPolicy as it is kept in state. */
+export interface PolicyState extends EgressPolicyArgs {
+  readonly label: Label;
+  readonly ownerId: string;
+  readonly egressIP: string;
+}
+
+/** The claim behind a state: the same on all nodes of its gateway. */
+export function claimOf(state: PolicyState): PolicyClaim {
+  const { destinations, except } = normalizeDestinations(state.destinations);
+  return {
+    kind: "policy",
+    owner: { id: state.ownerId, ...state.label },
+    gateway: state.gateway.id,
+    sources: normalizeSources(state.sources),
+    destinations,
+    except,
+    egressIP: state.egressIP,
+    established: state.established ?? "keep",
+  };
+}
+
+/**
+ * Four waves, the same for every policy, since rollouts that come together run wave by wave: first all policies take what
+ * they select (the node that will translate, then those that choose), then they let go of what they no longer select
+ * (in the other order). So what one policy lets go of and another takes is selected by one of them at every moment.
+ */
+export function replacing(before: PolicyState | undefined, state: PolicyState): Wave[] {
+  const claim = claimOf(state);
+  const old = before && claimOf(before);
+  const takes = old === undefined || !selectsNoMore(claim, old);
+  const isLess = old !== undefined && !selectsNoMore(old, { ...claim, egressIP: old.egressIP, gateway: old.gateway });
+  const first = isLess ? { ...claim, also: selectionOf(old) } : claim;
+  const isFirst = takes || !isLess;
+  const holder = state.gateway.placement[state.egressIP];
+  const write = (node: NodeSession, what: PolicyClaim) => ({ session: node, change: { write: [what], remove: [] } });
+  const nodes = sessionsOf(state.gateway);
+  const gateway = nodes.filter(({ name }) => name === holder);
+  const others = nodes.filter(({ name }) => name !== holder);
+  const names = new Set(nodes.map(({ name }) => name));
+  const leaving = before ? sessionsOf(before.gateway).filter(({ name }) => !names.has(name)) : [];
+  return [
+    isFirst ? gateway.map((node) => write(node, first)) : [],
+    isFirst ? others.map((node) => write(node, first)) : [],
+    [
+      ...(isLess ? others : []).map((node) => write(node, claim)),
+      ...leaving.map((node) => removal(node, state.ownerId)),
+    ],
+    isLess ? gateway.map((node) => write(node, claim)) : [],
+  ];
+}
+
+/** Whether these waves of a policy let go of anything. */
+export const letsGo = (waves: readonly Wave[]): boolean => waves.slice(2).some((wave) => wave.length > 0);
+
+/** Whether all that `a` gives an address gets the same from `b`. Where destinations differ, nobody looks closer. */
+function selectsNoMore(a: PolicyClaim, b: PolicyClaim): boolean {
+  const rest = ({ gateway, egressIP, destinations, except }: PolicyClaim) =>
+    canonical([gateway, egressIP, destinations, except]);
+  return (
+    rest(a) === rest(b) && canonical(normalizeSources({ cidrs: [...a.sources, ...b.sources] })) === canonical(b.sources)
+  );
+}
+
+const selectionOf = ({ sources, destinations, except }: PolicyClaim) => ({ sources, destinations, except });
+
+/** The nodes that choose first, then the gateway: nothing is sent to a gateway that no longer translates it. */
+export function shrinking(state: PolicyState): Wave[] {
+  const holder = state.gateway.placement[state.egressIP];
+  const nodes = sessionsOf(state.gateway);
+  return [
+    nodes.filter(({ name }) => name !== holder).map((node) => removal(node, state.ownerId)),
+    nodes.filter(({ name }) => name === holder).map((node) => removal(node, state.ownerId)),
+  ];
+}
+
+const removal = (node: NodeSession, ownerId: string) => ({ session: node, change: { write: [], remove: [ownerId] } });
+
+/** The nodes of a policy's gateway that are still there. */
+export const sessionsOf = (gateway: GatewayRef): NodeSession[] =>
+  expandNodes(gateway)
+    .filter(({ node }) => !isAbandoned(node))
+    .map(({ node, connection }) => session(node, connection));

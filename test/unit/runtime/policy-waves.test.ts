@@ -1,0 +1,81 @@
+import type { PolicyClaim } from "../../../provider/model/claim";
+import { type PolicyState, replacing } from "../../../provider/runtime/policy-waves";
+
+const nodes = { "client-1": "192.0.2.91", "gateway-1": "192.0.2.92", "gateway-2": "192.0.2.93" };
+const gateway = {
+  id: "gateway-a",
+  name: "gateway",
+  fleet: "lab",
+  egressIPs: ["192.0.2.1", "192.0.2.2"],
+  placement: { "192.0.2.1": "gateway-1", "192.0.2.2": "gateway-2" },
+  ignore: [],
+  connection: {},
+};
+
+function state(change: Partial<PolicyState>): PolicyState {
+  return {
+    gateway: { ...gateway, nodes },
+    label: { project: "shop", stack: "prod", name: "policy" },
+    ownerId: "policy-1",
+    sources: { cidrs: ["10.0.1.11/32"] },
+    egressIP: "192.0.2.1",
+    ...change,
+  };
+}
+
+/** Who gets what in each wave: `node: sources (and what is still selected)`. */
+function waves(before: PolicyState | undefined, after: PolicyState): string[][] {
+  const print = ({ sources, also }: PolicyClaim): string =>
+    `${sources.join(" ")}${also ? ` also ${also.sources.join(" ")}` : ""}`;
+  return replacing(before, after).map((wave) =>
+    wave.flatMap(({ session, change }) =>
+      change.write.flatMap((claim) => (claim.kind === "policy" ? [`${session.name}: ${print(claim)}`] : [])),
+    ),
+  );
+}
+
+const others = ["10.0.1.12/32", "10.0.1.13/32"];
+
+describe("the waves of a policy", () => {
+  test("that comes: the node that translates, then those that choose", () => {
+    expect(waves(undefined, state({}))).toEqual([
+      ["gateway-1: 10.0.1.11/32"],
+      ["client-1: 10.0.1.11/32", "gateway-2: 10.0.1.11/32"],
+      [],
+      [],
+    ]);
+  });
+
+  test("whose sources are exchanged: it takes in the first two and lets go in the last two", () => {
+    const both = "10.0.1.12/32 also 10.0.1.11/32";
+    expect(waves(state({}), state({ sources: { cidrs: ["10.0.1.12/32"] } }))).toEqual([
+      [`gateway-1: ${both}`],
+      [`client-1: ${both}`, `gateway-2: ${both}`],
+      ["client-1: 10.0.1.12/32", "gateway-2: 10.0.1.12/32"],
+      ["gateway-1: 10.0.1.12/32"],
+    ]);
+  });
+
+  test("that only loses sources: nothing before the third", () => {
+    const before = state({ sources: { cidrs: ["10.0.1.11/32", ...others] } });
+    expect(waves(before, state({})).map((wave) => wave.length)).toEqual([0, 0, 2, 1]);
+  });
+
+  test("that only gains sources, gets another address, or is repaired: nothing after the second", () => {
+    const more = state({ sources: { cidrs: ["10.0.1.11/32", ...others] } });
+    for (const after of [more, state({ egressIP: "192.0.2.2" }), state({})]) {
+      expect(waves(state({}), after).map((wave) => wave.length)).toEqual([1, 2, 0, 0]);
+    }
+  });
+
+  test("whose destinations change: both selections, each whole, until all have taken the new one", () => {
+    const before = state({ destinations: { cidrs: ["203.0.113.0/24"] } });
+    const [first] = replacing(before, state({ destinations: { cidrs: ["198.51.100.0/24"] } }));
+    expect(first?.[0]?.change.write).toMatchObject([
+      {
+        destinations: ["198.51.100.0/24"],
+        also: { sources: ["10.0.1.11/32"], destinations: ["203.0.113.0/24"], except: [] },
+      },
+    ]);
+  });
+});
