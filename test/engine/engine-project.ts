@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { type Lab, labDown, labUp } from "../lab";
+import { type Lab, labUp } from "../lab";
 import { installLink, root } from "./install";
 import { PulumiProject } from "./pulumi";
 
@@ -9,10 +9,9 @@ interface Resource {
   readonly inputs?: Readonly<Record<string, unknown>>;
 }
 
-/** A fresh lab for one file of engine tests; what a killed run left is taken down first. */
-export async function engineLab({ gateways = 1 } = {}): Promise<Lab> {
-  await labDown("engine");
-  return labUp({ name: "engine", clients: 2, gateways });
+/** A fresh lab for one file of engine tests, by a name that no other run on this machine has. */
+export function engineLab({ gateways = 1 } = {}): Promise<Lab> {
+  return labUp({ name: `engine${process.pid}`, clients: 2, gateways });
 }
 
 /** A project "engine" whose program is written by the tests. It is linked to this clone, and its SSH key is a secret of each stack. */

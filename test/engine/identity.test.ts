@@ -70,7 +70,6 @@ test("a node that can't be reached is drift, never clean", async () => {
 });
 
 test("a node that is written off by name lets destroy go on, and all others are as they were", async () => {
-  expect((await project.run(["destroy", "--yes", "--skip-preview"])).code).toBe(1);
   await project.ok("config", "set", "egress:abandon", "client-2");
   // A plain destroy asks the provider as the last up configured it.
   await project.destroy("--run-program");
