@@ -20,6 +20,9 @@ export interface Change {
 /** A node whose restore program is of another version gets ours with its next batch. */
 const RESTORE_VERSION = shortHash(RESTORE_PROGRAM);
 
+/** What `ip -batch` makes; sets and rules come back by their own tools. */
+const BY_IP: ReadonlySet<KernelObject["kind"]> = new Set(["link", "address", "neighbour", "route", "ip-rule"]);
+
 /** Claims after changes, in the order of the changes. */
 export function withChanges(claims: readonly Claim[], changes: readonly Change[]): Claim[] {
   const byId = new Map(claims.map((claim) => [claim.owner.id, claim]));
@@ -67,7 +70,10 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
       bury: isEnrolled ? undefined : former?.underlay,
       announce: newAddresses(objects, snapshot.actual),
       installRestore: snapshot.node?.restore !== RESTORE_VERSION,
-      restoreIp: plan(objects, [])
+      restoreIp: plan(
+        objects.filter(({ kind }) => BY_IP.has(kind)),
+        [],
+      )
         .filter(({ tool }) => tool === "ip")
         .flatMap(({ input }) => input),
     },

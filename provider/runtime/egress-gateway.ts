@@ -1,7 +1,7 @@
 import { minimalCover } from "../model/address";
-import type { EgressGatewayArgs, GatewayRef, NodeRef } from "../model/args";
+import type { EgressGatewayArgs, GatewayRef } from "../model/args";
 import { UNKNOWN } from "../model/args";
-import type { GatewayClaim, PolicyClaim } from "../model/claim";
+import type { PolicyClaim } from "../model/claim";
 import { compactNodes } from "../model/compact-nodes";
 import { expandEgressIPs } from "../model/defaults";
 import { placeAddresses } from "../model/placement";
@@ -10,21 +10,14 @@ import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { driftOn, isClean } from "./drift";
 import { fleetOf, gatewayProblems, nodesOf } from "./gateway-problems";
+import { claimOf, type GatewayState, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
 import { lookAll } from "./look";
 import { adoptByLabel, type Label, labelText, newOwnerId } from "./owner";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
-import { rollOut, type Wave } from "./rollout";
+import { rollOut } from "./rollout";
 import type { NodeSession } from "./session";
 
 export { configure } from "./context";
-
-/** An EgressGateway as it is kept in state. */
-interface GatewayState extends EgressGatewayArgs {
-  readonly label: Label;
-  readonly ownerId: string;
-  readonly placement: Readonly<Record<string, string>>;
-  readonly ref: GatewayRef;
-}
 
 type GatewayInputs = EgressGatewayArgs & { readonly label: Label; readonly dryRun?: boolean };
 
@@ -134,69 +127,6 @@ async function remove(_id: string, props: Properties): Promise<void> {
 
 export { remove as delete };
 
-/** The claim behind a state: the same text on all its nodes. `hold` = addresses that another node may still have. */
-export function claimOf(state: GatewayState, hold: readonly string[] = []): GatewayClaim {
-  const isGateway = new Set(state.gateways.map(({ node }) => node));
-  return {
-    kind: "gateway",
-    owner: { id: state.ownerId, ...state.label },
-    nodes: Object.fromEntries(
-      nodesOf(state).map((n) => [n.node, { index: n.index, underlay: n.underlayIP, gateway: isGateway.has(n.node) }]),
-    ),
-    placement: state.placement,
-    hold,
-    extraIgnore: minimalCover(state.extraIgnore ?? []),
-    onTunnelLoss: state.onTunnelLoss ?? "drop",
-    inbound: state.inbound ?? "drop",
-    weave: state.weave ?? false,
-  };
-}
-
-/** Gateways that gain addresses first (the addresses themselves held back while another node has them), then all others, then the addresses. */
-function growing(state: GatewayState, before: GatewayState | undefined, policies: readonly PolicyClaim[]): Wave[] {
-  // What a node held that is written off comes at once, and is probed for: nobody can tell whether that node still has it.
-  const moved = Object.keys(state.placement).filter((ip) => {
-    const holder = before?.placement[ip];
-    return holder !== undefined && holder !== state.placement[ip] && !isAbandoned(holder);
-  });
-  const gaining = new Set(
-    Object.entries(state.placement)
-      .filter(([ip, node]) => before?.placement[ip] !== node)
-      .map(([, node]) => node),
-  );
-  const known = new Set(before ? nodesOf(before).map(({ node }) => node) : []);
-  const write = (node: NodeRef, hold: readonly string[]) => ({
-    session: sessionOf(node),
-    // A node that is new to the gateway gets the gateway's policies together with it.
-    change: { write: [claimOf(state, hold), ...(known.has(node.node) ? [] : policies)], remove: [] },
-  });
-  const nodes = reachable(nodesOf(state));
-  const first = nodes.filter(({ node }) => gaining.has(node));
-  const names = new Set(nodesOf(state).map(({ node }) => node));
-  const leaving = before ? reachable(nodesOf(before)).filter(({ node }) => !names.has(node)) : [];
-  const rest = nodes.filter(({ node }) => !gaining.has(node));
-  return [
-    first.map((node) => write(node, moved)),
-    [...rest.map((node) => write(node, [])), ...leaving.map((node) => removal(node, state.ownerId, policies))],
-    ...(moved.length > 0 ? [first.map((node) => write(node, []))] : []),
-  ];
-}
-
-/** Clients first, so that nothing is sent to a gateway that no longer answers for it. */
-function shrinking(state: GatewayState): Wave[] {
-  const isGateway = new Set(state.gateways.map(({ node }) => node));
-  const nodes = reachable(nodesOf(state));
-  return [
-    nodes.filter(({ node }) => !isGateway.has(node)).map((node) => removal(node, state.ownerId, [])),
-    nodes.filter(({ node }) => isGateway.has(node)).map((node) => removal(node, state.ownerId, [])),
-  ];
-}
-
-const removal = (node: NodeRef, ownerId: string, policies: readonly PolicyClaim[]) => ({
-  session: sessionOf(node),
-  change: { write: [], remove: [ownerId, ...policies.map(({ owner }) => owner.id)] },
-});
-
 /** Policies that use the gateway, as its nodes know them. */
 async function policiesOf(state: GatewayState): Promise<PolicyClaim[]> {
   const looked = await lookAll(reachable(nodesOf(state)).map(sessionOf));
@@ -207,9 +137,6 @@ async function policiesOf(state: GatewayState): Promise<PolicyClaim[]> {
   }
   return [...found.values()];
 }
-
-const sessionOf = (node: NodeRef): NodeSession => session(node.node, node.connection);
-const reachable = (nodes: readonly NodeRef[]): NodeRef[] => nodes.filter(({ node }) => !isAbandoned(node));
 
 function registryOf(state: EgressGatewayArgs): NodeSession {
   const registry = state.gateways[0]?.registry;

@@ -1,0 +1,73 @@
+import type { IpSet } from "../kernel/ipset";
+import { changeLink, type Link } from "../kernel/link";
+import { type KernelObject, textOf } from "../kernel/state";
+
+export type Of<K extends KernelObject["kind"]> = Extract<KernelObject, { kind: K }>;
+
+/** What is wanted and not there, and what is there and not wanted. */
+export interface Changes {
+  readonly added: readonly KernelObject[];
+  readonly removed: readonly KernelObject[];
+  readonly device: { readonly from?: Link; readonly to?: Link };
+  /** What goes with the tunnel device as it changes; undo puts it back. */
+  readonly lost: readonly KernelObject[];
+}
+
+/** A changed object is removed and added, except for the tunnel device; what the device takes along counts as gone. */
+export function compare(desired: readonly KernelObject[], actual: readonly KernelObject[]): Changes {
+  const to = desired.find((o): o is Link => o.kind === "link");
+  const from = actual.find((o): o is Link => o.kind === "link");
+  const lost = from ? actual.filter((o) => goesWith(o, from, to)) : [];
+  const kept = actual.filter((o) => !lost.includes(o));
+  const remade = remadeSets(ofKind(desired, "ipset"), ofKind(actual, "ipset"));
+  const emptied = (o: KernelObject): boolean => o.kind === "ipset-member" && remade.has(o.set);
+  const there = new Set(kept.filter((o) => !emptied(o)).map(textOf));
+  const wanted = new Set(desired.map(textOf));
+  return {
+    added: desired.filter((o) => o.kind !== "link" && !there.has(textOf(o))),
+    removed: kept.filter((o, i) => o.kind !== "link" && (!wanted.has(textOf(o)) || doubled(kept, i) || emptied(o))),
+    device: { from, to },
+    lost,
+  };
+}
+
+/** Names of sets with another type or timeout, which can't be changed: they are made again, without their members. */
+function remadeSets(desired: readonly IpSet[], actual: readonly IpSet[]): Set<string> {
+  const there = new Map(actual.map((set) => [set.name, textOf(set)]));
+  const changed = desired.filter((set) => (there.get(set.name) ?? textOf(set)) !== textOf(set));
+  return new Set(changed.map(({ name }) => name));
+}
+
+/** A device that is removed takes all that lives on it; one with a new MAC its neighbours, permanent ones too (kernel: neigh_changeaddr). */
+function goesWith(object: KernelObject, from: Link, to: Link | undefined): boolean {
+  if (!livesOnDevice(object, from.name)) return false;
+  return isGone(from, to) || (object.kind === "neighbour" && from.mac !== to?.mac);
+}
+
+export const isGone = (from: Link, to: Link | undefined): boolean =>
+  to === undefined || changeLink(from, to) === undefined;
+export const isNewDevice = ({ device: { from, to } }: Changes): boolean =>
+  to !== undefined && (!from || isGone(from, to));
+
+/** A rule that stands twice is removed once. Only the kernel's ip rules can be doubled. */
+function doubled(objects: readonly KernelObject[], index: number): boolean {
+  const object = objects[index];
+  return object?.kind === "ip-rule" && objects.slice(0, index).some((other) => textOf(other) === textOf(object));
+}
+
+function livesOnDevice(object: KernelObject, device: string): boolean {
+  switch (object.kind) {
+    case "address":
+    case "neighbour":
+      return object.device === device;
+    case "route":
+      return object.leg?.device === device || `${object.other} `.includes(` dev ${device} `);
+    case "sysctl":
+      return object.name.includes(`/${device}/`);
+    default:
+      return false;
+  }
+}
+
+export const ofKind = <K extends KernelObject["kind"]>(objects: readonly KernelObject[], kind: K): Of<K>[] =>
+  objects.filter((o): o is Of<K> => o.kind === kind);

@@ -1,0 +1,87 @@
+import { minimalCover } from "../model/address";
+import type { EgressGatewayArgs, GatewayRef, NodeRef } from "../model/args";
+import type { GatewayClaim, PolicyClaim } from "../model/claim";
+import { isAbandoned } from "./abandon";
+import { session } from "./context";
+import { nodesOf } from "./gateway-problems";
+import type { Label } from "./owner";
+import type { Wave } from "./rollout";
+import type { NodeSession } from "./session";
+
+/** An EgressGateway as it is kept in state. */
+export interface GatewayState extends EgressGatewayArgs {
+  readonly label: Label;
+  readonly ownerId: string;
+  readonly placement: Readonly<Record<string, string>>;
+  readonly ref: GatewayRef;
+}
+
+/** The claim behind a state: the same text on all its nodes. `hold` = addresses that another node may still have. */
+export function claimOf(state: GatewayState, hold: readonly string[] = []): GatewayClaim {
+  const isGateway = new Set(state.gateways.map(({ node }) => node));
+  return {
+    kind: "gateway",
+    owner: { id: state.ownerId, ...state.label },
+    nodes: Object.fromEntries(
+      nodesOf(state).map((n) => [n.node, { index: n.index, underlay: n.underlayIP, gateway: isGateway.has(n.node) }]),
+    ),
+    placement: state.placement,
+    hold,
+    extraIgnore: minimalCover(state.extraIgnore ?? []),
+    onTunnelLoss: state.onTunnelLoss ?? "drop",
+    inbound: state.inbound ?? "drop",
+    weave: state.weave ?? false,
+  };
+}
+
+/** Gateways that gain addresses first (the addresses themselves held back while another node has them), then all others, then the addresses. */
+export function growing(
+  state: GatewayState,
+  before: GatewayState | undefined,
+  policies: readonly PolicyClaim[],
+): Wave[] {
+  // What a node held that is written off comes at once, and is probed for: nobody can tell whether that node still has it.
+  const moved = Object.keys(state.placement).filter((ip) => {
+    const holder = before?.placement[ip];
+    return holder !== undefined && holder !== state.placement[ip] && !isAbandoned(holder);
+  });
+  const gaining = new Set(
+    Object.entries(state.placement)
+      .filter(([ip, node]) => before?.placement[ip] !== node)
+      .map(([, node]) => node),
+  );
+  const known = new Set(before ? nodesOf(before).map(({ node }) => node) : []);
+  const write = (node: NodeRef, hold: readonly string[]) => ({
+    session: sessionOf(node),
+    // A node that is new to the gateway gets the gateway's policies together with it.
+    change: { write: [claimOf(state, hold), ...(known.has(node.node) ? [] : policies)], remove: [] },
+  });
+  const nodes = reachable(nodesOf(state));
+  const first = nodes.filter(({ node }) => gaining.has(node));
+  const names = new Set(nodesOf(state).map(({ node }) => node));
+  const leaving = before ? reachable(nodesOf(before)).filter(({ node }) => !names.has(node)) : [];
+  const rest = nodes.filter(({ node }) => !gaining.has(node));
+  return [
+    first.map((node) => write(node, moved)),
+    [...rest.map((node) => write(node, [])), ...leaving.map((node) => removal(node, state.ownerId, policies))],
+    ...(moved.length > 0 ? [first.map((node) => write(node, []))] : []),
+  ];
+}
+
+/** Clients first, so that nothing is sent to a gateway that no longer answers for it. */
+export function shrinking(state: GatewayState): Wave[] {
+  const isGateway = new Set(state.gateways.map(({ node }) => node));
+  const nodes = reachable(nodesOf(state));
+  return [
+    nodes.filter(({ node }) => !isGateway.has(node)).map((node) => removal(node, state.ownerId, [])),
+    nodes.filter(({ node }) => isGateway.has(node)).map((node) => removal(node, state.ownerId, [])),
+  ];
+}
+
+const removal = (node: NodeRef, ownerId: string, policies: readonly PolicyClaim[]) => ({
+  session: sessionOf(node),
+  change: { write: [], remove: [ownerId, ...policies.map(({ owner }) => owner.id)] },
+});
+
+export const sessionOf = (node: NodeRef): NodeSession => session(node.node, node.connection);
+export const reachable = (nodes: readonly NodeRef[]): NodeRef[] => nodes.filter(({ node }) => !isAbandoned(node));
