@@ -51,7 +51,13 @@ export function udpPacket(ends: Ends, payload: Buffer): Buffer {
 }
 
 /** `rest` = the second four bytes (identifier and sequence, next hop's MTU, gateway). */
-export function icmpPacket(ends: Ends, type: number, code: number, rest = 0, payload = Buffer.alloc(16)): Buffer {
+export function icmpPacket(
+  ends: Ends,
+  type: number,
+  code: number,
+  rest = 0,
+  payload: Buffer = Buffer.alloc(16),
+): Buffer {
   const head = Buffer.alloc(8);
   head.writeUInt8(type, 0);
   head.writeUInt8(code, 1);
