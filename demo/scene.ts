@@ -1,4 +1,5 @@
-import type { PulumiProject, PulumiResult } from "../test/engine/pulumi";
+import { stripVTControlCharacters } from "node:util";
+import type { PulumiProject } from "../test/engine/pulumi";
 import type { Lab } from "../test/lab";
 import type { Story } from "./story";
 
@@ -18,12 +19,12 @@ export const egressIP = "192.168.0.200";
 export const selectedPods = ["pod-client-1-1", "pod-client-2-1", "pod-gateway-1-1"];
 export const unselectedPod = "pod-client-1-2";
 
-/** Runs pulumi, shows its output as it comes, and checks its exit code. */
+/** Runs pulumi, shows its output as it comes, checks its exit code, and gives what it printed without colours. */
 export async function runPulumi(
   { project, story }: PulumiScene,
   args: readonly string[],
   exitCode: number,
-): Promise<PulumiResult> {
+): Promise<string> {
   const command = `pulumi ${args.join(" ")}`;
   story.screen.command(command);
   const shown = ["--color", story.screen.colours ? "always" : "never", "--suppress-progress"];
@@ -31,5 +32,5 @@ export async function runPulumi(
   const result = await project.run([...args, ...shown], { onLine });
   story.ran({ ...result, command });
   story.claim(`exit code ${exitCode}`, exitCode, result.code);
-  return result;
+  return stripVTControlCharacters(result.stdout);
 }
