@@ -3,6 +3,10 @@ import { validateNodeMark } from "../../../provider/model/validate";
 import { withValue } from "./edit";
 import { hostKey, nodeMark } from "./inputs";
 
+const longest = Array.from({ length: 4 }, () => "a".repeat(63))
+  .join(".")
+  .slice(0, 253);
+
 const check = (property: string, value: unknown): string[] =>
   validateNodeMark(withValue(nodeMark, ["connection", property], value)).map(formatProblem);
 
@@ -12,6 +16,7 @@ test.each<[string, unknown, string]>([
   ["host", 7, "connection.host: 7 is not a text. Give a host name or an IPv4 address."],
   ["host", "10.0.0.300", 'connection.host: "10.0.0.300" is not a host name or an IPv4 address.'],
   ["host", "my host", 'connection.host: "my host" is not a host name or an IPv4 address.'],
+  ["host", `${longest}a`, `connection.host: "${longest.slice(0, 60)}…" is not a host name or an IPv4 address.`],
   ["host", "-oProxyCommand=x", 'connection.host: "-oProxyCommand=x" is not a host name or an IPv4 address.'],
   [
     "host",
@@ -61,6 +66,7 @@ test.each<[string, unknown, string]>([
 test.each<[string, unknown]>([
   ["host", "192.168.0.11"],
   ["host", "worker_1.example.com."],
+  ["host", longest],
   ["port", 65535],
   ["hostKey", `SHA256:${"A".repeat(43)}`],
   ["hostKey", `  ${hostKey}\n`],

@@ -80,6 +80,13 @@ test.each<[Path, unknown, string]>([
     'egressIPs: This is required. Give at least one egress IP, as "a.b.c.d", "a.b.c.d-e.f.g.h" or a CIDR.',
   ],
   [["egressIPs", 4], "192.0.2.300", 'egressIPs[4]: "192.0.2.300" is not an IPv4 address, a range "a-b" or a CIDR.'],
+  [["egressIPs", 4], "192.0.2.20-x", 'egressIPs[4]: "192.0.2.20-x" is not an IPv4 address, a range "a-b" or a CIDR.'],
+  [
+    ["egressIPs", 4],
+    "192.0.2.20-192.0.2.21-192.0.2.22",
+    'egressIPs[4]: "192.0.2.20-192.0.2.21-192.0.2.22" is not an IPv4 address, a range "a-b" or a CIDR.',
+  ],
+  [["egressIPs", 4], "192.0.2.20-fd00::1", `egressIPs[4]: "192.0.2.20-fd00::1" ${ipv6} an IPv4 address.`],
   [["egressIPs", 4], 7, 'egressIPs[4]: 7 is not a text. Give an IPv4 address, a range "a-b" or a CIDR.'],
   [["egressIPs", 4], "fd00::1", `egressIPs[4]: "fd00::1" ${ipv6} an IPv4 address.`],
   [["egressIPs", 4], "fd00::1-fd00::9", `egressIPs[4]: "fd00::1-fd00::9" ${ipv6} an IPv4 address.`],

@@ -20,6 +20,9 @@ const nodeName = "is not a node name. Use lower case letters, digits, hyphens an
 const fleetName = "is not a fleet name. Use lower case letters, digits and hyphens, at most 63 characters.";
 const device = "is not the name of a network device. Use 1 to 15 letters, digits, dots, hyphens or underscores.";
 const ipv6 = "is IPv6; egress over IPv6 is not supported yet.";
+const longest = Array.from({ length: 4 }, () => "a".repeat(63))
+  .join(".")
+  .slice(0, 253);
 const long = "a".repeat(64);
 
 test.each<[Path, unknown, string]>([
@@ -28,6 +31,7 @@ test.each<[Path, unknown, string]>([
   [["node"], "", `node: "" ${nodeName}`],
   [["node"], "a..b", `node: "a..b" ${nodeName}`],
   [["node"], long, `node: "${long.slice(4)}…" ${nodeName}`],
+  [["node"], `${longest}a`, `node: "${longest.slice(0, 60)}…" ${nodeName}`],
   [["node"], "worker-1; reboot", `node: "worker-1; reboot" ${nodeName}`],
   [["nod"], "x", 'nod: There is no such property. Did you mean "node"?'],
   [["zone"], "x", 'zone: There is no such property. Did you mean "node"?'],
@@ -215,6 +219,7 @@ test("the node's own address in the tunnel's network is refused, also by default
 test.each<[Path, unknown]>([
   [["node"], "ip-10-0-0-1.eu-west-1.compute.internal"],
   [["node"], "a".repeat(63)],
+  [["node"], longest],
   [["underlayIP"], "192.168.0.255"],
   [["uplink"], "bond0.100"],
   [["mark"], "0x26000100"],
