@@ -12,7 +12,7 @@ import { driftOn, isClean } from "./drift";
 import { fleetOf, gatewayProblems, nodesOf } from "./gateway-problems";
 import { claimOf, type GatewayState, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
 import { lookAll } from "./look";
-import { adoptByLabel, type Label, labelText, newOwnerId } from "./owner";
+import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
 import type { NodeSession } from "./session";
@@ -35,6 +35,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   if (isUnknown(raw, UNKNOWN)) return { inputs: { ...raw, label, __provider, drift: {} } };
   const args = raw as unknown as EgressGatewayArgs;
   const held = heldState(olds);
+  const former = formerNames(olds, label);
   const looked = await lookAll(nodesOf(args).map(sessionOf));
   const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
   const ownerId = held?.ownerId ?? adoptByLabel("gateway", label, snapshots)?.id ?? newOwnerId("gateway");
@@ -45,7 +46,16 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const drift = dryRun && held ? await driftOn(driftTargets(held)) : {};
   return {
-    inputs: { ...args, label, ownerId, placement, ref: refOf(args, label, ownerId, ips, placement), __provider, drift },
+    inputs: {
+      ...args,
+      label,
+      ...former,
+      ownerId,
+      placement,
+      ref: refOf(args, label, ownerId, ips, placement),
+      __provider,
+      drift,
+    },
   };
 }
 

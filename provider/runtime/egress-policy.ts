@@ -9,7 +9,7 @@ import { validateEgressPolicy } from "../model/validate";
 import { driftOn, isClean } from "./drift";
 import { deviceTowards } from "./host";
 import { type Looked, lookAll } from "./look";
-import { adoptByLabel, type Label, labelText, newOwnerId } from "./owner";
+import { adoptByLabel, formerNames, isOwnStack, type Label, labelText, newOwnerId } from "./owner";
 import { claimOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } from "./policy-waves";
 import { noted, untilQuiet } from "./quiet";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
@@ -36,6 +36,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   if (isUnknown(raw, UNKNOWN)) return { inputs: { ...raw, label, __provider, drift: {} } };
   const args = raw as unknown as EgressPolicyArgs;
   const held = heldState(olds);
+  const former = formerNames(olds, label);
   const looked = await lookAll(sessionsOf(args.gateway));
   const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
   const ownerId = held?.ownerId ?? adoptByLabel("policy", label, snapshots)?.id ?? newOwnerId("policy");
@@ -44,7 +45,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const found = [...overlapProblems(state, looked), ...routeProblems(state, looked)];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const drift = dryRun && held ? await driftOn(driftTargets(held)) : {};
-  return { inputs: { ...state, __provider, drift } };
+  return { inputs: { ...state, ...former, __provider, drift } };
 }
 
 export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
@@ -112,16 +113,12 @@ function chooseAddress(
 }
 
 /** Claims of policies of other stacks; those of this stack are judged by this run's inputs. */
-function foreignPolicies(
-  looked: ReadonlyMap<string, Looked>,
-  label: Label,
-): { claim: PolicyClaim; ignore: readonly string[] }[] {
+function foreignPolicies(looked: ReadonlyMap<string, Looked>): { claim: PolicyClaim; ignore: readonly string[] }[] {
   const found = new Map<string, { claim: PolicyClaim; ignore: readonly string[] }>();
   for (const { snapshot } of looked.values()) {
     const node = snapshot?.claims.find((claim) => claim.kind === "node");
     for (const claim of snapshot?.claims ?? []) {
-      if (claim.kind !== "policy" || (claim.owner.project === label.project && claim.owner.stack === label.stack))
-        continue;
+      if (claim.kind !== "policy" || isOwnStack(labelText(claim.owner))) continue;
       found.set(claim.owner.id, { claim, ignore: node?.kind === "node" ? node.fleet.ignore : [] });
     }
   }
@@ -133,7 +130,7 @@ function overlapProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>
   const claim = claimOf(state);
   const mine: NamedPolicy = { ...claim, label: state.label.name, ignore: state.gateway.ignore };
   const others = [...memory.policies].filter(([id]) => id !== state.ownerId).map(([, policy]) => policy);
-  const foreign = foreignPolicies(looked, state.label).map(({ claim: other, ignore }) => ({
+  const foreign = foreignPolicies(looked).map(({ claim: other, ignore }) => ({
     ...other,
     label: labelText(other.owner),
     ignore,

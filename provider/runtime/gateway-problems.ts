@@ -2,7 +2,7 @@ import type { EgressGatewayArgs, NodeRef, Problem } from "../model/args";
 import type { RegistryEntry } from "../program/registry";
 import { deviceTowards } from "./host";
 import type { Looked } from "./look";
-import { type Label, labelText } from "./owner";
+import { isOwnStack, type Label, labelText } from "./owner";
 import { inner, memory } from "./run-memory";
 
 /** What an EgressGateway wants, and what its nodes look like now. */
@@ -46,7 +46,7 @@ function claimProblems({ args, ips, label, ownerId, looked }: Situation): Proble
     const holder =
       inThisRun !== undefined && inThisRun !== label.name
         ? `gateway ${inThisRun} of this run`
-        : foreignHolder(registry, ip, ownerId, label);
+        : foreignHolder(registry, ip, ownerId);
     return holder === undefined
       ? []
       : [{ path: "egressIPs", message: `${ip} is already held by ${holder} in fleet "${fleetOf(args)}".` }];
@@ -54,14 +54,9 @@ function claimProblems({ args, ips, label, ownerId, looked }: Situation): Proble
 }
 
 /** An address that another gateway of this very stack holds may be on its way: that one is judged by this run's inputs. */
-function foreignHolder(
-  registry: readonly RegistryEntry[],
-  ip: string,
-  ownerId: string,
-  label: Label,
-): string | undefined {
+function foreignHolder(registry: readonly RegistryEntry[], ip: string, ownerId: string): string | undefined {
   const entry = registry.find(({ key, owner }) => key === `ip-${ip}` && owner !== ownerId);
-  return entry && !entry.holder.startsWith(`${label.project}/${label.stack}/`) ? entry.holder : undefined;
+  return entry && !isOwnStack(entry.holder) ? entry.holder : undefined;
 }
 
 /** An egress IP must be free on its nodes, and the way out must lead through the device that announces it. */
@@ -110,11 +105,11 @@ function legProblems({ args, looked }: Situation): Problem[] {
 }
 
 /** An egress IP that a policy of another stack uses can't be taken away; policies of this stack are judged by their own check. */
-function droppedProblems({ ips, ownerId, label, looked }: Situation): Problem[] {
+function droppedProblems({ ips, ownerId, looked }: Situation): Problem[] {
   const users = new Map<string, string>();
   for (const { snapshot } of looked.values()) {
     for (const claim of snapshot?.claims ?? []) {
-      const isForeign = claim.owner.project !== label.project || claim.owner.stack !== label.stack;
+      const isForeign = !isOwnStack(labelText(claim.owner));
       if (claim.kind === "policy" && claim.gateway === ownerId && isForeign && !ips.includes(claim.egressIP))
         users.set(labelText(claim.owner), claim.egressIP);
     }

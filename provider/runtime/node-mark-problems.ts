@@ -4,7 +4,7 @@ import type { NodeMarkArgs, Problem } from "../model/args";
 import { normalizeFleet } from "../model/defaults";
 import { hex, indexOf, markOf } from "../model/mark";
 import type { RegistryEntry } from "../program/registry";
-import { type Label, labelText } from "./owner";
+import { isOwnStack, type Label, labelText } from "./owner";
 import { canonical } from "./result";
 import { inner, memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
@@ -92,16 +92,14 @@ export const settingsMessage = (fleet: string, entry: RegistryEntry): string =>
   `fleet "${fleet}" has other settings in its registry, written by ${entry.holder}: ${entry.content}. Use the same settings, or change them in every stack of the fleet.`;
 
 /** Who of another stack is in the fleet: while there is one, its settings can't be changed from here. */
-export function foreignMembers(entries: readonly RegistryEntry[] | undefined, label: Label): RegistryEntry[] {
-  return (entries ?? []).filter(
-    ({ key, holder }) => key.startsWith("mark-") && !holder.startsWith(`${label.project}/${label.stack}/`),
-  );
+export function foreignMembers(entries: readonly RegistryEntry[] | undefined): RegistryEntry[] {
+  return (entries ?? []).filter(({ key, holder }) => key.startsWith("mark-") && !isOwnStack(holder));
 }
 
 /** Refuse in preview what the claim would refuse. */
-export function settingsProblems(args: NodeMarkArgs, label: Label, registry: Snapshot | undefined): Problem[] {
+export function settingsProblems(args: NodeMarkArgs, registry: Snapshot | undefined): Problem[] {
   const entries = registry?.registry.get(args.fleet.name);
   const settings = entries?.find(({ key }) => key === "settings");
-  if (!settings || settings.owner === settingsOwner(args) || foreignMembers(entries, label).length === 0) return [];
+  if (!settings || settings.owner === settingsOwner(args) || foreignMembers(entries).length === 0) return [];
   return [{ path: "fleet", message: settingsMessage(args.fleet.name, settings) }];
 }

@@ -22,7 +22,7 @@ import {
   settingsOwner,
   settingsProblems,
 } from "./node-mark-problems";
-import { adoptByLabel, type Label, labelText, newOwnerId } from "./owner";
+import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
 import {
   type CheckResult,
   canonical,
@@ -66,6 +66,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const args = raw as unknown as NodeMarkArgs;
   if (hint && !isUnknown(hint, UNKNOWN)) startProbes(hint);
   const held = heldState(olds, args);
+  const former = formerNames(olds, label);
   const here = session(args.node, args.connection);
   const seen = await look(here);
   const registry = await look(registrySession(args));
@@ -78,12 +79,12 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const nodeProblems = seen.snapshot
     ? [...hostProblems(seen.snapshot.host, args, uplink), ...foreignNode(seen.snapshot, ownerId)]
     : [];
-  const late = [...settingsProblems(args, label, registry.snapshot), ...markProblems, ...nodeProblems];
+  const late = [...settingsProblems(args, registry.snapshot), ...markProblems, ...nodeProblems];
   if (late.length > 0 || uplink === undefined || index === undefined) return { inputs: news, failures: failures(late) };
   if (dryRun && seen.snapshot) warnForgotten(seen.snapshot.host, args);
   const state = computed(args, label, ownerId, index, uplink, seen.snapshot?.host.mtus[uplink], held);
   const drift = dryRun && held ? await driftOn([{ session: here, ownerId, claim: claimOf(held) }]) : {};
-  return { inputs: { ...state, __provider, drift } };
+  return { inputs: { ...state, ...former, __provider, drift } };
 }
 
 /** True where inputs or the kernel differ; only another node or fleet is another NodeMark. */
@@ -226,9 +227,7 @@ async function claimMark(state: NodeMarkState): Promise<void> {
     { key: `mark-${state.index}`, owner: state.ownerId, holder: holderOf(state), content: state.mark },
   ];
   const replacing =
-    foreignMembers((await registry.snapshot()).registry.get(state.fleet.name), state.label).length === 0
-      ? ["settings"]
-      : [];
+    foreignMembers((await registry.snapshot()).registry.get(state.fleet.name)).length === 0 ? ["settings"] : [];
   const clashes = await registry.claim(state.fleet.name, entries, replacing);
   const mark = clashes.find((entry) => entry.key !== "settings");
   if (mark)

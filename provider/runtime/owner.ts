@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Claim, Owner } from "../model/claim";
+import type { Properties } from "./result";
+import { memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
 
 /** Who a resource is, as its constructor says it. No URN reaches a dynamic provider. */
@@ -11,6 +13,20 @@ export interface Label {
 
 /** For sentences: `project/stack/name`. */
 export const labelText = ({ project, stack, name }: Label): string => `${project}/${stack}/${name}`;
+
+/** What a resource remembers of its stack's former names; `pulumi stack rename` changes nothing on the nodes. */
+export function formerNames(olds: Properties, { project, stack }: Label): { readonly formerly?: readonly string[] } {
+  const before = olds as { readonly label?: Label; readonly formerly?: readonly string[] } | undefined;
+  const name = `${project}/${stack}`;
+  const last = before?.label ? [`${before.label.project}/${before.label.stack}`] : [];
+  const former = [...new Set([...(before?.formerly ?? []), ...last])].filter((other) => other !== name).sort();
+  for (const one of [name, ...former]) memory.stacks.add(one);
+  return former.length > 0 ? { formerly: former } : {};
+}
+
+/** True for what begins with `project/stack/` of this very stack. */
+export const isOwnStack = (holder: string): boolean =>
+  [...memory.stacks].some((stack) => holder.startsWith(`${stack}/`));
 
 export const newOwnerId = (kind: Claim["kind"]): string => `${kind}-${randomUUID()}`;
 

@@ -18,8 +18,8 @@ export function failures(problems: readonly Problem[]): { property: string; reas
   return problems.map(({ path, message }) => ({ property: path, reason: message }));
 }
 
-/** Inputs that say nothing about what is wanted: who asks, whether it is a dry run, what a dry run found. */
-const SILENT: ReadonlySet<string> = new Set(["label", "dryRun", "drift", "hint", "__provider"]);
+/** Inputs that say nothing about what is wanted: who asks and was called what, whether it is a dry run, what a dry run found. */
+const SILENT: ReadonlySet<string> = new Set(["label", "formerly", "dryRun", "drift", "hint", "__provider"]);
 
 /** Names of the properties in which two sets of inputs differ. */
 export function changedProperties(olds: Properties, news: Properties): string[] {

@@ -5,6 +5,8 @@ import type { NamedPolicy } from "../model/overlap";
  * so the second of two that clash sees the first, whichever comes first.
  */
 export interface RunMemory {
+  /** `project/stack` of this stack, as it is and as it was called before: nodes may know it by any of them. */
+  readonly stacks: Set<string>;
   /** Fleet → index → node. */
   readonly marks: Map<string, Map<number, string>>;
   /** Fleet → its settings as text, and who said so first. */
@@ -15,11 +17,17 @@ export interface RunMemory {
   readonly policies: Map<string, NamedPolicy & { readonly egressIP: string }>;
 }
 
-export const memory: RunMemory = { marks: new Map(), fleets: new Map(), egressIPs: new Map(), policies: new Map() };
+export const memory: RunMemory = {
+  stacks: new Set(),
+  marks: new Map(),
+  fleets: new Map(),
+  egressIPs: new Map(),
+  policies: new Map(),
+};
 
 /** A new run in the same process. */
 export function forgetRun(): void {
-  for (const map of Object.values(memory) as Map<string, unknown>[]) map.clear();
+  for (const map of Object.values(memory) as { clear(): void }[]) map.clear();
 }
 
 export function inner<K, V>(map: Map<string, Map<K, V>>, key: string): Map<K, V> {
