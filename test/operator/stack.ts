@@ -157,7 +157,11 @@ export class Stack {
   }): Promise<void> {
     const { type, name } = declared;
     const old = this.state.get(name);
-    if (change === "same") return;
+    if (change === "same" && old) {
+      // The engine keeps the inputs of what it leaves alone.
+      this.state.set(name, { ...old, inputs });
+      return;
+    }
     if (change === "update" && old) {
       const { outs } = await this.operator.call<{ outs: Properties }>(type, "update", old.id, old.outputs, inputs);
       this.state.set(name, { ...old, inputs, outputs: outs });

@@ -1,0 +1,83 @@
+import { type Lab, labDump, podCall } from "../lab";
+import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import type { Declared, Stack } from "../operator/stack";
+import { testFull } from "../setup/skip";
+import { breakCall, mendCalls } from "./failing-tools";
+import { addressesOf, type Scene, scenario } from "./scenario";
+
+jest.setTimeout(600_000);
+
+const EGRESS = "192.168.0.200";
+const OTHER = "192.168.0.201";
+const PODS = ["pod-client-1-1", "pod-client-2-1"];
+
+/** Lets each command of a batch on this node fail in turn: the node must then be as it was before. Ends where none is left. */
+async function failEach(lab: Lab, stack: Stack, node: string, program: readonly Declared[]): Promise<number> {
+  const before = await labDump(lab, node);
+  for (let call = 1; ; call++) {
+    await breakCall(lab, node, call);
+    const message = await stack.up(program).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    const calls = await mendCalls(lab, node);
+    if (message === undefined) {
+      expect(calls).toBeLessThan(call);
+      return call - 1;
+    }
+    expect(message).toMatch(
+      new RegExp(
+        `node ${node}: (ip|ipset|iptables|arping)( line \\d+ ".*")? failed: .*told to fail.*Nothing was changed\\.`,
+        "s",
+      ),
+    );
+    expect({ call, dump: await labDump(lab, node) }).toEqual({ call, dump: before });
+  }
+}
+
+scenario(
+  "each command of an enrolment that fails leaves the node as it was, and says so",
+  {},
+  async ({ lab, stack }) => {
+    const client = fleetOf(lab).filter(({ name }) => name === "client-1");
+    const registry = await labDump(lab, "gateway-1");
+    expect(await failEach(lab, stack, "client-1", client)).toBeGreaterThanOrEqual(5);
+    expect((await stack.preview(client)).map(({ change }) => change)).toEqual(["same"]);
+    await stack.destroy();
+    expect(await labDump(lab, "gateway-1")).toEqual(registry);
+  },
+);
+
+scenario("each command of every other batch that fails leaves its node as it was", {}, everyBatch, testFull);
+
+async function everyBatch({ lab, stack, oracle }: Scene): Promise<void> {
+  oracle.expect(PODS, { sources: [EGRESS, OTHER] });
+  const fleet = fleetOf(lab);
+  const gateway = (...ips: string[]) => [
+    ...fleet,
+    gatewayOf(lab, "gateway", ips, { placement: Object.fromEntries(ips.map((ip) => [ip, "gateway-1"])) }),
+  ];
+  const old = policyOf("policy", "gateway", addressesOf(lab, PODS), { egressIP: EGRESS });
+  const changed = policyOf("policy", "gateway", [lab.ranges.pods], {
+    egressIP: OTHER,
+    destinations: { except: ["198.18.0.0/15"] },
+  });
+  // One resource a step, and the node on which the step is one batch.
+  const steps: [string, Declared[], string | undefined][] = [
+    ["gateway-1", gateway(EGRESS), undefined],
+    ["gateway-1", [...gateway(EGRESS), old], EGRESS],
+    ["gateway-1", [...gateway(EGRESS, OTHER), old], EGRESS],
+    ["client-1", [...gateway(EGRESS, OTHER), changed], OTHER],
+    ["client-1", [...gateway(EGRESS, OTHER), old], EGRESS],
+    ["gateway-1", [...gateway(EGRESS), old], EGRESS],
+    ["gateway-1", gateway(EGRESS), undefined],
+    ["gateway-1", fleet, undefined],
+  ];
+  await stack.up(fleet);
+  for (const [node, program, shown] of steps) {
+    expect(await failEach(lab, stack, node, program)).toBeGreaterThan(0);
+    expect((await stack.preview(program)).filter(({ change }) => change !== "same")).toEqual([]);
+    if (shown) expect((await podCall(lab, "pod-client-1-1", lab.outside[0]?.address ?? "")).source).toBe(shown);
+  }
+  await stack.destroy();
+}
