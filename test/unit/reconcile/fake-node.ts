@@ -14,7 +14,10 @@ import { runRestore } from "./fake-iptables";
 import { printWorld } from "./fake-print";
 import { ToolError, type World, withoutOurs } from "./fake-world";
 
-/** Where a batch breaks: at that line of that step, before it is done. A line behind the last one: the tool fails after all its work. */
+/**
+ * Where a batch breaks: at that line of that step, before it is done. A line behind the last one: the tool fails after all its work.
+ * A step behind the last one: something fails that comes after the batch.
+ */
 export interface Break {
   readonly step: number;
   readonly line: number;
@@ -92,13 +95,17 @@ export class FakeNode {
         this.run(step, breakAt?.step === i ? breakAt.line : undefined);
       } catch (error) {
         if (!(error instanceof ToolError)) throw error;
-        for (const done of steps.slice(0, i + 1).reverse()) {
-          if (done !== step || done.tool !== "iptables") this.undo(done);
-        }
+        this.undoAll(step.tool === "iptables" ? steps.slice(0, i) : steps.slice(0, i + 1));
         return error;
       }
     }
-    return undefined;
+    if (breakAt?.step !== steps.length) return undefined;
+    this.undoAll(steps);
+    return new ToolError("broken by the test");
+  }
+
+  private undoAll(steps: readonly Step[]): void {
+    for (const step of [...steps].reverse()) this.undo(step);
   }
 
   /** All steps up to a break, and nothing undone: a node that lost power. */
@@ -140,8 +147,9 @@ export class FakeNode {
 
 /** Every place where a batch can break. */
 export function breaksOf(steps: readonly Step[]): Break[] {
-  return steps.flatMap(({ tool, input }, step) => {
+  const within = steps.flatMap(({ tool, input }, step) => {
     const lines = tool === "iptables" || tool === "arping" ? [0] : [...input.keys(), input.length];
     return lines.map((line) => ({ step, line }));
   });
+  return steps.length === 0 ? [] : [...within, { step: steps.length, line: 0 }];
 }
