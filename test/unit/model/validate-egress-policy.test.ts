@@ -39,6 +39,12 @@ test.each<[Path, unknown, string]>([
     [],
     "sources.cidrs: The list is empty. Give the CIDRs or addresses of the pods, at least one.",
   ],
+  [
+    ["sources", "cidrs"],
+    undefined,
+    "sources.cidrs: This is required. Give the CIDRs or addresses of the pods, at least one.",
+  ],
+  [["destinations", "expect"], [], 'destinations.expect: There is no such property. Did you mean "except"?'],
   [["sources"], ["10.0.1.0/24"], "sources: A list is not an object. Give the pods, {cidrs: […]}."],
   [["sources", "cidr"], [], 'sources.cidr: There is no such property. Did you mean "cidrs"?'],
   [["sources", "cidrs", 1], "10.0.0.300", 'sources.cidrs[1]: "10.0.0.300" is not an IPv4 address or CIDR.'],
