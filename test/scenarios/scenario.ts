@@ -12,6 +12,8 @@ export interface Setting extends Partial<LabOptions> {
   readonly intervalMs?: number;
   /** What the scenario itself leaves on nodes, as a reset takes it back: lines that match are no residue. */
   readonly leaves?: RegExp;
+  /** For the long ones of the long matrix. */
+  readonly timeoutMs?: number;
 }
 
 export interface ShowOptions extends ChangeOptions {
@@ -38,8 +40,8 @@ type Body = (scene: Scene) => Promise<void>;
  * The body leaves nothing on any node; what it leaves is the failure.
  */
 export function scenario(name: string, setting: Setting, body: Body, run: typeof testFull = test): void {
-  const { senders = [], intervalMs, leaves, ...options } = setting;
-  run(name, async () => {
+  const { senders = [], intervalMs, leaves, timeoutMs, ...options } = setting;
+  const once = async (): Promise<void> => {
     const lab = await labUp({ name: labName(options), ...options });
     await labReset(lab);
     const operator = Operator.start(lab);
@@ -54,7 +56,8 @@ export function scenario(name: string, setting: Setting, body: Body, run: typeof
     } finally {
       await Promise.all([operator.stop(), oracle.stop()]);
     }
-  });
+  };
+  run(name, once, timeoutMs);
 }
 
 /** The same scenario on every profile: on these in each run, on all others in the long matrix. */
