@@ -1,3 +1,4 @@
+import { minimalCover } from "../model/address";
 import type { Claim, GatewayClaim, PolicyClaim } from "../model/claim";
 import { MASK_ALL, markOf } from "../model/mark";
 import { type NodeFacts, type NodeView, type PlacedPolicy, viewOf } from "./node";
@@ -45,7 +46,7 @@ export function cutsOf(before: readonly Claim[], after: readonly Claim[], facts:
   });
   const found = [...next.values()]
     .filter(cuts)
-    .map((placed) => ({ ...selection(placed), by: { kind: "other" as const } }));
+    .map((placed) => ({ ...outside(placed, now), by: { kind: "other" as const } }));
   return [...left, ...found, ...(old ? deserted(old, now).map((by) => ({ ...EVERYTHING, by })) : [])];
 }
 
@@ -105,6 +106,14 @@ function keepsOldPath(a: PlacedPolicy, b: PlacedPolicy): boolean {
 const sameSelection = (a: PolicyClaim, b: PolicyClaim): boolean =>
   JSON.stringify([a.sources, a.destinations, a.except, a.egressIP]) ===
   JSON.stringify([b.sources, b.destinations, b.except, b.egressIP]);
+
+/** What a policy selects without what it never takes: connections inside the cluster are on no path of ours, and stay. */
+function outside(placed: PlacedPolicy, view: NodeView | undefined): Connections {
+  const selected = selection(placed);
+  const own = view ? [...view.node.fleet.ignore, `${view.node.underlay}/32`] : [];
+  const peers = Object.values(placed.gateway.nodes).map(({ underlay }) => `${underlay}/32`);
+  return { ...selected, except: minimalCover([...selected.except, ...own, ...peers]) };
+}
 
 function selection({ policy, destinations: { match, nomatch } }: PlacedPolicy): Connections {
   return { sources: policy.sources, destinations: match, except: nomatch };

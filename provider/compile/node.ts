@@ -63,11 +63,24 @@ export function viewOf(claims: readonly Claim[], facts: NodeFacts): NodeView | u
   const policies = sorted
     .filter((claim): claim is PolicyClaim => claim.kind === "policy")
     .flatMap((policy): PlacedPolicy[] => {
-      const gateway = gateways.find((candidate) => candidate.owner.id === policy.gateway);
-      return gateway ? selectionsOf(policy).map((one) => place(node, one, gateway)) : [];
+      // A policy whose gateway is not here selects all the same, and what it selects is dropped.
+      const gateway = gateways.find((candidate) => candidate.owner.id === policy.gateway) ?? absentGateway(policy);
+      return selectionsOf(policy).map((one) => place(node, one, gateway));
     });
   return { node, gateways, policies, facts };
 }
+
+const absentGateway = (policy: PolicyClaim): GatewayClaim => ({
+  kind: "gateway",
+  owner: { ...policy.owner, id: policy.gateway },
+  nodes: {},
+  placement: {},
+  hold: [],
+  extraIgnore: [],
+  onTunnelLoss: "drop",
+  inbound: "drop",
+  weave: false,
+});
 
 /** A policy that still selects what it selected before is two policies, unless one with the sources of both says the same. */
 function selectionsOf({ also, ...policy }: PolicyClaim): PolicyClaim[] {

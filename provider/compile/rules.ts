@@ -69,12 +69,13 @@ export function rulesOf(view: NodeView): Owned[] {
       base("-j DROP"),
     ]),
     ...chainOf("mangle", CHAINS.admit, node.owner.id, [
+      base("-m addrtype --dst-type LOCAL -j DROP"),
       base(`-m set --match-set ${IGNORE} dst -j DROP`),
       ...each(here, (placed) => `${selects(placed)} ${comment(placed)} -j RETURN`),
       base("-j DROP"),
     ]),
     ...chainOf("mangle", CHAINS.resetMark, node.owner.id, [
-      base(`-p udp -m udp --dport ${node.fleet.tunnelPort} -m set --match-set ${PEERS} dst -j DROP`),
+      base(`-p udp -m udp --dport ${node.fleet.tunnelPort} -j DROP`),
       base(`${CUT_MATCH} -m conntrack --ctstate INVALID -j DROP`),
       ...nodeIp.flatMap(({ index, owner }) =>
         [

@@ -69,7 +69,7 @@ egw_main() {
 umask 077
 mkdir -p $D/claims || exit 1
 exec 9<$D
-flock -w 60 9 || { echo @@busy; exit 1; }
+flock -w 60 9 || { echo @@busy; exit 0; }
 if [ "$(cat $D/generation 2>/dev/null || echo 0)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
 T=$(mktemp -d) || exit 1
 ${documents.join("\n")}
@@ -176,3 +176,6 @@ egw_remove_unit() {
   return 0
 }
 `;
+
+/** Makes the node send everything at the next probe. */
+export const forgetDigestScript = (): string => `rm -f ${STATE_DIRECTORY}/digest\n`;

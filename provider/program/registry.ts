@@ -27,7 +27,10 @@ export function claimScript(
   const checks = guarded.map(
     (entry) => `egw_check ${checked(KEY, entry.key)} ${checked(/^[A-Za-z0-9-]{1,64}$/, entry.owner)}`,
   );
-  const writes = entries.map((entry, i) => `cat > $R/${entry.key} ${hereDocument([JSON.stringify(entry)], i)}`);
+  const writes = entries.map(
+    (entry, i) => `cat > $R/${entry.key} ${hereDocument([JSON.stringify(entry)], i)}
+[ -s $R/${entry.key} ] || exit 1`,
+  );
   return `D=${STATE_DIRECTORY}; R=$D/registry/${checked(FLEET, fleet)}
 egw_check() {
   [ -f $R/$1 ] || return 0
@@ -36,7 +39,10 @@ egw_check() {
 }
 egw_main() {
 umask 077; mkdir -p $R || exit 1
-exec 9<$D; flock -w 60 9 || { echo @@busy; exit 1; }
+exec 9<$D; flock -w 60 9 || { echo @@busy; exit 0; }
+# Whoever let go of the last entry meanwhile took the directory away.
+[ $D -ef /proc/self/fd/9 ] || { echo @@busy; exit 0; }
+mkdir -p $R || exit 1
 T=$(mktemp) || exit 1
 ${checks.join("\n")}
 if [ -s $T ]; then echo @@clash; cat $T; else
@@ -55,7 +61,7 @@ export function releaseScript(fleet: string, owner: string, keep: readonly strin
   return `D=${STATE_DIRECTORY}; R=$D/registry/${checked(FLEET, fleet)}
 egw_main() {
 [ -d $R ] || { echo @@released; echo @@end; return; }
-exec 9<$D; flock -w 60 9 || { echo @@busy; exit 1; }
+exec 9<$D; flock -w 60 9 || { echo @@busy; exit 0; }
 for f in $R/mark-* $R/ip-*; do case "$f" in ${kept}) continue ;; esac; [ -f "$f" ] && grep -q '"owner":"${checked(/^[A-Za-z0-9-]{1,64}$/, owner)}"' "$f" && rm -f "$f"; done
 set -- $R/mark-*; [ -f "$1" ] || set -- $R/ip-*; [ -f "$1" ] || rm -f $R/settings
 rmdir $R $D/registry $D/claims $D 2>/dev/null

@@ -32,6 +32,11 @@ egw_is_as_saved() {
   [ "kernel=$(egw_kernel | sha256sum | cut -d' ' -f1) ipset=$(egw_ipset | sha256sum | cut -d' ' -f1)" = "$(cat $D/digest)" ]
 }
 egw_stay_closed() {
+  if [ "$(ipset list -n 2>/dev/null | grep -c '^egw-gs-')" != "$(grep -c '^create egw-gs-' $D/restore/ipset)" ]; then
+    { echo '-A EGRESSGATEWAY-BOOT -j DROP'; iptables -w 60 -t mangle -C FORWARD -j EGRESSGATEWAY-BOOT 2>/dev/null || echo '-I FORWARD 1 -j EGRESSGATEWAY-BOOT'; } | egw_boot_chain
+    echo "pulumi-egress: not even the sets could be put back; nothing is forwarded until pulumi up" >&2
+    exit 1
+  fi
   { for s in $(ipset list -n | grep '^egw-gs-'); do echo "-A EGRESSGATEWAY-BOOT -m set --match-set $s src -j DROP"; done
     iptables -w 60 -t mangle -C FORWARD -j EGRESSGATEWAY-BOOT 2>/dev/null || echo '-I FORWARD 1 -j EGRESSGATEWAY-BOOT'; } | egw_boot_chain
   echo "pulumi-egress: the datapath could not be put back; selected pods stay closed until pulumi up" >&2

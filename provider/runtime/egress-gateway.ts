@@ -1,5 +1,5 @@
 import { minimalCover } from "../model/address";
-import type { EgressGatewayArgs, GatewayRef } from "../model/args";
+import type { EgressGatewayArgs, GatewayRef, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { PolicyClaim } from "../model/claim";
 import { compactNodes } from "../model/compact-nodes";
@@ -11,7 +11,7 @@ import { session } from "./context";
 import { driftOn, isClean } from "./drift";
 import { fleetOf, gatewayProblems, nodesOf } from "./gateway-problems";
 import { claimOf, type GatewayState, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
-import { lookAll } from "./look";
+import { isKnown, lookAll } from "./look";
 import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
@@ -20,6 +20,11 @@ import type { NodeSession } from "./session";
 export { configure } from "./context";
 
 type GatewayInputs = EgressGatewayArgs & { readonly label: Label; readonly dryRun?: boolean };
+
+const ALL_ABANDONED: Problem = {
+  path: "gateways",
+  message: "Every gateway node is written off in egress:abandon. Give one that is alive, or destroy the gateway.",
+};
 
 /** Validates, places the egress IPs, and in a dry run looks for drift on all its nodes. */
 export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
@@ -36,12 +41,15 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const args = raw as unknown as EgressGatewayArgs;
   const held = heldState(olds);
   const former = formerNames(olds, label);
-  const looked = await lookAll(nodesOf(args).map(sessionOf));
+  const looked = await lookAll(reachable(nodesOf(args)).map(sessionOf));
   const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
   const ownerId = held?.ownerId ?? adoptByLabel("gateway", label, snapshots)?.id ?? newOwnerId("gateway");
   const ips = expandEgressIPs(args.egressIPs);
-  const names = args.gateways.map(({ node }) => node);
-  const placement = placeAddresses(ips, names, args.placement ?? {}, held?.placement ?? {});
+  // What is written off holds nothing any more: its addresses move, a fixed placement on it notwithstanding.
+  const names = reachable(args.gateways).map(({ node }) => node);
+  if (names.length === 0) return { inputs: news, failures: failures([ALL_ABANDONED]) };
+  const fixed = Object.fromEntries(Object.entries(args.placement ?? {}).filter(([, node]) => !isAbandoned(node)));
+  const placement = placeAddresses(ips, names, fixed, held?.placement ?? {});
   const found = gatewayProblems({ args, ips, label, ownerId, isNew: held === undefined, looked });
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const drift = dryRun && held ? await driftOn(driftTargets(held)) : {};
@@ -52,7 +60,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
       ...former,
       ownerId,
       placement,
-      ref: refOf(args, label, ownerId, ips, placement),
+      ref: refOf(args, held?.ref.name ?? label.name, ownerId, ips, placement),
       __provider,
       drift,
     },
@@ -67,10 +75,13 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as GatewayState;
+  const isAdopted = await isKnown(reachable(nodesOf(state)).map(sessionOf), state.ownerId);
   await claimAddresses(state);
   try {
     await rollOut(growing(state, undefined, await policiesOf(state)));
   } catch (error) {
+    // What an earlier run left is at work: it is not taken down because it could not be renewed.
+    if (isAdopted) throw error;
     await rollOut(shrinking(state)).catch(() => undefined);
     await registryOf(state)
       .release(fleetOf(state), state.ownerId)
@@ -88,7 +99,8 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const before = olds as unknown as GatewayState;
   const state = news as unknown as GatewayState;
-  await claimAddresses(state);
+  // What is held already needs no registry, which may be on a node that is gone.
+  if (Object.keys(state.placement).some((ip) => before.placement[ip] === undefined)) await claimAddresses(state);
   try {
     await rollOut(growing(state, before, await policiesOf(before)));
   } catch (error) {
@@ -96,7 +108,7 @@ export async function update(_id: string, olds: Properties, news: Properties): P
     throw error;
   }
   const isDropped = Object.keys(before.placement).some((ip) => state.placement[ip] === undefined);
-  if (isDropped)
+  if (isDropped && !isAbandoned(state.gateways[0]?.registry.node ?? ""))
     await registryOf(state).release(
       fleetOf(state),
       state.ownerId,
@@ -168,13 +180,13 @@ function heldState(olds: Properties): GatewayState | undefined {
 
 function refOf(
   args: EgressGatewayArgs,
-  label: Label,
+  name: string,
   id: string,
   egressIPs: readonly string[],
   placement: Readonly<Record<string, string>>,
 ): GatewayRef {
   const ignore = minimalCover([...(args.gateways[0]?.ignore ?? []), ...(args.extraIgnore ?? [])]);
-  return { id, name: label.name, fleet: fleetOf(args), egressIPs, placement, ignore, ...compactNodes(nodesOf(args)) };
+  return { id, name, fleet: fleetOf(args), egressIPs, placement, ignore, ...compactNodes(nodesOf(args)) };
 }
 
 /** One round trip; all or none. */

@@ -8,8 +8,9 @@ import { destinationMembers } from "../model/selection";
 import { validateEgressPolicy } from "../model/validate";
 import { driftOn, isClean } from "./drift";
 import { deviceTowards } from "./host";
-import { type Looked, lookAll } from "./look";
+import { isKnown, type Looked, lookAll } from "./look";
 import { adoptByLabel, formerNames, isOwnStack, type Label, labelText, newOwnerId } from "./owner";
+import { policiesByStack } from "./policies-by-stack";
 import { claimOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } from "./policy-waves";
 import { noted, untilQuiet } from "./quiet";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
@@ -56,9 +57,12 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as PolicyState;
+  const isAdopted = await isKnown(sessionsOf(state.gateway), state.ownerId);
   try {
     await noted(() => rollOut(replacing(undefined, state)));
   } catch (error) {
+    // What an earlier run left is at work: it is not taken down because it could not be renewed.
+    if (isAdopted) throw error;
     await rollOut(shrinking(state)).catch(() => undefined);
     throw error;
   }
@@ -82,8 +86,10 @@ async function remove(_id: string, props: Properties): Promise<void> {
 
 export { remove as delete };
 
-const driftTargets = (state: PolicyState) =>
-  sessionsOf(state.gateway).map((node) => ({ session: node, ownerId: state.ownerId, claim: claimOf(state) }));
+function driftTargets(state: PolicyState) {
+  const claim = claimOf(state);
+  return sessionsOf(state.gateway).map((node) => ({ session: node, ownerId: state.ownerId, claim }));
+}
 
 function heldState(olds: Properties): PolicyState | undefined {
   const state = olds as unknown as Partial<PolicyState> | undefined;
@@ -116,10 +122,12 @@ function chooseAddress(
 function foreignPolicies(looked: ReadonlyMap<string, Looked>): { claim: PolicyClaim; ignore: readonly string[] }[] {
   const found = new Map<string, { claim: PolicyClaim; ignore: readonly string[] }>();
   for (const { snapshot } of looked.values()) {
-    const node = snapshot?.claims.find((claim) => claim.kind === "node");
-    for (const claim of snapshot?.claims ?? []) {
-      if (claim.kind !== "policy" || isOwnStack(labelText(claim.owner))) continue;
-      found.set(claim.owner.id, { claim, ignore: node?.kind === "node" ? node.fleet.ignore : [] });
+    if (!snapshot) continue;
+    const node = snapshot.claims.find((claim) => claim.kind === "node");
+    const ignore = node?.kind === "node" ? node.fleet.ignore : [];
+    for (const [stack, policies] of policiesByStack(snapshot)) {
+      if (isOwnStack(`${stack}/`)) continue;
+      for (const claim of policies) found.set(claim.owner.id, { claim, ignore });
     }
   }
   return [...found.values()];

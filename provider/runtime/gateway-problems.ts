@@ -60,14 +60,14 @@ function foreignHolder(registry: readonly RegistryEntry[], ip: string, ownerId: 
 }
 
 /** An egress IP must be free on its nodes, and the way out must lead through the device that announces it. */
-function uplinkProblems({ args, ips, ownerId, looked }: Situation): Problem[] {
+function uplinkProblems({ args, ips, looked }: Situation): Problem[] {
   return args.gateways.flatMap(({ node, uplink }, i): Problem[] => {
     const snapshot = looked.get(node)?.snapshot;
     if (!snapshot) return [];
     const outward = deviceTowards(snapshot.host, "0.0.0.0/0");
-    const ours = snapshot.claims.some(({ owner }) => owner.id === ownerId);
-    const own = ours ? undefined : snapshot.host.addresses.find(({ cidr }) => ips.includes(cidr.split("/")[0] ?? ""));
-    const isOurs = own && snapshot.actual.some((o) => o.kind === "address" && own.cidr === `${o.address}/32`);
+    const isOurs = (cidr: string): boolean =>
+      snapshot.actual.some((o) => o.kind === "address" && cidr === `${o.address}/32`);
+    const own = snapshot.host.addresses.find(({ cidr }) => ips.includes(cidr.split("/")[0] ?? "") && !isOurs(cidr));
     return [
       ...(outward !== undefined && outward !== uplink
         ? [
@@ -77,7 +77,7 @@ function uplinkProblems({ args, ips, ownerId, looked }: Situation): Problem[] {
             },
           ]
         : []),
-      ...(own && !isOurs
+      ...(own
         ? [
             {
               path: "egressIPs",

@@ -21,3 +21,9 @@ export async function lookAll(nodes: readonly NodeSession[]): Promise<ReadonlyMa
     await Promise.all(nodes.map(async (node): Promise<[string, Looked]> => [node.name, await look(node)])),
   );
 }
+
+/** True if one of the nodes has a claim of this owner already. */
+export async function isKnown(nodes: readonly NodeSession[], ownerId: string): Promise<boolean> {
+  const looked = [...(await lookAll(nodes)).values()];
+  return looked.some(({ snapshot }) => snapshot?.claims.some(({ owner }) => owner.id === ownerId));
+}

@@ -1,17 +1,14 @@
-import { minimalCover } from "../model/address";
-import type { NodeMarkArgs, NodeRef } from "../model/args";
+import type { NodeMarkArgs, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
-import type { NodeClaim } from "../model/claim";
 import { type CompactNodes, expandNodes } from "../model/compact-nodes";
 import { normalizeFleet } from "../model/defaults";
-import { hex, markOf, tunnelAddress } from "../model/mark";
 import { validateNodeMark } from "../model/validate";
 import type { RegistryEntry } from "../program/registry";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { type Drift, driftOn, isClean } from "./drift";
 import { hostProblems, uplinkOf, warnForgotten } from "./host";
-import { look } from "./look";
+import { isKnown, look } from "./look";
 import {
   chooseIndex,
   fleetProblems,
@@ -22,6 +19,7 @@ import {
   settingsOwner,
   settingsProblems,
 } from "./node-mark-problems";
+import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
 import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
 import {
   type CheckResult,
@@ -36,19 +34,12 @@ import type { NodeSession } from "./session";
 
 export { configure } from "./context";
 
-/** A NodeMark as it is kept in state. */
-interface NodeMarkState extends NodeMarkArgs {
-  readonly label: Label;
-  readonly ownerId: string;
-  readonly mark: string;
-  readonly index: number;
-  readonly tunnelAddress: string;
-  readonly tunnelMTU: number;
-  readonly uplink: string;
-  readonly ref: NodeRef;
-}
-
 type NodeMarkInputs = NodeMarkArgs & { readonly label: Label; readonly dryRun?: boolean; readonly hint?: CompactNodes };
+
+const ABANDONED: Problem = {
+  path: "node",
+  message: "This node is written off in egress:abandon. Take its name out there, or leave out the NodeMark.",
+};
 
 /** Validates, allocates the mark, and in a dry run looks for drift. Everything that others read is computed here, so that previews know it. */
 export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
@@ -68,8 +59,11 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const held = heldState(olds, args);
   const former = formerNames(olds, label);
   const here = session(args.node, args.connection);
+  // What is written off stays as state has it: it is not looked at, and nothing is done there.
+  if (isAbandoned(args.node))
+    return held ? { inputs: { ...held, drift: {} } } : { inputs: news, failures: failures([ABANDONED]) };
   const seen = await look(here);
-  const registry = await look(registrySession(args));
+  const registry = isAbandoned(args.fleet.registry.node) ? {} : await look(registrySession(args));
   const found = [...fleetProblems(args, label), ...reachProblems(args, held, seen, registry)];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const ownerId =
@@ -102,11 +96,12 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as NodeMarkState;
+  const isAdopted = await isKnown([session(state.node, state.connection)], state.ownerId);
   await claimMark(state);
   try {
     await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
   } catch (error) {
-    await registrySession(state).release(state.fleet.name, state.ownerId);
+    if (!isAdopted) await registrySession(state).release(state.fleet.name, state.ownerId);
     throw error;
   }
   return { id: state.ownerId, outs: outputs(inputs) };
@@ -119,8 +114,10 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const before = olds as unknown as NodeMarkState;
   const state = news as unknown as NodeMarkState;
-  await claimMark(state);
-  await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
+  // What is held already needs no registry, which may be on a node that is gone.
+  if (before.index !== state.index || canonical(before.fleet) !== canonical(state.fleet)) await claimMark(state);
+  if (!isAbandoned(state.node))
+    await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
   if (before.index !== state.index)
     await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
   return { outs: outputs(news) };
@@ -145,27 +142,15 @@ async function remove(_id: string, props: Properties): Promise<void> {
 
 export { remove as delete };
 
-/** The claim behind a state. */
-export function claimOf(state: NodeMarkState): NodeClaim {
-  return {
-    kind: "node",
-    owner: { id: state.ownerId, ...state.label },
-    node: state.node,
-    index: state.index,
-    underlay: state.underlayIP,
-    uplink: state.uplink,
-    mtu: state.tunnelMTU,
-    fleet: normalizeFleet(state.fleet),
-  };
-}
-
 /** The engine checks one by one: the first check sets out to all nodes of the fleet, so that the others find them read. */
 function startProbes(hint: CompactNodes): void {
   for (const { node, connection } of expandNodes(hint)) void look(session(node, connection));
 }
 
-const driftOfState = (state: NodeMarkState): Promise<Drift> =>
-  driftOn([{ session: session(state.node, state.connection), ownerId: state.ownerId, claim: claimOf(state) }]);
+const driftOfState = async (state: NodeMarkState): Promise<Drift> =>
+  isAbandoned(state.node)
+    ? {}
+    : driftOn([{ session: session(state.node, state.connection), ownerId: state.ownerId, claim: claimOf(state) }]);
 
 const registrySession = ({ fleet }: NodeMarkArgs): NodeSession =>
   session(fleet.registry.node, fleet.registry.connection);
@@ -176,42 +161,6 @@ function heldState(olds: Properties, args: NodeMarkArgs): NodeMarkState | undefi
   return state?.ownerId !== undefined && state.node === args.node && state.fleet?.name === args.fleet.name
     ? (state as NodeMarkState)
     : undefined;
-}
-
-function computed(
-  args: NodeMarkArgs,
-  label: Label,
-  ownerId: string,
-  index: number,
-  uplink: string,
-  uplinkMTU: number | undefined,
-  held: NodeMarkState | undefined,
-): NodeMarkState {
-  const fleet = normalizeFleet(args.fleet);
-  const tunnelMTU = args.fleet.mtu ?? (uplinkMTU === undefined ? (held?.tunnelMTU ?? 1450) : uplinkMTU - 50);
-  const { node, underlayIP, connection } = args;
-  const ref: NodeRef = {
-    node,
-    fleet: fleet.name,
-    index,
-    underlayIP,
-    uplink,
-    ignore: fleet.ignore,
-    clusterNetworks: minimalCover([...args.fleet.ignore.pods, ...args.fleet.ignore.services]),
-    registry: args.fleet.registry,
-    connection,
-  };
-  return {
-    ...args,
-    label,
-    ownerId,
-    mark: hex(markOf(index)),
-    index,
-    tunnelAddress: tunnelAddress(fleet.tunnelCIDR, index),
-    tunnelMTU,
-    uplink,
-    ref,
-  };
 }
 
 /** One round trip; a clash is refused and names the holder. */

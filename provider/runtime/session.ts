@@ -1,7 +1,7 @@
 import type { Owned } from "../kernel/state";
 import type { Claim } from "../model/claim";
 import type { ConnectionRef } from "../model/connection";
-import { applyScript, type Batch } from "../program/apply";
+import { applyScript, type Batch, forgetDigestScript } from "../program/apply";
 import { parseSections } from "../program/frame";
 import { claimScript, type RegistryEntry, releaseScript } from "../program/registry";
 import { probeScript } from "../program/shell-probe";
@@ -10,6 +10,9 @@ import { NodeError } from "../transport/errors";
 import type { Transport } from "../transport/transport";
 import { batchFor, type Change, isEmpty, withChanges } from "./batch";
 import { COMPILER, parseSnapshot, type Snapshot } from "./snapshot";
+
+/** So long a node that could not be read counts as unreachable without another try. */
+const FAILURE_KEPT_MS = 30_000;
 
 interface Waiting {
   readonly change: Change;
@@ -31,11 +34,15 @@ export class NodeSession {
 
   /** The node as last seen by this process; the first call reads it in one round trip. */
   snapshot(): Promise<Snapshot> {
-    this.cached ??= this.read();
-    this.cached.catch(() => {
-      this.cached = undefined;
+    const reading = this.cached ?? this.read();
+    this.cached = reading;
+    // A node that can't be reached is not dialled anew for every resource, only after a while.
+    reading.catch(() => {
+      setTimeout(() => {
+        if (this.cached === reading) this.forget();
+      }, FAILURE_KEPT_MS).unref();
     });
-    return this.cached;
+    return reading;
   }
 
   forget(): void {
@@ -80,6 +87,8 @@ export class NodeSession {
 
   private async run(script: string): Promise<string> {
     const { code, stdout, stderr } = await this.transport.run(this.name, this.connection, script);
+    if (stdout.includes("@@busy"))
+      throw new NodeError(this.name, "rejected", "another run holds the node's lock; nothing was changed. Try again.");
     if (code !== 0)
       throw new NodeError(
         this.name,
@@ -118,7 +127,7 @@ export class NodeSession {
       await this.commitChanges(group.map(({ change }) => change));
       for (const { done } of group) done();
     } catch (error) {
-      const isHopeless = error instanceof NodeError && error.kind === "unreachable";
+      const isHopeless = error instanceof NodeError && (error.kind === "unreachable" || error.kind === "unverified");
       if (group.length === 1 || isHopeless) for (const { failed } of group) failed(error);
       else for (const one of group) await this.commit([one]);
     }
@@ -141,23 +150,25 @@ export class NodeSession {
           "stale",
           "another run keeps changing this node; nothing was changed by this one",
         );
-      this.verify(desired, sections.snapshot);
+      await this.verify(desired, sections.snapshot);
       return;
     }
   }
 
   /** The kernel must show what we asked for; what it shows instead is said exactly. */
-  private verify(desired: readonly Owned[], after: Snapshot): void {
+  private async verify(desired: readonly Owned[], after: Snapshot): Promise<void> {
     const left = diff(desired, after.actual, "");
     if (left.length === 0) {
       this.cached = Promise.resolve(after);
       return;
     }
     this.forget();
+    // The node took what it printed for the truth; without that digest the next probe sends all, and it shows as drift.
+    await this.run(forgetDigestScript());
     const shown = left.slice(0, 5).map(describe).join("\n  ");
     throw new NodeError(
       this.name,
-      "rejected",
+      "unverified",
       `applied, but the kernel shows ${left.length} difference(s):\n  ${shown}`,
     );
   }

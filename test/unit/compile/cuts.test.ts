@@ -15,6 +15,9 @@ function cuts(node: NodeName, before: readonly Claim[], after: readonly Claim[],
 
 const edited = (change: Partial<PolicyClaim>) => policyClaim("policy-1", change);
 
+/** Connections inside the cluster are nobody's to cut. */
+const cluster = ["10.0.0.0/16", "10.96.0.0/16", "192.168.0.0/24"];
+
 describe("which connections end", () => {
   test.each<[string, Partial<PolicyClaim>]>([
     ["nothing changes", {}],
@@ -67,11 +70,13 @@ describe("which connections end", () => {
   });
 
   test("where a policy says cut: those it finds open, and those that it no longer selects", () => {
-    expect(cuts("client-1", [], [edited({ established: "cut" })])).toEqual([{ ...selected, by: { kind: "other" } }]);
+    expect(cuts("client-1", [], [edited({ established: "cut" })])).toEqual([
+      { ...selected, except: cluster, by: { kind: "other" } },
+    ]);
     const changed = edited({ established: "cut", sources: ["10.0.1.12/32"] });
     expect(cuts("client-1", [one], [changed])).toEqual([
       { ...selected, by: toGateway("gateway-1"), spare: { ...selected, sources: ["10.0.1.12/32"] } },
-      { ...selected, sources: ["10.0.1.12/32"], by: { kind: "other" } },
+      { ...selected, except: cluster, sources: ["10.0.1.12/32"], by: { kind: "other" } },
     ]);
     expect(cuts("client-1", [changed], [changed])).toEqual([]);
   });
@@ -85,7 +90,7 @@ describe("which connections end", () => {
     expect(cuts("client-1", [underWay], [done])).toEqual([
       { ...selected, by: toGateway("gateway-1"), spare: selected },
       { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), spare: selected },
-      { ...selected, by: { kind: "other" } },
+      { ...selected, except: cluster, by: { kind: "other" } },
     ]);
     const moved = { ...underWay, egressIP: "192.0.2.2" };
     expect(cuts("client-1", [before], [moved])).toEqual([
