@@ -15,7 +15,7 @@ const MOST_LINES = 200;
  * `claim` undefined = this owner wants nothing here any more.
  */
 export function driftOf(snapshot: Snapshot, ownerId: string, claim: Claim | undefined): string[] {
-  const recorded = snapshot.claims.find((other) => other.owner.id === ownerId);
+  const recorded = claimsById(snapshot).get(ownerId);
   const isRecorded = recorded !== undefined && claim !== undefined && contentOf(recorded) === contentOf(claim);
   const found = isRecorded
     ? recordedDrift(snapshot)
@@ -26,16 +26,31 @@ export function driftOf(snapshot: Snapshot, ownerId: string, claim: Claim | unde
   return lines.length > MOST_LINES ? [...lines.slice(0, MOST_LINES), `… and ${lines.length - MOST_LINES} more`] : lines;
 }
 
+const byId = new WeakMap<Snapshot, ReadonlyMap<string, Claim>>();
+
+function claimsById(snapshot: Snapshot): ReadonlyMap<string, Claim> {
+  const found = byId.get(snapshot) ?? new Map(snapshot.claims.map((claim) => [claim.owner.id, claim]));
+  byId.set(snapshot, found);
+  return found;
+}
+
 const without = (snapshot: Snapshot, ownerId: string): Claim[] =>
   snapshot.claims.filter(({ owner }) => owner.id !== ownerId);
 
+const contents = new WeakMap<Claim, string>();
+
 /** A claim without who makes it: renames are no drift. */
-const contentOf = (claim: Claim): string => canonical({ ...claim, owner: undefined });
+function contentOf(claim: Claim): string {
+  const content = contents.get(claim) ?? canonical({ ...claim, owner: undefined });
+  contents.set(claim, content);
+  return content;
+}
 
 const ofManifest = new WeakMap<Snapshot, Difference[]>();
 
 /** The node against its whole manifest, compared once for all owners. */
 function recordedDrift(snapshot: Snapshot): Difference[] {
+  if (snapshot.isAsRecorded) return [];
   const found = ofManifest.get(snapshot) ?? differences(snapshot, snapshot.claims);
   ofManifest.set(snapshot, found);
   return found;
