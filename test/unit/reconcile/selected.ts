@@ -22,13 +22,11 @@ export function allowed(claims: readonly Claim[], source: string, destination: s
   const gateways = gatewaysOf(claims);
   const found = claims
     .filter((claim): claim is PolicyClaim => claim.kind === "policy")
-    .flatMap((policy) => {
-      const gateway = gateways.find(({ owner }) => owner.id === policy.gateway);
-      return node && gateway && selects(node, policy, gateway, source, destination) ? [{ policy, gateway }] : [];
-    });
+    .map((policy) => ({ policy, gateway: gateways.find(({ owner }) => owner.id === policy.gateway) }))
+    .filter(({ policy, gateway }) => node && selects(node, policy, gateway, source, destination));
   return {
     egressIPs: found.map(({ policy }) => policy.egressIP),
-    byNode: found.some(({ gateway }) => gateway.onTunnelLoss === "node-ip"),
+    byNode: found.some(({ gateway }) => gateway?.onTunnelLoss === "node-ip"),
   };
 }
 
@@ -52,16 +50,18 @@ const gatewaysOf = (claims: readonly Claim[]): GatewayClaim[] =>
 function selects(
   node: NodeClaim,
   policy: PolicyClaim,
-  gateway: GatewayClaim,
+  gateway: GatewayClaim | undefined,
   source: string,
   destination: string,
 ): boolean {
-  const peers = Object.values(gateway.nodes).map(({ underlay }) => underlay);
-  const never = [...node.fleet.ignore, node.underlay, ...peers, ...policy.except, ...gateway.extraIgnore];
-  const wanted = policy.destinations.length === 0 ? ["0.0.0.0/0"] : policy.destinations;
-  return (
-    policy.sources.some((cidr) => inside(cidr, source)) &&
-    wanted.some((cidr) => inside(cidr, destination)) &&
-    !never.some((cidr) => inside(cidr, destination))
-  );
+  const peers = Object.values(gateway?.nodes ?? {}).map(({ underlay }) => underlay);
+  const never = [...node.fleet.ignore, node.underlay, ...peers, ...(gateway?.extraIgnore ?? [])];
+  return [policy, ...(policy.also ? [policy.also] : [])].some(({ sources, destinations, except }) => {
+    const wanted = destinations.length === 0 ? ["0.0.0.0/0"] : destinations;
+    return (
+      sources.some((cidr) => inside(cidr, source)) &&
+      wanted.some((cidr) => inside(cidr, destination)) &&
+      ![...never, ...except].some((cidr) => inside(cidr, destination))
+    );
+  });
 }

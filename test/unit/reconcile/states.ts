@@ -141,6 +141,15 @@ export function situationsOf(node: NodeName): Situation[] {
       ...usual,
       policyClaim("policy-1", { destinations: ["203.0.112.0/23", "203.0.113.128/25"], except: ["203.0.113.0/25"] }),
     ]),
+    situation("a change of everything under way", [
+      ...usual,
+      policyClaim("policy-1", {
+        sources: ["10.0.1.12/32"],
+        destinations: ["198.51.100.0/24"],
+        also: { sources: ["10.0.1.11/32"], destinations: ["203.0.113.0/24"], except: ["203.0.113.7/32"] },
+      }),
+    ]),
+    situation("a policy without its gateway", [base, one]),
     situation("moved addresses", [
       base,
       gatewayClaim({ placement: { "192.0.2.1": "gateway-2", "192.0.2.2": "gateway-1" } }),

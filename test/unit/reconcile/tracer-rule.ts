@@ -149,15 +149,19 @@ const MATCHES: Readonly<Record<string, (next: () => string) => Match | undefined
     (next, mac = next()) =>
     (p) =>
       p.mac === mac,
-  "--src-type": (next, type = next()) => {
-    if (type !== "LOCAL") throw new Error(`the tracer doesn't know --src-type ${type}`);
-    return (p, world) => world.addresses.some(({ address }) => address === p.source);
-  },
+  "--src-type": (next, type = next()) => isLocal(type, (p) => p.source),
+  "--dst-type": (next, type = next()) => isLocal(type, (p) => p.destination),
   "--comment": (next) => {
     next();
     return undefined;
   },
 };
+
+/** An address of the node itself. */
+function isLocal(type: string, of: (packet: Packet) => string): Match {
+  if (type !== "LOCAL") throw new Error(`the tracer doesn't know the address type ${type}`);
+  return (p, world) => world.addresses.some(({ address }) => address === of(p));
+}
 
 function isIn({ sets }: World, name: string, dimensions: readonly string[], p: Packet): boolean {
   const set = sets.get(name);
