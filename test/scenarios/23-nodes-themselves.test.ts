@@ -19,7 +19,7 @@ while True:
 async function nodeShows(lab: Lab, node: string): Promise<string> {
   const [target] = lab.outside;
   const call = `exec 3<>/dev/tcp/${target?.address}/${target?.ports.tcp}; read -r source port <&3; echo $source`;
-  return (await exec(lab, node, ["timeout", "1", "bash", "-c", call])).stdout.trim();
+  return (await exec(lab, node, ["timeout", "1", "bash", "--norc", "-c", call])).stdout.trim();
 }
 
 scenario(

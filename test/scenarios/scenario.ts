@@ -1,3 +1,4 @@
+import * as path from "node:path";
 import { type Lab, type LabOptions, labDrift, labReset, labUp } from "../lab";
 import { Operator } from "../operator/operator";
 import { Stack } from "../operator/stack";
@@ -57,8 +58,12 @@ export function scenario(name: string, setting: Setting, body: Body, run: typeof
       await Promise.all([operator.stop(), oracle.stop()]);
     }
   };
-  run(name, once, timeoutMs);
+  const isEveryRun = EVERY_RUN.test(path.basename(expect.getState().testPath ?? ""));
+  (isEveryRun ? run : testFull)(name, once, timeoutMs);
 }
+
+/** The scenarios of every run, by the number of their file; all others are the long matrix's. */
+const EVERY_RUN = /^(01|02|08|13|20|22|23|34|43|50|52|53|57-failing|60-round)-/;
 
 /** The same scenario on every profile: on these in each run, on all others in the long matrix. */
 export function scenarioOnProfiles(name: string, quick: readonly Profile[], setting: Setting, body: Body): void {
