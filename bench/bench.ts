@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { atEnd, cleanUp, cleanUpOnSignals } from "./cleanup";
+import { atEnd, cleanUp, cleanUpOnSignals, pending } from "./cleanup";
 import { describeMachine, isBusy, loadNow, type Machine } from "./machine";
 import { type BenchOptions, help, type PartName, parseOptions } from "./options";
 import { policies } from "./policies/policies";
@@ -19,6 +19,7 @@ const parts: Readonly<Record<PartName, (isQuick: boolean) => Promise<PartResult>
 async function main(): Promise<void> {
   const options = parseOptions(process.argv.slice(2));
   if (options.help) return void process.stdout.write(help);
+  if (options.json !== undefined) writeFileSync(options.json, ""); // it would be a pity to learn at the end that it can't be written
   cleanUpOnSignals();
   atEnd(claimTurn());
   const machine = await describeMachine();
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
 /** A part that fails does not keep the others from being measured. */
 async function runPart(name: PartName, { quick }: BenchOptions): Promise<PartResult> {
   const loadBefore = loadNow();
+  const before = pending();
   try {
     const result = await parts[name](quick);
     return { ...result, raw: { loadBefore, loadAfter: loadNow(), ...result.raw } };
@@ -47,6 +49,8 @@ async function runPart(name: PartName, { quick }: BenchOptions): Promise<PartRes
       problems: [`not measured: ${(error as Error).message}`],
       raw: { loadBefore },
     };
+  } finally {
+    await cleanUp(before);
   }
 }
 

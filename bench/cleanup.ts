@@ -9,11 +9,14 @@ export function atEnd(action: Action): void {
   actions.push(action);
 }
 
-/** Undoes everything, the latest first. One that fails does not keep the others from being undone. */
-export async function cleanUp(): Promise<void> {
-  for (let action = actions.pop(); action; action = actions.pop()) {
+/** How much there is to undo. */
+export const pending = (): number => actions.length;
+
+/** Undoes all but the first `keep`, the latest first. One that fails does not keep the others from being undone. */
+export async function cleanUp(keep = 0): Promise<void> {
+  while (actions.length > keep) {
     try {
-      await action();
+      await actions.pop()?.();
     } catch (error) {
       say(`cleaning up: ${(error as Error).message}`);
     }

@@ -1,3 +1,4 @@
+import * as path from "node:path";
 import { parseArgs } from "node:util";
 
 export const partNames = ["throughput", "policies", "state"] as const;
@@ -39,7 +40,9 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     },
   });
   const { quick = false, json, only, help = false } = values;
-  return { quick, json, only: only === undefined ? partNames : only.split(",").map(partName), help };
+  // npm starts scripts in the package's folder, and the name was typed in another.
+  const file = json === undefined ? undefined : path.resolve(process.env.INIT_CWD ?? "", json);
+  return { quick, json: file, only: only === undefined ? partNames : only.split(",").map(partName), help };
 }
 
 function partName(text: string): PartName {

@@ -9,7 +9,7 @@ import type { Answers, Flow } from "./run";
 const pairs: readonly (readonly [PathName, PathName, string])[] = [
   ["gateway", "masquerade", "gateway / masquerade"],
   ["gateway", "noNat", "gateway / no NAT"],
-  ["masquerade", "untouched", "unselected pod: node of the fleet / other node"],
+  ["masquerade", "untouched", "unselected pod, node of the fleet / other"],
 ];
 
 export function flowRows(what: string, flows: Rounds<PathName, Flow>): Row[] {
@@ -23,10 +23,10 @@ export function flowRows(what: string, flows: Rounds<PathName, Flow>): Row[] {
 export function answerRows(
   what: string,
   rounds: Rounds<PathName, Answers>,
-  value: (answers: Answers) => number,
+  value: keyof Answers,
   bound: string,
 ): Row[] {
-  const valuesOf = (name: PathName): (number | undefined)[] => rounds[name].map((one) => one && value(one));
+  const valuesOf = (name: PathName): (number | undefined)[] => rounds[name].map((one) => one?.[value]);
   return pairs.map(([over, under, words]) => ({
     what: `${what}: ${words}`,
     ratio: summarize(pairedRatios(valuesOf(over), valuesOf(under))),
