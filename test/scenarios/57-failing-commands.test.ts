@@ -5,8 +5,6 @@ import { testFull } from "../setup/skip";
 import { breakCall, mendCalls } from "./failing-tools";
 import { addressesOf, type Scene, scenario } from "./scenario";
 
-jest.setTimeout(600_000);
-
 const EGRESS = "192.168.0.200";
 const OTHER = "192.168.0.201";
 const PODS = ["pod-client-1-1", "pod-client-2-1"];
@@ -37,7 +35,7 @@ async function failEach(lab: Lab, stack: Stack, node: string, program: readonly 
 
 scenario(
   "each command of an enrolment that fails leaves the node as it was, and says so",
-  {},
+  { timeoutMs: 600_000 },
   async ({ lab, stack }) => {
     const client = fleetOf(lab).filter(({ name }) => name === "client-1");
     const registry = await labDump(lab, "gateway-1");
@@ -48,7 +46,12 @@ scenario(
   },
 );
 
-scenario("each command of every other batch that fails leaves its node as it was", {}, everyBatch, testFull);
+scenario(
+  "each command of every other batch that fails leaves its node as it was",
+  { timeoutMs: 1_800_000 },
+  everyBatch,
+  testFull,
+);
 
 async function everyBatch({ lab, stack, oracle }: Scene): Promise<void> {
   oracle.expect(PODS, { sources: [EGRESS, OTHER] });

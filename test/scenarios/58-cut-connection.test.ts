@@ -6,8 +6,6 @@ import type { Declared } from "../operator/stack";
 import { Relay } from "./relay";
 import { scenario } from "./scenario";
 
-jest.setTimeout(600_000);
-
 const NODE = "client-1";
 const KILOBYTE = 1024;
 /** Of the kilobytes that an enrolment sends, every one in the long matrix. */
@@ -46,7 +44,7 @@ async function kernel(lab: Lab): Promise<string> {
 
 scenario(
   "a connection that is cut anywhere leaves a node as it was, or done; then up goes on",
-  {},
+  { timeoutMs: 600_000 },
   async ({ lab, stack }) => {
     const program = enrolment(lab);
     const relay = await Relay.start(lab, lab.nodes.find(({ name }) => name === NODE)?.underlayIP ?? "");
