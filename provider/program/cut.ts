@@ -85,7 +85,19 @@ egw_cut() {
       }
     }'
   [ -f $T/cut-members ] && ipset -exist restore < $T/cut-members 2>/dev/null
-  [ -f $T/cut-deletions ] && while read -r line; do conntrack -D $line >/dev/null 2>&1; done < $T/cut-deletions
+  [ -f $T/cut-deletions ] && while read -r line; do conntrack -D $line 2>/dev/null; done < $T/cut-deletions > $T/cut-gone
+  # What began between the list and its deletion is in what conntrack says that it deleted, and in no list.
+  [ -s $T/cut-gone ] && awk -v members=$T/cut-members '
+    BEGIN { while ((getline line < members) > 0) { split(line, w, " "); known[w[3]] = 1 } }
+    $1 == "tcp" {
+      src = dst = sport = ""
+      for (i = 1; i <= NF; i++) {
+        if (src == "" && $i ~ /^src=/) src = substr($i, 5)
+        if (dst == "" && $i ~ /^dst=/) dst = substr($i, 5)
+        if (sport == "" && $i ~ /^sport=/) sport = substr($i, 7)
+      }
+      if (!known[src ",tcp:" sport "," dst]++) print "add egw-cut " src ",tcp:" sport "," dst
+    }' $T/cut-gone | ipset -exist restore 2>/dev/null
   return 0
 }
 egw_bury() {
