@@ -91,11 +91,12 @@ egw_main
 /** The manifest is written last: a node that died before it shows the difference as drift. */
 const REMEMBER = `mv $T/node $D/node.json
 echo "kernel=$(sha256sum < $T/kernel | cut -d' ' -f1) ipset=$(sha256sum < $T/ipset | cut -d' ' -f1)" > $D/digest
+egw_manifest_digest > $D/manifest
 echo @COMPILER@ > $D/compiler
 egw_save_restore
 echo @NEXT@ > $D/generation`;
 
-const FORGET = `rm -rf $D/claims $D/node.json $D/digest $D/compiler $D/generation $D/restore
+const FORGET = `rm -rf $D/claims $D/node.json $D/digest $D/manifest $D/compiler $D/generation $D/restore
 egw_remove_unit
 rmdir $D/registry 2>/dev/null; rmdir $D 2>/dev/null`;
 

@@ -58,6 +58,10 @@ egw_manifest() {
   echo @@node; cat $D/node.json 2>/dev/null
   echo @@claims; cat $D/claims/*.json 2>/dev/null
 }
+# A section that is left out stands for what the manifest compiles to, so that has to be as the last apply left it.
+egw_manifest_digest() {
+  cat $D/claims/*.json $D/node.json 2>/dev/null | sha256sum
+}
 egw_registry() {
   for f in $D/registry/*; do [ -d "$f" ] || continue; echo "@@registry/\${f##*/}"; cat "$f"/* 2>/dev/null; done
 }
@@ -74,7 +78,9 @@ egw_main() {
   if [ -d $D ]; then exec 9<$D; flock -s -w 60 9; fi
   T=$(mktemp -d) || exit 1
   egw_kernel > $T/kernel; egw_ipset > $T/ipset
-  if [ "$(cat $D/compiler 2>/dev/null)" = ${compiler} ]; then S=$(cat $D/digest 2>/dev/null); else S=; fi
+  S=
+  if [ "$(egw_manifest_digest)" != "$(cat $D/manifest 2>/dev/null)" ]; then echo @@manifest-changed
+  elif [ "$(cat $D/compiler 2>/dev/null)" = ${compiler} ]; then S=$(cat $D/digest 2>/dev/null); fi
   for s in kernel ipset; do
     d=$(sha256sum < $T/$s); d=\${d%% *}
     case " $S " in *" $s=$d "*) echo @@same-$s ;; *) cat $T/$s ;; esac

@@ -9,6 +9,7 @@ import { describe, diff } from "../reconcile/diff";
 import { NodeError } from "../transport/errors";
 import type { Transport } from "../transport/transport";
 import { batchFor, type Change, isEmpty, withChanges } from "./batch";
+import { withoutOrphans } from "./orphans";
 import { COMPILER, parseSnapshot, type Snapshot } from "./snapshot";
 
 /** So long a node that could not be read counts as unreachable without another try. */
@@ -25,6 +26,8 @@ export class NodeSession {
   private cached: Promise<Snapshot> | undefined;
   private waiting: Waiting[] = [];
   private isBusy = false;
+  /** This process found the manifest damaged, and puts it together again claim by claim. */
+  private isRebuilding = false;
 
   constructor(
     readonly name: string,
@@ -82,7 +85,9 @@ export class NodeSession {
   }
 
   private async read(): Promise<Snapshot> {
-    return this.parsed(await this.run(probeScript(COMPILER)));
+    const snapshot = this.parsed(await this.run(probeScript(COMPILER)));
+    this.isRebuilding ||= !snapshot.isManifestWhole;
+    return snapshot;
   }
 
   private async run(script: string): Promise<string> {
@@ -157,9 +162,12 @@ export class NodeSession {
 
   /** The kernel must show what we asked for; what it shows instead is said exactly. */
   private async verify(desired: readonly Owned[], after: Snapshot): Promise<void> {
-    const left = diff(desired, after.actual, "");
+    const there = this.isRebuilding ? withoutOrphans(after.actual, desired) : after.actual;
+    const left = diff(desired, there, "");
     if (left.length === 0) {
       this.cached = Promise.resolve(after);
+      // What nobody claims by the end of this run shows as drift in the next.
+      if (there.length < after.actual.length) await this.run(forgetDigestScript());
       return;
     }
     this.forget();
@@ -175,7 +183,9 @@ export class NodeSession {
 
   private planned(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } {
     try {
-      return batchFor(snapshot, claims);
+      const planned = batchFor(snapshot, claims);
+      const actual = this.isRebuilding ? withoutOrphans(snapshot.actual, planned.desired) : snapshot.actual;
+      return actual.length === snapshot.actual.length ? planned : batchFor({ ...snapshot, actual }, claims);
     } catch (cause) {
       throw new NodeError(this.name, "rejected", (cause as Error).message, { cause });
     }

@@ -49,6 +49,8 @@ export interface Snapshot {
   readonly actual: readonly KernelObject[];
   /** The node's digests say that its kernel shows what its manifest compiles to. */
   readonly isAsRecorded: boolean;
+  /** The manifest is as the last apply left it. */
+  readonly isManifestWhole: boolean;
   readonly host: HostFacts;
   readonly registry: ReadonlyMap<string, readonly RegistryEntry[]>;
 }
@@ -73,6 +75,7 @@ export function parseSnapshot(stdout: string): Snapshot {
       return actual;
     },
     isAsRecorded: isSame,
+    isManifestWhole: !sections.has("manifest-changed"),
     host,
     registry: parseRegistry(sections),
   };
