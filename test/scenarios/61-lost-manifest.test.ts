@@ -1,0 +1,38 @@
+import { execOk } from "../lab";
+import { scenario } from "./scenario";
+import { fleet } from "./tamper/fleet";
+
+const POD = "pod-client-1-1";
+/** What may be lost of a node's manifest, and the resources that a preview then changes. */
+const LOSSES: readonly [string, string, readonly string[]][] = [
+  ["client-1", "claims/policy-*", ["client-1", "first", "second"]],
+  ["client-1", "node.json", ["client-1"]],
+  ["client-1", "claims/node-*", ["client-1"]],
+  ["client-1", "*", ["client-1", "first", "gateway", "second"]],
+  ["gateway-1", "claims/policy-*", ["first", "gateway-1", "second"]],
+];
+
+scenario(
+  "a manifest that is lost is seen and put together again, and lets nothing out meanwhile",
+  { senders: [POD], intervalMs: 50, timeoutMs: 300_000 },
+  async (scene) => {
+    const { lab, stack, oracle } = scene;
+    const { program, selected } = fleet(lab);
+    await scene.change([POD], () => stack.up(program), { to: ["192.168.0.200"] });
+    for (const [pod, egressIP] of selected) oracle.expect(pod.name, { sources: [egressIP] });
+    const changes = async () =>
+      (await stack.preview(program))
+        .filter(({ change }) => change !== "same")
+        .map(({ name }) => name)
+        .sort();
+    for (const [node, files, names] of LOSSES) {
+      oracle.note(`${node} loses ${files}`);
+      await execOk(lab, node, ["sh", "-c", `rm -r /var/lib/pulumi-egress/${files}`]);
+      expect({ node, files, names: await changes() }).toEqual({ node, files, names });
+      // A leg that goes with the gateway's claim comes back with it: till then nothing leaves.
+      await scene.change([POD], () => stack.up(program), { to: ["192.168.0.200"] });
+      expect({ node, files, names: await changes() }).toEqual({ node, files, names: [] });
+    }
+    await scene.change([POD], () => stack.destroy(), { established: "cut" });
+  },
+);
