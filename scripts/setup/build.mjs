@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runLong } from "./command.mjs";
 import { nodePath } from "./node22.mjs";
@@ -7,6 +7,8 @@ import { root } from "./places.mjs";
 
 const sources = ["provider", "components", "test", "bench", "demo"];
 const stampFile = join(root, "dist/.stamp");
+// So that Pulumi.yaml's program finds the package by its name, as in a project where it is installed.
+const self = join(root, "node_modules/pulumi-egress");
 
 function filesIn(folder) {
   if (!existsSync(join(root, folder))) return [];
@@ -38,7 +40,7 @@ export const build = {
   name: "Build",
   missing() {
     const built = existsSync(stampFile) && readFileSync(stampFile, "utf8") === sourceStamp();
-    return built ? [] : ["dist/ compiled from the sources as they are now"];
+    return built && existsSync(self) ? [] : ["dist/ compiled from the sources as they are now"];
   },
   async bring(progress) {
     progress("tsc");
@@ -54,6 +56,7 @@ export const build = {
       console.error(`${problems}\nGoing on, as EGW_ALLOW_TYPE_ERRORS=1 says.`);
     }
     removeOrphans();
+    if (!existsSync(self)) symlinkSync("..", self);
     writeFileSync(stampFile, stamp);
   },
 };

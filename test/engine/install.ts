@@ -12,6 +12,7 @@ function findRoot(folder: string): string {
 interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
 /** Makes the package with `npm pack`, as it would be published, and gives the tarball's path. */
@@ -27,9 +28,9 @@ export async function installTarball(project: string, tarball: string): Promise<
   fs.mkdirSync(target, { recursive: true });
   await runOk(["tar", "-xzf", tarball, "-C", target, "--strip-components", "1"]);
   const manifests = [project, target].map((where) => readManifest(path.join(where, "package.json")));
-  const names = manifests.flatMap(({ dependencies, devDependencies }, i) =>
+  const names = manifests.flatMap(({ dependencies, devDependencies, peerDependencies }, i) =>
     // Only the project's own development packages are installed.
-    Object.keys({ ...dependencies, ...(i === 0 ? devDependencies : {}) }),
+    Object.keys({ ...dependencies, ...peerDependencies, ...(i === 0 ? devDependencies : {}) }),
   );
   for (const name of new Set(names))
     if (name !== "pulumi-egress") link(project, name, path.join(root, "node_modules", name));
