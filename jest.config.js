@@ -18,7 +18,7 @@ const shared = {
   },
 };
 
-// unit: pure, parallel. real: the lab and the engine, one after the other (`npm test` runs it with --runInBand).
+// unit: pure. real: the lab and the engine; each worker has labs of its own.
 module.exports = {
   maxWorkers: 2,
   projects: [

@@ -1,14 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "./setup/build.mjs";
 import { root } from "./setup/places.mjs";
 import { clock } from "./setup/progress.mjs";
+import { keepFullReport } from "./test/full-report.mjs";
 import { readJest, summarize } from "./test/summary.mjs";
 
 const minutes = 60_000;
-const jestProjects = { unit: ["--maxWorkers=2"], real: ["--runInBand"] };
+const jestProjects = { unit: ["--maxWorkers=2"], real: ["--maxWorkers=2"] };
 const kinds = {
   unit: { projects: ["unit"], checks: false, budget: 2 * minutes },
   quick: { projects: ["unit", "real"], checks: true, budget: 6 * minutes },
@@ -19,6 +20,8 @@ const [kindName, ...jestArgs] = process.argv.slice(2);
 const kind = kinds[kindName];
 const began = Number(process.env.EGW_BEGAN || Date.now());
 const results = [];
+// Labs of this run alone, so that two runs don't meet; they are taken down at its end.
+const labs = `t${process.pid.toString(36)}`;
 
 function run(command, args, env = {}) {
   const options = {
@@ -58,10 +61,16 @@ function jest(project) {
   const output = join(folder, "result.json");
   const flags = ["--selectProjects", project, ...jestProjects[project], "--ci", "--passWithNoTests"];
   const jestFile = join(root, "node_modules/jest/bin/jest.js");
-  const env = { EGW_FULL: kindName === "full" ? "1" : "" };
+  const env = { EGW_FULL: kindName === "full" ? "1" : "", EGW_LAB_PREFIX: labs };
   run(process.execPath, [jestFile, ...flags, "--json", "--outputFile", output, ...jestArgs], env);
   results.push(readJest(`jest: ${project}`, output));
   rmSync(folder, { recursive: true });
+}
+
+function takeLabsDown() {
+  const there = existsSync("/run/egw-lab") ? readdirSync("/run/egw-lab") : [];
+  for (const name of there.filter((lab) => lab.startsWith(labs)))
+    run(process.execPath, [join(root, "dist/test/lab/cli.js"), "down", "--name", name]);
 }
 
 if (kind.checks) {
@@ -69,9 +78,11 @@ if (kind.checks) {
   await check("lint and format", lint);
 }
 kind.projects.forEach(jest);
+takeLabsDown();
 
 const warm = !process.env.EGW_SET_UP;
 const budget = warm && jestArgs.length === 0 ? kind.budget : undefined;
 const summary = summarize(results, { elapsed: Date.now() - began, budget, filtered: jestArgs.length > 0 });
+if (kindName === "full" && jestArgs.length === 0) keepFullReport(results, summary, clock(began));
 console.log(`\n${summary.notes.join("\n")}\nTime: ${clock(began)}\n${summary.line}`);
 process.exitCode = summary.failed > 0 ? 1 : 0;

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { relative } from "node:path";
 
 /** What one jest run came to, from the file that --json --outputFile wrote. A run that wrote none has failed. */
 export function readJest(name, file) {
@@ -14,7 +15,14 @@ export function readJest(name, file) {
     // Jest may fail as a whole with all tests passed, as for an obsolete snapshot or an error after the end.
     failed: failed === 0 && !report.success ? 1 : failed,
     skips: tests.filter((test) => ["pending", "todo"].includes(test.status)).map((test) => test.fullName),
+    suites: report.testResults.map(describeSuite),
   };
+}
+
+function describeSuite({ name, startTime, endTime, assertionResults }) {
+  const count = (status) => assertionResults.filter((test) => test.status === status).length;
+  const seconds = Math.round((endTime - startTime) / 1000);
+  return { file: relative(process.cwd(), name ?? ""), passed: count("passed"), failed: count("failed"), seconds };
 }
 
 /** Sums the runs: one line, the notes to print before it, and how much failed, whatever is wrong with the runs included. */

@@ -19,6 +19,26 @@ export { labStatus } from "../lab";
 export { fleetOf, gatewayOf, policyOf } from "../operator/program";
 export { storyOf } from "./story";
 
+/** Makes what a text declares: {type, name, inputs} each, where {$output: [NAME, PROPERTY]} stands for an output of one before it. */
+export function declareText(text: string): void {
+  const program = JSON.parse(text) as { type: Declared["type"]; name: string; inputs: unknown }[];
+  declare(
+    program.map(({ type, name, inputs }) => ({
+      type,
+      name,
+      inputs: (outputs) => resolved(inputs, outputs) as Properties,
+    })),
+  );
+}
+
+function resolved(value: unknown, outputs: (name: string) => Properties): unknown {
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map((one) => resolved(one, outputs));
+  const { $output } = value as { $output?: readonly [string, string] };
+  if ($output) return outputs($output[0])[$output[1]];
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, resolved(one, outputs)]));
+}
+
 type Made = NodeMark | EgressGateway | EgressPolicy;
 type Properties = Record<string, unknown>;
 

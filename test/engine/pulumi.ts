@@ -4,6 +4,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { createInterface } from "node:readline";
 import { enter, type Lab } from "../lab";
+import { root } from "./install";
 
 export interface PulumiResult {
   readonly command: string;
@@ -32,7 +33,8 @@ export class PulumiProject {
     PULUMI_SKIP_UPDATE_CHECK: "1",
     PULUMI_HOME: path.join(this.home, ".pulumi"),
     HOME: this.home,
-    NODE_COMPILE_CACHE: path.join(this.folder, "compiled"),
+    // One for all, so that only the first command on this clone compiles.
+    NODE_COMPILE_CACHE: path.join(root, "dist/.compiled"),
   };
 
   constructor(private readonly lab: Lab) {

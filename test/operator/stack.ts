@@ -23,6 +23,9 @@ export interface Planned {
   readonly drift: Readonly<Record<string, readonly string[]>>;
 }
 
+/** What scenarios ask of a stack, whichever engine runs it. */
+export type AnyStack = Pick<Stack, "up" | "preview" | "destroy" | "outputs" | "id">;
+
 const ORDER: readonly Declared["type"][] = ["node-mark", "egress-gateway", "egress-policy"];
 
 /**

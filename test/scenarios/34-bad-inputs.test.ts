@@ -1,5 +1,5 @@
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
-import type { Declared, Stack } from "../operator/stack";
+import type { AnyStack, Declared } from "../operator/stack";
 import { addressesOf, scenario } from "./scenario";
 
 const EGRESS = "192.168.0.200";
@@ -18,7 +18,7 @@ function withInputs(
 }
 
 /** The fields that a preview refuses, in its own order, each once. */
-async function refused(stack: Stack, program: readonly Declared[], name: string): Promise<string[]> {
+async function refused(stack: AnyStack, program: readonly Declared[], name: string): Promise<string[]> {
   const message = await stack.preview(program).then(
     () => "",
     (error: Error) => error.message,

@@ -65,7 +65,7 @@ scenario(
 
 scenario(
   "two stacks that come up at the same moment get marks of their own, and one of them the egress IP",
-  {},
+  { engine: "mini" },
   async (scene) => {
     const { lab, stack } = scene;
     const other = Operator.start(lab);

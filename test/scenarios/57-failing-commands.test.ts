@@ -1,6 +1,6 @@
 import { type Lab, labDump, podCall } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
-import type { Declared, Stack } from "../operator/stack";
+import type { AnyStack, Declared } from "../operator/stack";
 import { testFull } from "../setup/skip";
 import { breakCall, mendCalls } from "./failing-tools";
 import { addressesOf, type Scene, scenario } from "./scenario";
@@ -10,7 +10,7 @@ const OTHER = "192.168.0.201";
 const PODS = ["pod-client-1-1", "pod-client-2-1"];
 
 /** Lets each command of a batch on this node fail in turn: the node must then be as it was before. Ends where none is left. */
-async function failEach(lab: Lab, stack: Stack, node: string, program: readonly Declared[]): Promise<number> {
+async function failEach(lab: Lab, stack: AnyStack, node: string, program: readonly Declared[]): Promise<number> {
   const before = await labDump(lab, node);
   for (let call = 1; ; call++) {
     await breakCall(lab, node, call);
@@ -35,7 +35,7 @@ async function failEach(lab: Lab, stack: Stack, node: string, program: readonly 
 
 scenario(
   "each command of an enrolment that fails leaves the node as it was, and says so",
-  { timeoutMs: 600_000 },
+  { engine: "mini", timeoutMs: 600_000 },
   async ({ lab, stack }) => {
     const client = fleetOf(lab).filter(({ name }) => name === "client-1");
     const registry = await labDump(lab, "gateway-1");
@@ -48,7 +48,7 @@ scenario(
 
 scenario(
   "each command of every other batch that fails leaves its node as it was",
-  { timeoutMs: 1_800_000 },
+  { engine: "mini", timeoutMs: 1_800_000 },
   everyBatch,
   testFull,
 );

@@ -44,7 +44,7 @@ async function kernel(lab: Lab): Promise<string> {
 
 scenario(
   "a connection that is cut anywhere leaves a node as it was, or done; then up goes on",
-  { timeoutMs: 600_000 },
+  { engine: "mini", timeoutMs: 600_000 },
   async ({ lab, stack }) => {
     const program = enrolment(lab);
     const relay = await Relay.start(lab, lab.nodes.find(({ name }) => name === NODE)?.underlayIP ?? "");

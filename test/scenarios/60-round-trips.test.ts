@@ -9,7 +9,7 @@ import { addressesOf, scenario } from "./scenario";
 
 scenario(
   "a clean preview of a stack with every type of resource costs exactly one round trip a node",
-  {},
+  { engine: "mini" },
   async ({ lab, operator, stack }) => {
     const program = [
       ...fleetOf(lab).map((mark) => withHint(mark, lab)),

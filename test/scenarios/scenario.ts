@@ -1,7 +1,8 @@
 import * as path from "node:path";
+import { CliStack } from "../engine/cli-stack";
 import { type Lab, type LabOptions, labDrift, labReset, labUp } from "../lab";
 import { Operator } from "../operator/operator";
-import { Stack } from "../operator/stack";
+import { type AnyStack, Stack } from "../operator/stack";
 import { type ChangeOptions, type Oracle, startOracle } from "../oracle";
 import { testFull } from "../setup/skip";
 import { type Profile, profiles } from "./profiles";
@@ -15,6 +16,8 @@ export interface Setting extends Partial<LabOptions> {
   readonly leaves?: RegExp;
   /** What the scenario itself makes the oracle find: sentences that match are no failure. */
   readonly excuses?: RegExp;
+  /** `mini`: never by the real CLI, since it looks into the run, or has hundreds of them. */
+  readonly engine?: "mini";
   /** For the long ones of the long matrix. */
   readonly timeoutMs?: number;
 }
@@ -29,7 +32,7 @@ export interface Scene {
   readonly lab: Lab;
   /** One operator process; a second run at the same time is another `Operator.start(lab)`. */
   readonly operator: Operator;
-  readonly stack: Stack;
+  readonly stack: AnyStack;
   /** Watches from before the body to after it. What it finds wrong fails the scenario. */
   readonly oracle: Oracle;
   /** Does something that changes which address these pods show: until it is done they may show the old or the new one, then only the new one. */
@@ -43,14 +46,17 @@ type Body = (scene: Scene) => Promise<void>;
  * The body leaves nothing on any node; what it leaves is the failure.
  */
 export function scenario(name: string, setting: Setting, body: Body, run: typeof testFull = test): void {
-  const { senders = [], intervalMs, leaves, excuses, timeoutMs, ...options } = setting;
+  const { senders = [], intervalMs, leaves, excuses, engine, timeoutMs, ...options } = setting;
+  const file = path.basename(expect.getState().testPath ?? "");
+  const isByCli = engine !== "mini" && (process.env.EGW_FULL === "1" || BY_CLI.test(file));
   const once = async (): Promise<void> => {
     const lab = await labUp({ name: labName(options), ...options });
     await labReset(lab);
     const operator = Operator.start(lab);
+    const cli = isByCli ? new CliStack(lab) : undefined;
     const oracle = await startOracle(lab, { pods: senders, ...(intervalMs === undefined ? {} : { intervalMs }) });
     try {
-      await body({ lab, operator, oracle, stack: new Stack(operator), change: changeOf(lab, oracle) });
+      await body({ lab, operator, oracle, stack: cli ?? new Stack(operator), change: changeOf(lab, oracle) });
       const { failures: found, brokenOutsideChanges, pcaps } = await oracle.stop();
       const failures = found.filter((failure) => !excuses?.test(failure));
       const left = { failures, brokenOutsideChanges, ...(failures.length > 0 ? { pcaps } : {}) };
@@ -60,14 +66,16 @@ export function scenario(name: string, setting: Setting, body: Body, run: typeof
       }
     } finally {
       await Promise.all([operator.stop(), oracle.stop()]);
+      cli?.remove();
     }
   };
-  const isEveryRun = EVERY_RUN.test(path.basename(expect.getState().testPath ?? ""));
-  (isEveryRun ? run : testFull)(name, once, timeoutMs);
+  (EVERY_RUN.test(file) ? run : testFull)(name, once, timeoutMs);
 }
 
 /** The scenarios of every run, by the number of their file; all others are the long matrix's. */
 const EVERY_RUN = /^(01|02|08|13|20|23|34|43|50|52|53|57-failing|60-round)-/;
+/** Those that the real CLI runs also in every run; in the long matrix it runs all, but for `engine: "mini"`. */
+const BY_CLI = /^(01|13|41)-/;
 
 /** The same scenario on every profile: on these in each run, on all others in the long matrix. */
 export function scenarioOnProfiles(name: string, quick: readonly Profile[], setting: Setting, body: Body): void {
@@ -107,7 +115,7 @@ function changeOf(lab: Lab, oracle: Oracle): Scene["change"] {
   };
 }
 
-/** Labs of other profiles stand beside each other; `npm test` takes them down at its end. */
+/** Labs of other profiles, of jest's other workers and of other runs stand beside each other; `npm test` takes its own down at its end. */
 function labName({ cni = "routes", masq = "masquerade", mtu = 1500 }: Partial<LabOptions>): string {
-  return `${process.env.EGW_LAB_PREFIX ?? "t"}${cni.slice(0, 2)}${masq.slice(0, 2)}${mtu}`;
+  return `${process.env.EGW_LAB_PREFIX ?? "t"}${process.env.JEST_WORKER_ID ?? 1}${cni.slice(0, 2)}${masq.slice(0, 2)}${mtu}`;
 }

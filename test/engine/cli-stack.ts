@@ -1,0 +1,113 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import type { Lab } from "../lab";
+import type { AnyStack, Declared, Planned } from "../operator/stack";
+import { installLink, root } from "./install";
+import { plannedIn } from "./preview";
+import { PulumiProject } from "./pulumi";
+
+type Properties = Readonly<Record<string, unknown>>;
+
+interface Resource {
+  readonly urn: string;
+  readonly id?: string;
+  readonly outputs?: Properties;
+}
+
+const TYPES = { "node-mark": "NodeMark", "egress-gateway": "EgressGateway", "egress-policy": "EgressPolicy" } as const;
+const CHANGES: Readonly<Record<string, Planned["change"]>> = {
+  create: "create",
+  update: "update",
+  delete: "delete",
+  replace: "replace",
+  same: "same",
+};
+
+const PROGRAM = `
+const { declareText } = require("${root}/dist/test/engine/declare");
+declareText(require("node:fs").readFileSync(__dirname + "/program.json", "utf8"));
+`;
+
+/** A stack of the scenarios as the real CLI runs it, from the lab's operator: each `up`, `preview` and `destroy` is one command. */
+export class CliStack implements AnyStack {
+  private readonly project: PulumiProject;
+  private isMade = false;
+
+  constructor(lab: Lab) {
+    this.project = new PulumiProject(lab);
+    installLink(this.project.folder);
+    this.project.write({
+      "Pulumi.yaml": "name: test\nmain: index.js\nruntime: { name: nodejs, options: { typescript: false } }\n",
+      "package.json": '{ "name": "test" }',
+      "index.js": PROGRAM,
+    });
+  }
+
+  async up(program: readonly Declared[], { target = [] }: { readonly target?: readonly string[] } = {}): Promise<void> {
+    await this.write(program);
+    const urns = target.flatMap((name) => program.filter((one) => one.name === name).map(urnOf));
+    await this.command("up", "--yes", "--skip-preview", ...urns.flatMap((urn) => ["--target", urn]));
+  }
+
+  async preview(program: readonly Declared[]): Promise<Planned[]> {
+    await this.write(program);
+    const planned = plannedIn(await this.command("preview", "--json", "--show-sames"));
+    return planned.flatMap(({ name, op, drift }) => (CHANGES[op] ? [{ name, change: CHANGES[op], drift }] : []));
+  }
+
+  async destroy(): Promise<void> {
+    await this.command("destroy", "--yes", "--skip-preview");
+  }
+
+  outputs(name: string): Record<string, unknown> {
+    const { outputs } = this.resource(name) ?? {};
+    if (!outputs) throw new Error(`the stack has no ${name}`);
+    return { ...outputs };
+  }
+
+  id(name: string): string | undefined {
+    return this.resource(name)?.id;
+  }
+
+  /** Removes the folder with the project and its state. */
+  remove(): void {
+    this.project.remove();
+  }
+
+  private async write(program: readonly Declared[]): Promise<void> {
+    if (!this.isMade) await this.project.ok("stack", "init", "dev");
+    this.isMade = true;
+    const text = program.map((one) => ({ type: one.type, name: one.name, inputs: one.inputs(references) }));
+    this.project.write({ "program.json": JSON.stringify(text) });
+  }
+
+  /** @throws Error with what the resources' checks refused, a line each; or else with all that the CLI printed. */
+  private async command(...args: string[]): Promise<string> {
+    const { command, code, stdout, stderr } = await this.project.run(args);
+    if (code === 0) return stdout;
+    const text = `${stdout}\n${stderr}`.replaceAll('\\"', '"');
+    const refused = [
+      ...text.matchAll(/resource '(\S+)': property (\S+) value .*? has a problem: (.*?)(?="?,?$)/gm),
+    ].map(([, name, property, reason]) => `${name}: ${property}: ${reason}`);
+    throw new Error(
+      refused.length > 0 ? [...new Set(refused)].join("\n") : `${command} ended with exit code ${code}:\n${text}`,
+    );
+  }
+
+  /** From the checkpoint that the last command left. */
+  private resource(name: string): Resource | undefined {
+    const file = path.join(this.project.state, ".pulumi/stacks/test/dev.json");
+    const { checkpoint } = JSON.parse(fs.readFileSync(file, "utf8")) as {
+      checkpoint: { latest?: { resources?: Resource[] } };
+    };
+    return checkpoint.latest?.resources?.find(({ urn }) => urn.endsWith(`::${name}`));
+  }
+}
+
+const urnOf = ({ type, name }: Declared): string =>
+  `urn:pulumi:dev::test::pulumi-nodejs:dynamic/egress:${TYPES[type]}::${name}`;
+
+/** Stands for the outputs of a resource that is yet to be made; `declareText` puts the real ones in their place. */
+function references(resource: string): Record<string, unknown> {
+  return new Proxy({}, { get: (_, property) => ({ $output: [resource, property] }) });
+}
