@@ -85,10 +85,10 @@ export class CliStack implements AnyStack {
   private async command(...args: string[]): Promise<string> {
     const { command, code, stdout, stderr } = await this.project.run(args);
     if (code === 0) return stdout;
-    const text = `${stdout}\n${stderr}`.replaceAll('\\"', '"');
-    const refused = [
-      ...text.matchAll(/resource '(\S+)': property (\S+) value .*? has a problem: (.*?)(?="?,?$)/gm),
-    ].map(([, name, property, reason]) => `${name}: ${property}: ${reason}`);
+    const text = args.includes("--json") ? diagnosticsIn(stdout) : `${stdout}\n${stderr}`;
+    const refused = [...text.matchAll(/resource '(\S+)': property (\S+) value [^]*? has a problem: (.*)/g)].map(
+      ([, name, property, reason]) => `${name}: ${property}: ${reason}`,
+    );
     throw new Error(
       refused.length > 0 ? [...new Set(refused)].join("\n") : `${command} ended with exit code ${code}:\n${text}`,
     );
@@ -102,6 +102,11 @@ export class CliStack implements AnyStack {
     };
     return checkpoint.latest?.resources?.find(({ urn }) => urn.endsWith(`::${name}`));
   }
+}
+
+function diagnosticsIn(json: string): string {
+  const { diagnostics = [] } = JSON.parse(json) as { diagnostics?: { message: string }[] };
+  return diagnostics.map(({ message }) => message).join("\n");
 }
 
 const urnOf = ({ type, name }: Declared): string =>

@@ -79,7 +79,7 @@ function make(type: Declared["type"], name: string, inputs: Properties, options:
 
 /** NodeMarks name connections, their own and their registry's; the others only pass references on. */
 function connected(inputs: Properties, over: Partial<ConnectionRef>): Properties {
-  if (inputs.connection === undefined) return inputs;
+  if (inputs.connection === undefined || Object.keys(over).length === 0) return inputs;
   const { connection, fleet } = inputs as unknown as { connection: ConnectionRef; fleet: FleetArgs };
   const registry = { ...fleet.registry, connection: { ...fleet.registry.connection, ...over } };
   return { ...inputs, connection: { ...connection, ...over }, fleet: { ...fleet, registry } };
