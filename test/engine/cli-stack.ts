@@ -77,7 +77,10 @@ export class CliStack implements AnyStack {
   private async write(program: readonly Declared[]): Promise<void> {
     if (!this.isMade) await this.project.ok("stack", "init", "dev");
     this.isMade = true;
-    const text = program.map((one) => ({ type: one.type, name: one.name, inputs: one.inputs(references) }));
+    const names = new Set(program.map(({ name }) => name));
+    // What is only in the state is known, as from a stack reference.
+    const outputs = (name: string) => (names.has(name) ? references(name) : this.outputs(name));
+    const text = program.map((one) => ({ type: one.type, name: one.name, inputs: one.inputs(outputs) }));
     this.project.write({ "program.json": JSON.stringify(text) });
   }
 
