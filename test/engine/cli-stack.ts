@@ -89,7 +89,7 @@ export class CliStack implements AnyStack {
     const { command, code, stdout, stderr } = await this.project.run(args);
     if (code === 0) return stdout;
     const text = args.includes("--json") ? diagnosticsIn(stdout) : `${stdout}\n${stderr}`;
-    const refused = [...text.matchAll(/resource '(\S+)': property (\S+) value [^]*? has a problem: (.*)/g)].map(
+    const refused = [...text.matchAll(/resource '(\S+)': property (\S+) value [\s\S]*? has a problem: (.*)/g)].map(
       ([, name, property, reason]) => `${name}: ${property}: ${reason}`,
     );
     throw new Error(

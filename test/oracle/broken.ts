@@ -37,9 +37,10 @@ export function brokenOutsideChanges(
     if (error !== undefined) add(one, time, until, `${proto} ${pod}:${port} → ${target}: ${error}`);
   }
   for (const one of held) {
-    const { pod, port, target, proto, error, until = end, silences } = one;
+    const { pod, port, target, proto, error, time, until = end, silences } = one;
     const name = `held ${proto} ${pod}:${port} → ${target}`;
-    if (error !== undefined) add(one, until, until, `${name}: ${error}`);
+    // That one never came to be shows seconds after it was tried.
+    if (error !== undefined) add(one, one.echoed === 0 ? time : until, until, `${name}: ${error}`);
     for (const [from, to] of silences) add(one, from, to, `${name}: no echo for ${(to - from).toFixed(1)} s`);
   }
   return sentences
