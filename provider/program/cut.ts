@@ -21,6 +21,7 @@ function rangeLines({ sources, destinations, except }: Connections, prefix: stri
  * Ends connections: remembers them in egw-cut, then takes them out of conntrack, so that their next packet is reset.
  * Each `conntrack -D` walks the whole table, so one is called for all that share a mark or address, or else a source,
  * or else both ends, as long as that hits nothing but what is to be cut; one by one only where they stand among others.
+ * What is on no path of ours mostly has no mark at all, so what begins on one meanwhile is not hit.
  *
  * egw_bury ADDRESS: the set goes with the node's enrolment, and some connections have not said a word since they were cut.
  * Each of them gets a conntrack entry that leads to a closed port of the node itself: the kernel resets what comes, and
@@ -32,15 +33,16 @@ egw_cut() {
     function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
     function within(list, value,  i) { for (i = 1; i <= size[list]; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
-    function hits(by) { return by == "other" ? int(mark / 16777216) != 38 : index(by, "-m " mark "/") == 1 || by == "-q " rdst }
+    function hits(by) { return by == UNMARKED ? int(mark / 16777216) != 38 : index(by, "-m " mark "/") == 1 || by == "-q " rdst }
     function lives() { return $4 ~ /^(SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT|LAST_ACK)$/ && int(mark / 16777216) % 256 "," mark % 256 != "38,1" }
     function tally(counts, by) { counts[by]++; counts[by, src]++; counts[by, src, dst, $1]++ }
     function whole(key) { return seen[key] == cut[key] }
     BEGIN {
+      UNMARKED = "-m 0/4278190080"
       while ((getline line < cuts) > 0) {
         split(line, w, " ")
         if (w[1] == "cut") {
-          filter[++c] = w[2] == "mark" ? "-m " w[3] : w[2] == "snat" ? "-q " w[3] : "other"
+          filter[++c] = w[2] == "mark" ? "-m " w[3] : w[2] == "snat" ? "-q " w[3] : UNMARKED
           filters[filter[c]]
           continue
         }
@@ -62,24 +64,24 @@ egw_cut() {
       # conntrack names a protocol "unknown" that it does not take back by that name.
       if ($1 == "unknown") $1 = $2
       mark = mark - (int(mark / 16384) % 4) * 16384
-      for (f in filters) if (f == "other" || hits(f)) tally(seen, f)
+      for (f in filters) if (f == UNMARKED ? mark < 16777216 : hits(f)) tally(seen, f)
       s = number(src); d = number(dst)
       for (j = 1; j <= c; j++) {
         if (!hits(filter[j]) || !selects("", j) || selects("stay", j)) continue
         if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() ? " comment " dport : "") > members
-        tally(cut, filter[j])
-        fs[++n] = filter[j]; ss[n] = src; ds[n] = dst; ps[n] = $1
+        fs[++n] = filter[j] == UNMARKED && mark >= 16777216 ? "" : filter[j]
+        if (fs[n] != "") tally(cut, fs[n])
+        ss[n] = src; ds[n] = dst; ps[n] = $1
         ends[n] = $1 == "tcp" || $1 == "udp" ? "--sport " sport " --dport " dport : $1 == "icmp" ? "--icmp-id " id : ""
         break
       }
     }
     END {
       for (i = 1; i <= n; i++) {
-        f = fs[i]; by = f == "other" ? "" : f
-        if (f != "other" && whole(f)) line = by
-        else if (whole(f SUBSEP ss[i])) line = by " -s " ss[i]
-        else if (whole(f SUBSEP ss[i] SUBSEP ds[i] SUBSEP ps[i])) line = by " -s " ss[i] " -d " ds[i] " -p " ps[i]
-        else line = "-s " ss[i] " -d " ds[i] " -p " ps[i] " " ends[i]
+        f = fs[i]; line = "-s " ss[i] " -d " ds[i] " -p " ps[i] " " ends[i]
+        if (f != "" && f != UNMARKED && whole(f)) line = f
+        else if (f != "" && whole(f SUBSEP ss[i])) line = f " -s " ss[i]
+        else if (f != "" && whole(f SUBSEP ss[i] SUBSEP ds[i] SUBSEP ps[i])) line = f " -s " ss[i] " -d " ds[i] " -p " ps[i]
         if (!(line in told)) print line > deletions
         told[line]
       }

@@ -82,18 +82,20 @@ describe("cutting connections", () => {
       entry("tcp", "10.0.1.11", "203.0.113.1", 2, MARK),
       entry("icmp", "10.0.1.11", "203.0.113.1", 3, 0),
       entry("tcp", "10.0.1.12", "203.0.113.1", 4, 0),
-      entry("tcp", "10.0.1.13", "203.0.113.1", 5, 0),
+      entry("tcp", "10.0.1.12", "203.0.113.1", 5, 0x7f000001),
+      entry("tcp", "10.0.1.13", "203.0.113.1", 6, 0),
     ];
     const cut: Cut = { sources: ["10.0.1.11/32", "10.0.1.12/32"], ...all, by: { kind: "other" } };
     expect(run(table, [cut])).toEqual({
       remembered: [
         "add egw-cut 10.0.1.11,tcp:1,203.0.113.1 comment 443",
         "add egw-cut 10.0.1.12,tcp:4,203.0.113.1 comment 443",
+        "add egw-cut 10.0.1.12,tcp:5,203.0.113.1 comment 443",
       ],
       deletions: [
-        "-s 10.0.1.11 -d 203.0.113.1 -p tcp --sport 1 --dport 443",
-        "-s 10.0.1.11 -d 203.0.113.1 -p icmp",
-        "-s 10.0.1.12",
+        "-m 0/4278190080 -s 10.0.1.11",
+        "-m 0/4278190080 -s 10.0.1.12",
+        "-s 10.0.1.12 -d 203.0.113.1 -p tcp --sport 5 --dport 443",
       ],
     });
   });
@@ -163,7 +165,7 @@ describe("cutting connections", () => {
     const { remembered, deletions } = run([...table, ...others], [cut]);
     expect(remembered).toEqual(["add egw-cut 10.0.1.11,tcp:40000,203.0.113.10 comment 443"]);
     expect(deletions.map((line) => line.trim()).sort()).toEqual(
-      ["50", "gre", "icmp", "tcp", "udp"].map((name) => `-s 10.0.1.11 -d 203.0.113.10 -p ${name}`),
+      ["50", "gre", "icmp", "tcp", "udp"].map((name) => `-m 0/4278190080 -s 10.0.1.11 -d 203.0.113.10 -p ${name}`),
     );
   });
 
