@@ -31,6 +31,8 @@ const RESTORE = `-j CONNMARK --restore-mark --nfmask ${hex(MASK_MARK)} --ctmask 
 const SAVE = `-j CONNMARK --save-mark --nfmask ${hex(MASK_MARK)} --ctmask ${hex(MASK_ALL)}`;
 const FIRST_PACKET = "-m conntrack --ctstate NEW ! --ctstatus CONFIRMED";
 const MID_FLOW = "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN";
+/** A FIN without a connection in conntrack: what a pod goes on sending of a connection that was cut. */
+const LATE_FIN = "-p tcp -m tcp --tcp-flags FIN,RST FIN";
 const CUT_MATCH = `-m set --match-set ${CUT} src,src,dst`;
 const NOT_IGNORED = `-m set --match-set ${IGNORE} dst -j RETURN`;
 const NOT_GUARD_IGNORED = `-m set --match-set ${GUARD_IGNORE} dst -j RETURN`;
@@ -76,6 +78,8 @@ export function rulesOf(view: NodeView): Owned[] {
     ]),
     ...chainOf("mangle", CHAINS.resetMark, node.owner.id, [
       base(`-p udp -m udp --dport ${node.fleet.tunnelPort} -j DROP`),
+      // The filter table answers a FIN: unanswered, a pod would go on sending it when nobody here stops it any more.
+      base(`${LATE_FIN} ${CUT_MATCH} -m conntrack --ctstate INVALID -j RETURN`),
       base(`${CUT_MATCH} -m conntrack --ctstate INVALID -j DROP`),
       ...nodeIp.flatMap(({ index, owner }) =>
         [
@@ -104,7 +108,10 @@ export function rulesOf(view: NodeView): Owned[] {
       base(NOT_GUARD_IGNORED),
       ...each(policies, (placed) => `${guards(placed)} ${comment(placed)} -j DROP`),
     ]),
-    ...chainOf("mangle", CHAINS.keepMark, node.owner.id, [base(`-m mark --mark ${KEEP} -j ACCEPT`)]),
+    ...chainOf("mangle", CHAINS.keepMark, node.owner.id, [
+      base(`-m mark --mark ${KEEP} -j ACCEPT`),
+      base(`-m conntrack --ctstate INVALID ${CUT_MATCH} -j DROP`),
+    ]),
     ...chainOf("nat", CHAINS.choose, node.owner.id, [
       base(`-i ${TUNNEL} -j RETURN`),
       base(NOT_IGNORED),
@@ -136,7 +143,7 @@ export function rulesOf(view: NodeView): Owned[] {
       base("-j DROP"),
     ]),
     ...chainOf("filter", CHAINS.cut, node.owner.id, [
-      base(`${MID_FLOW} -m conntrack --ctstate NEW ${CUT_MATCH} -j REJECT --reject-with tcp-reset`),
+      base(`${MID_FLOW} -m conntrack --ctstate INVALID,NEW ${CUT_MATCH} -j REJECT --reject-with tcp-reset`),
     ]),
     ...(dropsForward || dropsOutput
       ? chainOf("filter", CHAINS.keep, node.owner.id, [

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Held, type Lab, podCall, podHold, podSendRaw } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { ACK, FIN, hexOf, RST, SYN, tcpPacket } from "./packets";
@@ -71,5 +72,12 @@ scenario("open connections are kept on their path and source, or cut, as the pol
     return (await podCall(lab, pod, OUTSIDE, { sourcePort: connection.localPort })).source;
   });
   expect(await Promise.all(again)).toEqual(PODS.map((pod) => usualSource(lab, pod)));
+
+  // What a pod closes after it was cut is answered at once: else its FINs would come again when nobody stops them any more.
+  await change(PODS, () => stack.up(program(FIRST, "keep")), { to: [FIRST] });
+  const closed = await holdAll(lab);
+  await change(PODS, () => stack.up(nodes), { established: "cut" });
+  await Promise.all(closed.map(({ connection }) => connection.close()));
   await stack.destroy();
+  await sleep(4000);
 });
