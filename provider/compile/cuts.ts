@@ -1,6 +1,7 @@
 import { minimalCover } from "../model/address";
 import type { Claim, GatewayClaim, PolicyClaim } from "../model/claim";
 import { MASK_ALL, markOf } from "../model/mark";
+import { firstMeeting, rangesOf } from "../model/ranges";
 import { type NodeFacts, type NodeView, type PlacedPolicy, viewOf } from "./node";
 
 /** Sources and destinations of connections. Networks are canonical CIDRs. */
@@ -19,6 +20,11 @@ export interface Cut extends Connections {
     | { readonly kind: "other" };
   /** Connections that stay nevertheless. */
   readonly spare?: Connections;
+  /**
+   * What has no connection of its own (UDP, ICMP echo) and begins anew with its next packet. All else of it would leave
+   * with another source, and is refused for a while. Left out: all begins anew.
+   */
+  readonly anew?: readonly Connections[];
 }
 
 /**
@@ -40,14 +46,16 @@ export function cutsOf(before: readonly Claim[], after: readonly Claim[], facts:
   };
   const left = [...then].flatMap(([id, placed]) => {
     const successor = next.get(id);
-    const connections = [placed, formerly.get(id)].flatMap((one) => (one ? onPath(one) : []));
+    const connections = [placed, formerly.get(id)].flatMap((one) =>
+      one ? onPath(one).map((cut) => refusing(cut, [one.policy.egressIP], now)) : [],
+    );
     if (!successor || !(samePath(placed, successor) || keepsOldPath(placed, successor))) return connections;
     return cuts(successor) ? connections.map((cut) => ({ ...cut, spare: selection(successor) })) : [];
   });
   const found = [...next.values()]
     .filter(cuts)
     .map((placed) => ({ ...outside(placed, now), by: { kind: "other" as const } }));
-  return [...left, ...found, ...(old ? deserted(old, now).map((by) => ({ ...EVERYTHING, by })) : [])];
+  return [...left, ...found, ...(old ? deserted(old, now) : [])];
 }
 
 const byOwner = (view: NodeView | undefined): Map<string, PlacedPolicy> =>
@@ -66,7 +74,7 @@ const EVERYTHING: Connections = { sources: ["0.0.0.0/0"], destinations: ["0.0.0.
  * Paths that are gone, or that no policy uses any more now that one is deleted: what is still on them
  * was kept when a policy changed, and no policy that stands selects it.
  */
-function deserted(old: NodeView, now: NodeView | undefined): Cut["by"][] {
+function deserted(old: NodeView, now: NodeView | undefined): Cut[] {
   const there = new Set(now?.gateways.flatMap((gateway) => pathsOf(now, gateway)).map(textOf));
   const used = new Set(now?.policies.flatMap((placed) => onPath(placed)).map(({ by }) => textOf(by)));
   const stay = new Set(now?.policies.map(({ policy }) => policy.owner.id));
@@ -74,7 +82,33 @@ function deserted(old: NodeView, now: NodeView | undefined): Cut["by"][] {
   const paths = old.gateways.flatMap((gateway) =>
     pathsOf(old, gateway).filter((path) => !there.has(textOf(path)) || (lost.has(gateway) && !used.has(textOf(path)))),
   );
-  return [...new Map(paths.map((path) => [textOf(path), path])).values()];
+  return [...new Map(paths.map((path) => [textOf(path), path])).values()].map((by) =>
+    refusing({ ...EVERYTHING, by }, sourcesOf(old, by), now),
+  );
+}
+
+/** The addresses with which a path's connections may leave. */
+function sourcesOf(view: NodeView, path: Cut["by"]): string[] {
+  if (path.kind === "snat") return [path.address];
+  const held = view.gateways.flatMap((gateway) =>
+    Object.entries(gateway.placement).flatMap(([address, holder]) => {
+      const index = gateway.nodes[holder]?.index;
+      return index !== undefined && textOf(markedFor(index)) === textOf(path) ? [address] : [];
+    }),
+  );
+  return [...new Set(held)];
+}
+
+/** A flow begins anew where a policy gives it the one source that it had, or where the user said "cut". */
+function refusing(cut: Cut, sources: readonly string[], now: NodeView | undefined): Cut {
+  const from = rangesOf(cut.sources);
+  const isSame = ({ policy }: PlacedPolicy): boolean => sources.length === 1 && sources[0] === policy.egressIP;
+  const anew = (now?.policies ?? []).filter(
+    (placed) =>
+      (isSame(placed) || placed.policy.established === "cut") &&
+      firstMeeting(from, rangesOf(placed.policy.sources)) !== undefined,
+  );
+  return { ...cut, anew: anew.map(selection) };
 }
 
 /** The ways out that a gateway gives this node: its own egress addresses, and the nodes that hold the others. */

@@ -144,6 +144,8 @@ export function rulesOf(view: NodeView): Owned[] {
     ]),
     ...chainOf("filter", CHAINS.cut, node.owner.id, [
       base(`${MID_FLOW} -m conntrack --ctstate INVALID,NEW ${CUT_MATCH} -j REJECT --reject-with tcp-reset`),
+      base(`-p udp -m conntrack --ctstate NEW ${CUT_MATCH} -j REJECT --reject-with icmp-port-unreachable`),
+      base(`-p icmp -m conntrack --ctstate NEW ${CUT_MATCH} -j DROP`),
     ]),
     ...(dropsForward || dropsOutput
       ? chainOf("filter", CHAINS.keep, node.owner.id, [

@@ -1,9 +1,14 @@
 import type { Connections, Cut } from "../compile/cuts";
 
 /** The cuts of a batch as `egw_cut` reads them, networks as ranges of numbers. */
-export function cutLines({ by, spare, ...selection }: Cut): string[] {
+export function cutLines({ by, spare, anew, ...selection }: Cut): string[] {
   const path = by.kind === "mark" ? `${by.mark}/${by.mask}` : by.kind === "snat" ? by.address : "-";
-  return [`cut ${by.kind} ${path}`, ...rangeLines(selection, ""), ...(spare ? rangeLines(spare, "stay") : [])];
+  return [
+    `cut ${by.kind} ${path}${anew ? " refuse" : ""}`,
+    ...rangeLines(selection, ""),
+    ...(spare ? rangeLines(spare, "stay") : []),
+    ...(anew ?? []).flatMap((one) => ["anew", ...rangeLines(one, "a")]),
+  ];
 }
 
 function rangeLines({ sources, destinations, except }: Connections, prefix: string): string[] {
@@ -17,10 +22,15 @@ function rangeLines({ sources, destinations, except }: Connections, prefix: stri
   return [...sources.map(range("s")), ...destinations.map(range("d")), ...except.map(range("x"))];
 }
 
+/** Seconds for which a flow without connections is refused: as long as conntrack would have kept it. */
+const UDP_TIMEOUT = 120;
+const ICMP_TIMEOUT = 30;
+
 /**
  * Ends connections: remembers them in egw-cut, then takes them out of conntrack, so that their next packet is reset.
  * Each `conntrack -D` walks the whole table, so one is called for all that share a mark or address, or else a source,
  * or else both ends, as long as that hits nothing but what is to be cut; one by one only where they stand among others.
+ * A flow without connections is remembered for a while where its next packet would leave with another source.
  * What is on no path of ours mostly has no mark at all, so what begins on one meanwhile is not hit.
  *
  * egw_bury ADDRESS: the set goes with the node's enrolment, and some connections have not said a word since they were cut.
@@ -36,6 +46,7 @@ egw_cut() {
     function hits(by) { return by == UNMARKED ? int(mark / 16777216) != 38 : index(by, "-m " mark "/") == 1 || by == "-q " rdst }
     function lives() { return $4 ~ /^(SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT|LAST_ACK)$/ && int(mark / 16777216) % 256 "," mark % 256 != "38,1" }
     function tally(counts, by) { counts[by]++; counts[by, src]++; counts[by, src, dst, $1]++ }
+    function anew(j,  a) { for (a = 1; a <= anews[j]; a++) if (selects("a", j "." a)) return 1; return !refuses[j] }
     function whole(key) { return seen[key] == cut[key] }
     BEGIN {
       UNMARKED = "-m 0/4278190080"
@@ -44,20 +55,24 @@ egw_cut() {
         if (w[1] == "cut") {
           filter[++c] = w[2] == "mark" ? "-m " w[3] : w[2] == "snat" ? "-q " w[3] : UNMARKED
           filters[filter[c]]
+          refuses[c] = w[4] == "refuse"
           continue
         }
-        k = ++size[w[1] c]
-        from[w[1] c, k] = w[2]; to[w[1] c, k] = w[3]
+        if (w[1] == "anew") { anews[c]++; continue }
+        list = w[1] c (w[1] ~ /^a/ ? "." anews[c] : "")
+        k = ++size[list]
+        from[list, k] = w[2]; to[list, k] = w[3]
       }
     }
     {
-      src = dst = sport = dport = rdst = id = ""; mark = 0
+      src = dst = sport = dport = rdst = id = type = ""; mark = 0
       for (i = 1; i <= NF; i++) {
         if ($i ~ /^src=/ && src == "") src = substr($i, 5)
         else if ($i ~ /^dst=/) { if (dst == "") dst = substr($i, 5); else if (rdst == "") rdst = substr($i, 5) }
         else if ($i ~ /^sport=/ && sport == "") sport = substr($i, 7)
         else if ($i ~ /^dport=/ && dport == "") dport = substr($i, 7)
         else if ($i ~ /^id=/ && id == "") id = substr($i, 4)
+        else if ($i ~ /^type=/ && type == "") type = substr($i, 6)
         else if ($i ~ /^mark=/) mark = substr($i, 6) + 0
       }
       if (src == "" || dst == "") next
@@ -69,6 +84,8 @@ egw_cut() {
       for (j = 1; j <= c; j++) {
         if (!hits(filter[j]) || !selects("", j) || selects("stay", j)) continue
         if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() ? " comment " dport : "") > members
+        else if ($1 == "udp" && !anew(j)) print "add egw-cut " src ",udp:" sport "," dst " timeout ${UDP_TIMEOUT}" > members
+        else if ($1 == "icmp" && type == 8 && !anew(j)) print "add egw-cut " src ",icmp:8/0," dst " timeout ${ICMP_TIMEOUT}" > members
         fs[++n] = filter[j] == UNMARKED && mark >= 16777216 ? "" : filter[j]
         if (fs[n] != "") tally(cut, fs[n])
         ss[n] = src; ds[n] = dst; ps[n] = $1

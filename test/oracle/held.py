@@ -44,7 +44,10 @@ class Held:
     def heard(self, events):
         try:
             if self.proto == "udp" and events & select.EPOLLERR:
+                failed = self.connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 self.connection.recvmsg(1, 512, socket.MSG_ERRQUEUE)
+                if failed == errno.ECONNREFUSED:
+                    return self.end("refused")
             data = self.connection.recv(65536)
         except OSError as error:
             if error.errno not in WAIT:
@@ -62,8 +65,8 @@ class Held:
             self.entry["lastSource"] = data.split(b" ")[0].decode()
 
     def fatal(self, error):
-        """A TCP connection ends with its first error; a UDP flow goes on."""
-        if self.proto == "udp":
+        """A TCP connection ends with its first error; a UDP flow goes on, from another port once it is refused."""
+        if self.proto == "udp" and error.errno != errno.ECONNREFUSED:
             return False
         self.end(word(error.errno))
         return True

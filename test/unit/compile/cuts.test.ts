@@ -7,6 +7,8 @@ const everything = { sources: ["0.0.0.0/0"], destinations: ["0.0.0.0/0"], except
 const toGateway = (node: NodeName) => ({ kind: "mark", mark: markOf(NODES[node].index), mask: MASK_ALL });
 const one = policyClaim("policy-1");
 const selected = { sources: one.sources, destinations: one.destinations, except: one.except };
+/** Whose flows without connections begin anew; all others on a path that goes are refused. */
+const [nobody, itself] = [{ anew: [] }, { anew: [selected] }];
 
 /** Before and after on one node, with a gateway that has 192.0.2.1 on gateway-1 and 192.0.2.2 on gateway-2. */
 function cuts(node: NodeName, before: readonly Claim[], after: readonly Claim[], gateway = gatewayClaim()) {
@@ -30,34 +32,34 @@ describe("which connections end", () => {
 
   test("with a policy that goes: those on its path, and those that earlier edits left on any path of its gateway", () => {
     expect(cuts("client-1", [one], [])).toEqual([
-      { ...selected, by: toGateway("gateway-1") },
-      { ...everything, by: toGateway("gateway-1") },
-      { ...everything, by: toGateway("gateway-2") },
+      { ...selected, by: toGateway("gateway-1"), ...nobody },
+      { ...everything, by: toGateway("gateway-1"), ...nobody },
+      { ...everything, by: toGateway("gateway-2"), ...nobody },
     ]);
     expect(cuts("gateway-1", [one], [])).toEqual([
-      { ...selected, by: { kind: "snat", address: "192.0.2.1" } },
-      { ...everything, by: { kind: "snat", address: "192.0.2.1" } },
-      { ...everything, by: toGateway("gateway-2") },
+      { ...selected, by: { kind: "snat", address: "192.0.2.1" }, ...nobody },
+      { ...everything, by: { kind: "snat", address: "192.0.2.1" }, ...nobody },
+      { ...everything, by: toGateway("gateway-2"), ...nobody },
     ]);
   });
 
   test("with a policy that goes: no others on a path that another policy uses", () => {
     const other = policyClaim("policy-2", { sources: ["10.0.1.12/32"] });
     expect(cuts("client-1", [one, other], [other])).toEqual([
-      { ...selected, by: toGateway("gateway-1") },
-      { ...everything, by: toGateway("gateway-2") },
+      { ...selected, by: toGateway("gateway-1"), ...nobody },
+      { ...everything, by: toGateway("gateway-2"), ...nobody },
     ]);
   });
 
   test("with an address that moves: all that are on its old path", () => {
     const moved = gatewayClaim({ placement: { "192.0.2.1": "gateway-2", "192.0.2.2": "gateway-2" } });
     expect(cuts("client-1", [one], [one], moved)).toEqual([
-      { ...selected, by: toGateway("gateway-1") },
-      { ...everything, by: toGateway("gateway-1") },
+      { ...selected, by: toGateway("gateway-1"), ...itself },
+      { ...everything, by: toGateway("gateway-1"), ...itself },
     ]);
     expect(cuts("gateway-1", [one], [one], moved)).toEqual([
-      { ...selected, by: { kind: "snat", address: "192.0.2.1" } },
-      { ...everything, by: { kind: "snat", address: "192.0.2.1" } },
+      { ...selected, by: { kind: "snat", address: "192.0.2.1" }, ...itself },
+      { ...everything, by: { kind: "snat", address: "192.0.2.1" }, ...itself },
     ]);
   });
 
@@ -65,7 +67,7 @@ describe("which connections end", () => {
     const without = gatewayClaim({ placement: { "192.0.2.2": "gateway-2" } });
     const other = edited({ egressIP: "192.0.2.2" });
     expect(cuts("gateway-1", [other], [other], without)).toEqual([
-      { ...everything, by: { kind: "snat", address: "192.0.2.1" } },
+      { ...everything, by: { kind: "snat", address: "192.0.2.1" }, ...nobody },
     ]);
   });
 
@@ -75,10 +77,20 @@ describe("which connections end", () => {
     ]);
     const changed = edited({ established: "cut", sources: ["10.0.1.12/32"] });
     expect(cuts("client-1", [one], [changed])).toEqual([
-      { ...selected, by: toGateway("gateway-1"), spare: { ...selected, sources: ["10.0.1.12/32"] } },
+      { ...selected, by: toGateway("gateway-1"), ...nobody, spare: { ...selected, sources: ["10.0.1.12/32"] } },
       { ...selected, except: cluster, sources: ["10.0.1.12/32"], by: { kind: "other" } },
     ]);
     expect(cuts("client-1", [changed], [changed])).toEqual([]);
+  });
+
+  test("flows without connections begin anew where a policy gives them the source that they had, or says cut", () => {
+    const anewOf = (after: readonly Claim[]) => cuts("client-1", [one], after).map(({ anew }) => anew);
+    const other = (change: Partial<PolicyClaim>) => policyClaim("policy-2", change);
+    const { sources } = one;
+    expect(anewOf([other({ sources })])[0]).toEqual([selected]);
+    expect(anewOf([other({ sources, egressIP: "192.0.2.2" })])[0]).toEqual([]);
+    expect(anewOf([other({ sources, egressIP: "192.0.2.2", established: "cut" })])[0]).toEqual([selected]);
+    expect(anewOf([other({ sources: ["10.0.1.12/32"] })])[0]).toEqual([]);
   });
 
   test("of a change under way: only where a path goes, and the rest when it is done", () => {
@@ -88,16 +100,16 @@ describe("which connections end", () => {
     const done = edited({ established: "cut" });
     expect(cuts("client-1", [before], [underWay])).toEqual([]);
     expect(cuts("client-1", [underWay], [done])).toEqual([
-      { ...selected, by: toGateway("gateway-1"), spare: selected },
-      { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), spare: selected },
+      { ...selected, by: toGateway("gateway-1"), ...itself, spare: selected },
+      { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), ...nobody, spare: selected },
       { ...selected, except: cluster, by: { kind: "other" } },
     ]);
     const moved = { ...underWay, egressIP: "192.0.2.2" };
     expect(cuts("client-1", [before], [moved])).toEqual([
-      { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1") },
+      { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), ...nobody },
     ]);
     expect(cuts("client-1", [underWay], [])).toEqual(
-      expect.arrayContaining([{ ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1") }]),
+      expect.arrayContaining([{ ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), ...nobody }]),
     );
   });
 });

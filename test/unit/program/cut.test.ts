@@ -132,6 +132,30 @@ describe("cutting connections", () => {
     ]);
   });
 
+  test("remembers flows without connections for a while, but for those that begin anew with the same source", () => {
+    const table = [
+      entry("udp", "10.0.1.11", "203.0.113.1", 1, MARK),
+      entry("udp", "10.0.1.11", "203.0.114.1", 2, MARK),
+      entry("udp", "10.0.1.12", "203.0.113.1", 3, MARK),
+      entry("icmp", "10.0.1.12", "203.0.113.1", 4, MARK),
+      entry("icmp", "10.0.1.11", "203.0.113.1", 5, MARK),
+    ];
+    const selected: Cut = { sources: ["10.0.1.0/24"], ...all, by: { kind: "mark", mark: MARK, mask: MASK_ALL } };
+    const anew = [
+      { sources: ["10.0.9.0/24"], ...all },
+      { sources: ["10.0.1.11/32"], destinations: ["203.0.112.0/22"], except: ["203.0.114.0/24"] },
+    ];
+    expect(run(table, [selected]).remembered).toEqual([]);
+    expect(run(table, [{ ...selected, anew }])).toEqual({
+      remembered: [
+        "add egw-cut 10.0.1.11,udp:2,203.0.114.1 timeout 120",
+        "add egw-cut 10.0.1.12,udp:3,203.0.113.1 timeout 120",
+        "add egw-cut 10.0.1.12,icmp:8/0,203.0.113.1 timeout 30",
+      ],
+      deletions: [`-m ${MARK}/${MASK_ALL}`],
+    });
+  });
+
   test("buries those that have not spoken since", () => {
     const saved = [
       "create egw-cut hash:ip,port,ip family inet hashsize 1024 maxelem 1048576 timeout 432000 counters comment initval 0x1",
