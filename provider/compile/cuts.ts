@@ -19,7 +19,7 @@ export interface Cut extends Connections {
     | { readonly kind: "snat"; readonly address: string }
     | { readonly kind: "other" };
   /** Connections that stay nevertheless. */
-  readonly spare?: Connections;
+  readonly spare?: readonly Connections[];
   /**
    * What has no connection of its own (UDP, ICMP echo) and begins anew with its next packet. All else of it would leave
    * with another source, and is refused for a while. Left out: all begins anew.
@@ -47,10 +47,12 @@ export function cutsOf(before: readonly Claim[], after: readonly Claim[], facts:
   const left = [...then].flatMap(([id, placed]) => {
     const successor = next.get(id);
     const connections = [placed, formerly.get(id)].flatMap((one) =>
-      one ? onPath(one).map((cut) => refusing(cut, [one.policy.egressIP], now)) : [],
+      one ? onPath(one).map((cut) => refusing(sparing(cut, one, now), [one.policy.egressIP], now)) : [],
     );
     if (!successor || !(samePath(placed, successor) || keepsOldPath(placed, successor))) return connections;
-    return cuts(successor) ? connections.map((cut) => ({ ...cut, spare: selection(successor) })) : [];
+    return cuts(successor)
+      ? connections.map((cut) => ({ ...cut, spare: [...(cut.spare ?? []), selection(successor)] }))
+      : [];
   });
   const found = [...next.values()]
     .filter(cuts)
@@ -99,15 +101,23 @@ function sourcesOf(view: NodeView, path: Cut["by"]): string[] {
   return [...new Set(held)];
 }
 
+/** What another policy has on the same path now stays there. */
+function sparing(cut: Cut, placed: PlacedPolicy, now: NodeView | undefined): Cut {
+  const { id } = placed.policy.owner;
+  const heirs = selecting(cut, now).filter((one) => one.policy.owner.id !== id && samePath(one, placed));
+  return heirs.length === 0 ? cut : { ...cut, spare: heirs.map(selection) };
+}
+
+/** The policies that select some of what a cut is about. */
+function selecting({ sources }: Connections, now: NodeView | undefined): PlacedPolicy[] {
+  const from = rangesOf(sources);
+  return (now?.policies ?? []).filter(({ policy }) => firstMeeting(from, rangesOf(policy.sources)) !== undefined);
+}
+
 /** A flow begins anew where a policy gives it the one source that it had, or where the user said "cut". */
 function refusing(cut: Cut, sources: readonly string[], now: NodeView | undefined): Cut {
-  const from = rangesOf(cut.sources);
   const isSame = ({ policy }: PlacedPolicy): boolean => sources.length === 1 && sources[0] === policy.egressIP;
-  const anew = (now?.policies ?? []).filter(
-    (placed) =>
-      (isSame(placed) || placed.policy.established === "cut") &&
-      firstMeeting(from, rangesOf(placed.policy.sources)) !== undefined,
-  );
+  const anew = selecting(cut, now).filter((placed) => isSame(placed) || placed.policy.established === "cut");
   return { ...cut, anew: anew.map(selection) };
 }
 

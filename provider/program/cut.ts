@@ -6,7 +6,7 @@ export function cutLines({ by, spare, anew, ...selection }: Cut): string[] {
   return [
     `cut ${by.kind} ${path}${anew ? " refuse" : ""}`,
     ...rangeLines(selection, ""),
-    ...(spare ? rangeLines(spare, "stay") : []),
+    ...(spare ?? []).flatMap((one) => ["stay", ...rangeLines(one, "t")]),
     ...(anew ?? []).flatMap((one) => ["anew", ...rangeLines(one, "a")]),
   ];
 }
@@ -47,6 +47,7 @@ egw_cut() {
     function lives() { return $4 ~ /^(SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT|LAST_ACK)$/ && int(mark / 16777216) % 256 "," mark % 256 != "38,1" }
     function tally(counts, by) { counts[by]++; counts[by, src]++; counts[by, src, dst, $1]++ }
     function anew(j,  a) { for (a = 1; a <= anews[j]; a++) if (selects("a", j "." a)) return 1; return !refuses[j] }
+    function stays(j,  t) { for (t = 1; t <= stayings[j]; t++) if (selects("t", j "." t)) return 1; return 0 }
     function whole(key) { return seen[key] == cut[key] }
     BEGIN {
       UNMARKED = "-m 0/4278190080"
@@ -59,7 +60,8 @@ egw_cut() {
           continue
         }
         if (w[1] == "anew") { anews[c]++; continue }
-        list = w[1] c (w[1] ~ /^a/ ? "." anews[c] : "")
+        if (w[1] == "stay") { stayings[c]++; continue }
+        list = w[1] c (w[1] ~ /^a/ ? "." anews[c] : w[1] ~ /^t/ ? "." stayings[c] : "")
         k = ++size[list]
         from[list, k] = w[2]; to[list, k] = w[3]
       }
@@ -82,7 +84,7 @@ egw_cut() {
       for (f in filters) if (f == UNMARKED ? mark < 16777216 : hits(f)) tally(seen, f)
       s = number(src); d = number(dst)
       for (j = 1; j <= c; j++) {
-        if (!hits(filter[j]) || !selects("", j) || selects("stay", j)) continue
+        if (!hits(filter[j]) || !selects("", j) || stays(j)) continue
         if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() ? " comment " dport : "") > members
         else if ($1 == "udp" && !anew(j)) print "add egw-cut " src ",udp:" sport "," dst " timeout ${UDP_TIMEOUT}" > members
         else if ($1 == "icmp" && type == 8 && !anew(j)) print "add egw-cut " src ",icmp:8/0," dst " timeout ${ICMP_TIMEOUT}" > members

@@ -51,6 +51,13 @@ describe("which connections end", () => {
     ]);
   });
 
+  test("with a policy that goes: none that another policy has on the same path now", () => {
+    const spareOf = (heir: Partial<PolicyClaim>) => cuts("client-1", [one], [policyClaim("policy-2", heir)])[0]?.spare;
+    expect(spareOf({})).toEqual([selected]);
+    expect(spareOf({ egressIP: "192.0.2.2" })).toBeUndefined();
+    expect(spareOf({ sources: ["10.0.1.12/32"] })).toBeUndefined();
+  });
+
   test("with an address that moves: all that are on its old path", () => {
     const moved = gatewayClaim({ placement: { "192.0.2.1": "gateway-2", "192.0.2.2": "gateway-2" } });
     expect(cuts("client-1", [one], [one], moved)).toEqual([
@@ -77,7 +84,7 @@ describe("which connections end", () => {
     ]);
     const changed = edited({ established: "cut", sources: ["10.0.1.12/32"] });
     expect(cuts("client-1", [one], [changed])).toEqual([
-      { ...selected, by: toGateway("gateway-1"), ...nobody, spare: { ...selected, sources: ["10.0.1.12/32"] } },
+      { ...selected, by: toGateway("gateway-1"), ...nobody, spare: [{ ...selected, sources: ["10.0.1.12/32"] }] },
       { ...selected, except: cluster, sources: ["10.0.1.12/32"], by: { kind: "other" } },
     ]);
     expect(cuts("client-1", [changed], [changed])).toEqual([]);
@@ -100,8 +107,8 @@ describe("which connections end", () => {
     const done = edited({ established: "cut" });
     expect(cuts("client-1", [before], [underWay])).toEqual([]);
     expect(cuts("client-1", [underWay], [done])).toEqual([
-      { ...selected, by: toGateway("gateway-1"), ...itself, spare: selected },
-      { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), ...nobody, spare: selected },
+      { ...selected, by: toGateway("gateway-1"), ...itself, spare: [selected] },
+      { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), ...nobody, spare: [selected] },
       { ...selected, except: cluster, by: { kind: "other" } },
     ]);
     const moved = { ...underWay, egressIP: "192.0.2.2" };

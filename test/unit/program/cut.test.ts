@@ -107,7 +107,12 @@ describe("cutting connections", () => {
       entry("tcp", "10.0.1.12", "203.0.113.1", 3, MARK),
     ];
     const spare = { sources: ["10.0.1.11/32"], destinations: ["203.0.112.0/22"], except: ["203.0.114.0/24"] };
-    const cut: Cut = { sources: ["10.0.1.0/24"], ...all, by: { kind: "mark", mark: MARK, mask: MASK_ALL }, spare };
+    const cut: Cut = {
+      sources: ["10.0.1.0/24"],
+      ...all,
+      by: { kind: "mark", mark: MARK, mask: MASK_ALL },
+      spare: [spare],
+    };
     expect(run(table, [cut]).remembered).toEqual([
       "add egw-cut 10.0.1.11,tcp:2,203.0.114.1 comment 443",
       "add egw-cut 10.0.1.12,tcp:3,203.0.113.1 comment 443",
