@@ -1,7 +1,7 @@
 import type { Cut } from "../compile/cuts";
 import type { Step } from "../reconcile/step";
 import { CUT_FUNCTION, cutLines } from "./cut";
-import { hereDocument } from "./frame";
+import { hereDocument, NO_SPACE, whole } from "./frame";
 import { RESTORE_PROGRAM, RESTORE_UNIT } from "./restore";
 import { PROBE_FUNCTIONS, STATE_DIRECTORY } from "./shell-probe";
 
@@ -39,7 +39,7 @@ function checked(pattern: RegExp, text: string, what: string): string {
 export function applyScript(batch: Batch): string {
   const documents: string[] = [];
   const file = (name: string, lines: readonly string[]): void => {
-    documents.push(`cat > $T/${name} ${hereDocument(lines, documents.length)}`);
+    documents.push(whole(`cat > $T/${name}`, hereDocument(lines, documents.length)));
   };
   batch.steps.forEach((step, i) => {
     file(`${i}.in`, step.input);
@@ -67,14 +67,20 @@ ${APPLY_FUNCTIONS}
 ${CUT_FUNCTION}
 egw_main() {
 umask 077
-mkdir -p $D/claims || exit 1
+T=$D/batch
+mkdir -p $D/claims || egw_full
 exec 9<$D
 flock -w 60 9 || { echo @@busy; exit 0; }
+# Who removed the last claim meanwhile took the directory away.
+[ $D -ef /proc/self/fd/9 ] || { echo @@stale; exit 0; }
 if [ "$(cat $D/generation 2>/dev/null || echo 0)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
-T=$(mktemp -d) || exit 1
+rm -rf $T; mkdir $T || egw_full
+TMPDIR=$T
 ${documents.join("\n")}
+head -c ${RESERVE} /dev/zero > $T/reserve || egw_full
 ${batch.bury === undefined ? "" : `egw_bury ${checked(ADDRESS, batch.bury, "an address")}`}
 ${batch.steps.length === 0 ? "" : `{ egw_kernel; egw_ipset; } > $T/before\negw_run "${batch.steps.map((step, i) => `${i}:${step.tool}`).join(" ")}" || exit 0`}
+rm -f $T/reserve
 for f in $T/claim.*; do [ -f "$f" ] && mv "$f" "$D/claims/\${f##*/claim.}.json"; done
 ${removed.join("\n")}
 egw_kernel > $T/kernel; egw_ipset > $T/ipset
@@ -82,7 +88,7 @@ ${batch.node === undefined ? FORGET : REMEMBER.replaceAll("@NEXT@", String(next)
 ${batch.cuts.length > 0 ? "egw_cut" : ""}
 ${announced.join("\n")}
 echo @@applied; cat $T/kernel $T/ipset; egw_manifest; egw_registry; egw_facts; echo @@end
-rm -rf $T
+rm -rf $T${batch.node === undefined ? "; rmdir $D 2>/dev/null || :" : ""}
 }
 egw_main
 `;
@@ -90,17 +96,22 @@ egw_main
 
 /** The manifest is written last: a node that died before it shows the difference as drift. */
 const REMEMBER = `mv $T/node $D/node.json
-echo "kernel=$(sha256sum < $T/kernel | cut -d' ' -f1) ipset=$(sha256sum < $T/ipset | cut -d' ' -f1)" > $D/digest
-egw_manifest_digest > $D/manifest
-echo @COMPILER@ > $D/compiler
+echo "kernel=$(sha256sum < $T/kernel | cut -d' ' -f1) ipset=$(sha256sum < $T/ipset | cut -d' ' -f1)" | egw_put digest
+egw_manifest_digest | egw_put manifest
+echo @COMPILER@ | egw_put compiler
 egw_save_restore
-echo @NEXT@ > $D/generation`;
+echo @NEXT@ | egw_put generation`;
 
 const FORGET = `rm -rf $D/claims $D/node.json $D/digest $D/manifest $D/compiler $D/generation $D/restore
 egw_remove_unit
-rmdir $D/registry 2>/dev/null; rmdir $D 2>/dev/null`;
+rmdir $D/registry 2>/dev/null`;
+
+/** Bytes that are kept free while a batch runs, for what it writes when its steps are done. */
+const RESERVE = 1048576;
 
 const APPLY_FUNCTIONS = `
+egw_full() { rm -rf $T; rmdir $D/claims $D 2>/dev/null; ${NO_SPACE}; exit 0; }
+egw_put() { cat > $T/put && mv $T/put $D/$1; }
 UNIT=/etc/systemd/system/pulumi-egress.service
 egw_tool() {
   case $1 in
@@ -160,9 +171,9 @@ egw_announce() {
 egw_save_restore() {
   mkdir -p $D/restore
   mv $T/restore-ip $D/restore/ip
-  ipset save 2>/dev/null | grep -E '^(create|add) egw-' | grep -v '^add egw-cut ' > $D/restore/ipset
-  sed -n '/^@@iptables$/,$p' $T/kernel | sed '1d' > $D/restore/iptables
-  sed -n '/^@@sysctl$/,/^@@address$/p' $T/kernel | grep -v '^@@' > $D/restore/sysctl
+  ipset save 2>/dev/null | grep -E '^(create|add) egw-' | grep -v '^add egw-cut ' | egw_put restore/ipset
+  sed -n '/^@@iptables$/,$p' $T/kernel | sed '1d' | egw_put restore/iptables
+  sed -n '/^@@sysctl$/,/^@@address$/p' $T/kernel | grep -v '^@@' | egw_put restore/sysctl
   [ -f $T/restore-run ] || return 0
   mv $T/restore-run $D/restore/run
   if [ -d /run/systemd/system ]; then

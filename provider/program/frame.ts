@@ -24,3 +24,10 @@ export function hereDocument(lines: readonly string[], index: number): string {
   }
   return `<<'${delimiter}'\n${lines.map((line) => `${line}\n`).join("")}${delimiter}`;
 }
+
+/** Says that a file system is full, before anything was changed. */
+export const NO_SPACE = 'echo "@@no-space $D"';
+
+/** A command with a here-document, which has to arrive whole: `egw_full` where the shell or the command has no room for it. */
+export const whole = (command: string, document: string): string =>
+  `${command} ${document.replace("\n", " || egw_full\n")}`;

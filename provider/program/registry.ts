@@ -1,4 +1,4 @@
-import { hereDocument } from "./frame";
+import { hereDocument, NO_SPACE, whole } from "./frame";
 import { STATE_DIRECTORY } from "./shell-probe";
 
 /** One name in a fleet's registry and who holds it. `key` is `mark-<index>`, `ip-<address>` or `settings`. */
@@ -27,29 +27,27 @@ export function claimScript(
   const checks = guarded.map(
     (entry) => `egw_check ${checked(KEY, entry.key)} ${checked(/^[A-Za-z0-9-]{1,64}$/, entry.owner)}`,
   );
-  const writes = entries.map(
-    (entry, i) => `cat > $R/${entry.key} ${hereDocument([JSON.stringify(entry)], i)}
-[ -s $R/${entry.key} ] || exit 1`,
-  );
+  const writes = entries.map((entry, i) => whole(`cat > $R/.${entry.key}`, hereDocument([JSON.stringify(entry)], i)));
+  const renames = entries.map(({ key }) => `mv $R/.${key} $R/${key}`);
   return `D=${STATE_DIRECTORY}; R=$D/registry/${checked(FLEET, fleet)}
 egw_check() {
   [ -f $R/$1 ] || return 0
-  grep -q "\\"owner\\":\\"$2\\"" $R/$1 && return 0
-  cat $R/$1 >> $T
+  grep -q "\\"owner\\":\\"$2\\"" $R/$1 || cat $R/$1
 }
+egw_full() { rm -f $R/.mark-* $R/.ip-* $R/.settings; rmdir $R $D/registry $D/claims $D 2>/dev/null; ${NO_SPACE}; exit 0; }
 egw_main() {
-umask 077; mkdir -p $R || exit 1
+umask 077; mkdir -p $R || egw_full
 exec 9<$D; flock -w 60 9 || { echo @@busy; exit 0; }
 # Whoever let go of the last entry meanwhile took the directory away.
 [ $D -ef /proc/self/fd/9 ] || { echo @@busy; exit 0; }
-mkdir -p $R || exit 1
-T=$(mktemp) || exit 1
-${checks.join("\n")}
-if [ -s $T ]; then echo @@clash; cat $T; else
-${writes.join("\n")}
+mkdir -p $R || egw_full
+TMPDIR=$R
+clash=$(${checks.join("\n") || ":"})
+if [ -n "$clash" ]; then echo @@clash; echo "$clash"; else
+${[...writes, ...renames].join("\n")}
 echo @@claimed
 fi
-rm -f $T; echo @@end
+echo @@end
 }
 egw_main
 `;

@@ -76,8 +76,8 @@ export function probeScript(compiler: string): string {
 ${PROBE_FUNCTIONS}
 egw_main() {
   if [ -d $D ]; then exec 9<$D; flock -s -w 60 9; fi
-  T=$(mktemp -d) || exit 1
-  egw_kernel > $T/kernel; egw_ipset > $T/ipset
+  T=$(mktemp -d -p /run egw-probe.XXXXXX 2>/dev/null || mktemp -d) || exit 1
+  egw_kernel | cat > $T/kernel && egw_ipset | cat > $T/ipset || { echo "@@no-space \${T%/*}"; rm -rf $T; exit 0; }
   S=
   if [ "$(egw_manifest_digest)" != "$(cat $D/manifest 2>/dev/null)" ]; then echo @@manifest-changed
   elif [ "$(cat $D/compiler 2>/dev/null)" = ${compiler} ]; then S=$(cat $D/digest 2>/dev/null); fi

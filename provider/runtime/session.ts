@@ -94,6 +94,13 @@ export class NodeSession {
     const { code, stdout, stderr } = await this.transport.run(this.name, this.connection, script);
     if (stdout.includes("@@busy"))
       throw new NodeError(this.name, "rejected", "another run holds the node's lock; nothing was changed. Try again.");
+    const full = /^@@no-space (.*)$/m.exec(stdout)?.[1];
+    if (full !== undefined)
+      throw new NodeError(
+        this.name,
+        "rejected",
+        `no space left on ${full}; nothing was changed. Make room there, then run again.`,
+      );
     if (code !== 0)
       throw new NodeError(
         this.name,

@@ -96,7 +96,7 @@ test("what a user wrote is data in every script", () => {
     claimScript("lab", [{ ...entry, holder: words }]),
   ];
   for (const script of scripts) {
-    const outside = script.replace(/<<'(EGW_DATA_\d+)'\n[\s\S]*?\n\1\n/g, "");
+    const outside = script.replace(/<<'(EGW_DATA_\d+)'[^\n]*\n[\s\S]*?\n\1\n/g, "");
     expect(script).toContain("reboot");
     expect(outside).not.toContain("reboot");
   }
