@@ -7,6 +7,8 @@ export interface IpSet {
   readonly type: "hash:net" | "hash:ip,port,ip";
   /** Seconds after which a member of a dynamic set goes by itself; 0 = never. */
   readonly timeout: number;
+  /** How many members it takes at most; left out: as many as ours always take. */
+  readonly maxElements?: number;
 }
 
 export interface SetMember {
@@ -17,20 +19,24 @@ export interface SetMember {
   readonly nomatch: boolean;
 }
 
+/** The kernel's own default of 65536 is less than the sources of a large policy. */
 const MAX_ELEMENTS = 1048576;
 
 export const ipset: Kind<IpSet> = {
   kind: "ipset",
   ownership: "its name begins with egw-",
   key: (o) => `ipset ${o.name}`,
-  text: (o) => `ipset ${o.name} ${o.type}${o.timeout > 0 ? ` timeout ${o.timeout}` : ""}`,
+  text: (o) =>
+    `ipset ${o.name} ${o.type}${o.timeout > 0 ? ` timeout ${o.timeout}` : ""}${o.maxElements === undefined ? "" : ` maxelem ${o.maxElements}`}`,
   // hashsize, bucketsize and initval are the kernel's own affair and stay out of comparison.
   parse: (output) =>
     lines(output).flatMap((line) => {
       const match = /^create (egw-\S+) (\S+)(.*)$/.exec(line);
       if (!match) return [];
       const timeout = Number(/ timeout (\d+)/.exec(match[3] ?? "")?.[1] ?? 0);
-      return [{ kind: "ipset" as const, name: match[1] ?? "", type: match[2] as IpSet["type"], timeout }];
+      const maxElements = Number(/ maxelem (\d+)/.exec(match[3] ?? "")?.[1] ?? MAX_ELEMENTS);
+      const set = { kind: "ipset" as const, name: match[1] ?? "", type: match[2] as IpSet["type"], timeout };
+      return [maxElements === MAX_ELEMENTS ? set : { ...set, maxElements }];
     }),
 };
 
@@ -63,7 +69,7 @@ export const setMember: Kind<SetMember> = {
 
 /** Members of a dynamic set carry a comment and count what they match. */
 export const createSet = (o: IpSet): string =>
-  `create ${o.name} ${o.type} family inet maxelem ${MAX_ELEMENTS}${o.timeout > 0 ? ` timeout ${o.timeout} counters comment` : ""}`;
+  `create ${o.name} ${o.type} family inet maxelem ${o.maxElements ?? MAX_ELEMENTS}${o.timeout > 0 ? ` timeout ${o.timeout} counters comment` : ""}`;
 export const destroySet = (o: IpSet): string => `destroy ${o.name}`;
 export const addMember = (o: SetMember): string => `add ${o.set} ${o.element}${o.nomatch ? " nomatch" : ""}`;
 export const removeMember = (o: SetMember): string => `del ${o.set} ${o.element}`;

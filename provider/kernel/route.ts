@@ -5,8 +5,10 @@ export interface Route {
   readonly kind: "route";
   readonly table: number;
   readonly leg?: { readonly via: string; readonly device: string; readonly vni: number; readonly underlay: string };
-  /** Some other route that carries our protocol number, in the words of `ip route`: never wanted, only found. */
+  /** Some other route that carries our protocol number or is in a leg's table, in the words of `ip route`: never wanted, only found. */
   readonly other?: string;
+  /** It doesn't carry our protocol number. */
+  readonly isForeign?: true;
 }
 
 /** The routing protocol number that marks a route or rule as ours. */
@@ -15,7 +17,7 @@ const CLOSED_METRIC = 4096;
 
 export const route: IpKind<Route> = {
   kind: "route",
-  ownership: `proto ${PROTOCOL}`,
+  ownership: `proto ${PROTOCOL}, or in a leg's table`,
   key: (o) => `route ${nameOf(o)} table ${o.table}`,
   text: (o) => {
     if (o.other !== undefined) return `route ${o.other} table ${o.table}`;
@@ -26,16 +28,19 @@ export const route: IpKind<Route> = {
   add: (o) => [
     o.leg
       ? `route replace default via ${o.leg.via} dev ${o.leg.device} onlink table ${o.table} proto ${PROTOCOL} encap ip id ${o.leg.vni} dst ${o.leg.underlay}`
-      : `route replace ${o.other ?? `unreachable default metric ${CLOSED_METRIC}`} table ${o.table} proto ${PROTOCOL}`,
+      : `route replace ${o.other ?? `unreachable default metric ${CLOSED_METRIC}`} table ${o.table}${protocol(o)}`,
   ],
   // Without a type or a next hop, a metric of 0 would match the `unreachable` route as well (kernel: fib_table_delete).
   remove: (o) => [
     o.leg
       ? `route del unicast default via ${o.leg.via} dev ${o.leg.device} table ${o.table} proto ${PROTOCOL}`
-      : `route del ${o.other ?? `unreachable default metric ${CLOSED_METRIC}`} table ${o.table} proto ${PROTOCOL}`,
+      : `route del ${o.other ?? `unreachable default metric ${CLOSED_METRIC}`} table ${o.table}${protocol(o)}`,
   ],
   parse: (output) => lines(output).flatMap(parseRoute),
 };
+
+/** That of a foreign route is among its words, unless it is the one that `ip` takes by itself. */
+const protocol = ({ isForeign }: Route): string => (isForeign ? "" : ` proto ${PROTOCOL}`);
 
 /** What `replace` compares is the destination and the metric, so any default route of metric 0 is in the leg's place. */
 function nameOf({ leg, other }: Route): string {
@@ -56,14 +61,15 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 function parseRoute(line: string): Route[] {
-  // Where routes are listed by protocol, `ip` doesn't print it.
-  if (!/^(\w+ )?(default|[\d.]+(\/\d+)?) /.test(line) || / proto (?!38\b)/.test(line)) return [];
+  const isOurs = / proto 38( |$)/.test(line);
+  if (!/^(\w+ )?(default|[\d.]+(\/\d+)?) /.test(line) || !(isOurs || / table \d/.test(line))) return [];
   const table = Number(/ table (\d+)/.exec(line)?.[1] ?? 254);
   const words = line
-    .replace(/ (table|proto) \d+| linkdown| dead/g, "")
+    .replace(/ table \d+| proto 38(?= |$)| linkdown| dead/g, "")
     .replace(/^(\d+) /, (_, type) => `${TYPES[type] ?? type} `)
     .replace(/\s+/g, " ")
     .trim();
+  if (!isOurs) return [{ kind: "route", table, other: words, isForeign: true }];
   if (words === `unreachable default metric ${CLOSED_METRIC}`) return [{ kind: "route", table }];
   const leg = /^default encap ip id (\d+) src 0\.0\.0\.0 dst (\S+) ttl 0 tos 0 via (\S+) dev (\S+) onlink$/.exec(words);
   if (!leg) return [{ kind: "route", table, other: words }];

@@ -83,6 +83,7 @@ ${batch.steps.length === 0 ? "" : `{ egw_kernel; egw_ipset; } > $T/before\negw_r
 rm -f $T/reserve
 for f in $T/claim.*; do [ -f "$f" ] && mv "$f" "$D/claims/\${f##*/claim.}.json"; done
 ${removed.join("\n")}
+${batch.node === undefined ? "rm -f $D/node.json" : "mv $T/node $D/node.json"}
 egw_kernel > $T/kernel; egw_ipset > $T/ipset
 ${batch.node === undefined ? FORGET : REMEMBER.replaceAll("@NEXT@", String(next)).replaceAll("@COMPILER@", batch.compiler)}
 ${batch.cuts.length > 0 ? "egw_cut" : ""}
@@ -95,8 +96,7 @@ egw_main
 }
 
 /** The manifest is written last: a node that died before it shows the difference as drift. */
-const REMEMBER = `mv $T/node $D/node.json
-echo "kernel=$(sha256sum < $T/kernel | cut -d' ' -f1) ipset=$(sha256sum < $T/ipset | cut -d' ' -f1)" | egw_put digest
+const REMEMBER = `echo "kernel=$(sha256sum < $T/kernel | cut -d' ' -f1) ipset=$(sha256sum < $T/ipset | cut -d' ' -f1)" | egw_put digest
 egw_manifest_digest | egw_put manifest
 echo @COMPILER@ | egw_put compiler
 egw_save_restore

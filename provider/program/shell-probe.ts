@@ -25,18 +25,29 @@ egw_iptables() {
     /^-A (PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) / { rule[$2, ++count[$2]] = $0; next }
   '
 }
+# The tables of legs are ours whole, whoever put a route there; elsewhere only what bears our protocol number is.
+egw_routes() {
+  awk -v node=$D/node.json '
+    BEGIN {
+      getline json < node
+      if (match(json, /"tables":{[^}]*}/)) n = split(substr(json, RSTART + 10, RLENGTH - 11), legs, ",")
+      for (i = 1; i <= n; i++) { sub(/.*:/, "", legs[i]); ours[legs[i]] }
+    }
+    { t = ""; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1) }
+    / proto 38( |$)/ || (t in ours) { gsub(/\\\\/, ""); print }'
+}
 egw_kernel() {
   echo @@link; ip -d -o link show dev egw.vxlan 2>/dev/null | sed 's/^[0-9]*:/0:/'
   echo @@sysctl; for f in /proc/sys/net/ipv4/conf/egw.vxlan/rp_filter; do [ -r $f ] && echo "\${f#/proc/sys/} = $(cat $f)"; done
   echo @@address; ip -4 -o addr show | grep -E '^[0-9]+: egw\\.vxlan |:egw(\\\\| )| metric 3838 ' | sed 's/^[0-9]*:/0:/'
   echo @@neighbour; ip -4 neigh show dev egw.vxlan nud permanent 2>/dev/null | sort
-  echo @@route; ip -4 -N route show table all proto 38 2>/dev/null | sort
+  echo @@route; ip -4 -N -o route show table all 2>/dev/null | egw_routes | sort
   echo @@ip-rule; ip -4 -N rule show 2>/dev/null | grep ' proto 38 *$'
   echo @@iptables; egw_iptables
 }
 egw_ipset() {
   echo @@ipset; ipset save 2>/dev/null | LC_ALL=C awk '
-    $1 == "create" { dynamic = / timeout /; ours = $2 ~ /^egw-/; if (ours) { t = ""; for (i = 4; i < NF; i++) if ($i == "timeout") t = " timeout " $(i + 1); print "create " $2 " " $3 t } next }
+    $1 == "create" { dynamic = / timeout /; ours = $2 ~ /^egw-/; if (ours) { t = ""; for (i = 4; i < NF; i++) if ($i == "timeout" || $i == "maxelem") t = t " " $i " " $(i + 1); print "create " $2 " " $3 t } next }
     ours && !dynamic { print }' | LC_ALL=C sort
 }
 egw_facts() {

@@ -33,11 +33,18 @@ export const route: Tampers<"route"> = (object, owner, scene) => {
     script: `ip route add ${other.other} table ${table} proto 38`,
     told: [extra(other, scene.nodeOwner)],
   };
+  const foreign = {
+    ...stray,
+    what: `table ${table} by others`,
+    script: `ip route add ${other.other} table ${table}`,
+    told: [extra({ ...other, isForeign: true }, scene.nodeOwner)],
+  };
   if (!leg) {
     const what = `unreachable default table ${table}`;
-    return [{ how: "missing", what, script: `ip route del ${what}`, told: [missing(object, owner)] }, stray];
+    return [{ how: "missing", what, script: `ip route del ${what}`, told: [missing(object, owner)] }, stray, foreign];
   }
   const what = `default table ${table}`;
+  const uplink = "default via 192.168.0.1 dev eth0";
   const replace = `ip route replace default via ${leg.via} dev ${leg.device} onlink table ${table} proto 38 encap ip id ${leg.vni}`;
   return [
     { how: "missing", what, script: `ip route del unicast default table ${table}`, told: [missing(object, owner)] },
@@ -46,6 +53,12 @@ export const route: Tampers<"route"> = (object, owner, scene) => {
       what,
       script: `${replace} dst 192.168.0.99`,
       told: [changed(object, { ...object, leg: { ...leg, underlay: "192.168.0.99" } }, owner)],
+    },
+    {
+      how: "changed",
+      what: `${what} by others`,
+      script: `ip route replace ${uplink} table ${table}`,
+      told: [changed(object, { kind: "route", table, other: uplink, isForeign: true }, owner)],
     },
   ];
 };

@@ -17,7 +17,7 @@ const LIFETIME = "\\       valid_lft forever preferred_lft forever";
 
 const SETS = `create egw-s-0123456789 hash:net family inet hashsize 1024 maxelem 1048576 bucketsize 12 initval 0xdda1a3e7
 add egw-s-0123456789 10.0.1.11
-create egw-d-0123456789 hash:net family inet hashsize 1024 maxelem 1048576 bucketsize 12 initval 0xd99a9218
+create egw-d-0123456789 hash:net family inet hashsize 1024 maxelem 65536 bucketsize 12 initval 0xd99a9218
 add egw-d-0123456789 203.0.113.128/25 nomatch
 add egw-d-0123456789 203.0.113.0/24
 create egw-cut hash:ip,port,ip family inet hashsize 1024 maxelem 1048576 timeout 432000 counters comment bucketsize 12 initval 0xf92e8765
@@ -100,11 +100,13 @@ const CASES = {
     text: ["neighbour 100.126.0.101 dev egw.vxlan lladdr 66:26:00:00:00:65 permanent"],
   },
   route: {
-    printed: `7 default table 3001 metric 4096 
-unreachable default table 3002 metric 4096 
-default  encap ip id 4097 src 0.0.0.0 dst 192.168.0.101 ttl 0 tos 0 via 100.126.0.101 dev egw.vxlan table 3001 onlink 
-default via 192.168.0.1 dev eth0 table 3001 metric 5 linkdown 
-default via 192.168.0.1 dev eth0 table 3003 
+    printed: `7 default table 3001 proto 38 metric 4096 
+unreachable default table 3002 proto 38 metric 4096 
+default  encap ip id 4097 src 0.0.0.0 dst 192.168.0.101 ttl 0 tos 0 via 100.126.0.101 dev egw.vxlan table 3001 proto 38 onlink 
+default via 192.168.0.1 dev eth0 table 3001 proto 38 metric 5 linkdown 
+default via 192.168.0.1 dev eth0 table 3003 proto 38 
+203.0.113.0/24 via 192.168.0.1 dev eth0 table 3003 
+203.0.114.0/24 table 3003 proto 16 metric 7 	nexthop via 192.168.0.1 dev eth0 weight 1 	nexthop via 192.168.0.2 dev eth0 weight 1 
 default via 192.168.0.1 dev eth0 proto 16 metric 100 
 10.0.2.0/24 via 192.168.0.12 dev eth0 proto bird 
 `,
@@ -118,6 +120,14 @@ default via 192.168.0.1 dev eth0 proto 16 metric 100
       },
       { kind: "route", table: 3001, other: "default via 192.168.0.1 dev eth0 metric 5" },
       { kind: "route", table: 3003, other: "default via 192.168.0.1 dev eth0" },
+      { kind: "route", table: 3003, other: "203.0.113.0/24 via 192.168.0.1 dev eth0", isForeign: true },
+      {
+        kind: "route",
+        table: 3003,
+        other:
+          "203.0.114.0/24 proto 16 metric 7 nexthop via 192.168.0.1 dev eth0 weight 1 nexthop via 192.168.0.2 dev eth0 weight 1",
+        isForeign: true,
+      },
     ],
     text: [
       "route unreachable default table 3001 metric 4096",
@@ -125,6 +135,8 @@ default via 192.168.0.1 dev eth0 proto 16 metric 100
       "route default table 3001 encap id 4097 dst 192.168.0.101 via 100.126.0.101 dev egw.vxlan onlink",
       "route default via 192.168.0.1 dev eth0 metric 5 table 3001",
       "route default via 192.168.0.1 dev eth0 table 3003",
+      "route 203.0.113.0/24 via 192.168.0.1 dev eth0 table 3003",
+      "route 203.0.114.0/24 proto 16 metric 7 nexthop via 192.168.0.1 dev eth0 weight 1 nexthop via 192.168.0.2 dev eth0 weight 1 table 3003",
     ],
   },
   "ip-rule": {
@@ -142,12 +154,12 @@ default via 192.168.0.1 dev eth0 proto 16 metric 100
     printed: SETS,
     objects: [
       { kind: "ipset", name: "egw-s-0123456789", type: "hash:net", timeout: 0 },
-      { kind: "ipset", name: "egw-d-0123456789", type: "hash:net", timeout: 0 },
+      { kind: "ipset", name: "egw-d-0123456789", type: "hash:net", timeout: 0, maxElements: 65536 },
       { kind: "ipset", name: "egw-cut", type: "hash:ip,port,ip", timeout: 432000 },
     ],
     text: [
       "ipset egw-s-0123456789 hash:net",
-      "ipset egw-d-0123456789 hash:net",
+      "ipset egw-d-0123456789 hash:net maxelem 65536",
       "ipset egw-cut hash:ip,port,ip timeout 432000",
     ],
   },

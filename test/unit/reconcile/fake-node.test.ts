@@ -95,7 +95,7 @@ test.each<[string, string, RegExp]>([
   [
     "a device that goes takes all with it but what has no device",
     "link del egw.vxlan",
-    /^7 default table 3021 metric 4096 $/,
+    /^7 default table 3021 proto 38 metric 4096 $/,
   ],
   [
     "a device that goes down keeps its address",
@@ -105,7 +105,7 @@ test.each<[string, string, RegExp]>([
   [
     "a last address takes routes and neighbours with it",
     "addr del 100.126.0.11/32 dev egw.vxlan",
-    /^7 default table 3021 metric 4096 $/,
+    /^7 default table 3021 proto 38 metric 4096 $/,
   ],
   [
     "a new MAC takes the neighbours with it",

@@ -1,5 +1,5 @@
 import { compareText } from "../../../provider/kernel/state";
-import type { FakeLink, FakeRoute, World } from "./fake-world";
+import { type FakeLink, type FakeRoute, isOfLeg, type World } from "./fake-world";
 
 /** What the tools print for a node. The formats are those of iproute2 6.1, ipset 7.17 and iptables 1.8.9. */
 export interface Printed {
@@ -38,8 +38,8 @@ export function printWorld(world: World): Printed {
         )
         .sort(compareText),
     ),
-    route: routes(world, (r) => r.protocol === 38),
-    foreignRoute: routes(world, (r) => r.protocol !== 38),
+    route: routes(world, (r) => r.protocol === 38 || isOfLeg(r.table)),
+    foreignRoute: routes(world, (r) => r.protocol !== 38 && !isOfLeg(r.table)),
     rule: text(
       [...world.rules]
         .sort((a, b) => a.preference - b.preference || compareText(a.selector, b.selector) || a.table - b.table)
@@ -90,9 +90,10 @@ function routes(world: World, isListed: (route: FakeRoute) => boolean): string {
 }
 
 function printRoute(r: FakeRoute): string {
+  const protocol = r.protocol > 3 ? ` proto ${r.protocol}` : "";
   const metric = r.metric > 0 ? ` metric ${r.metric}` : "";
-  if (r.type === "unreachable") return `7 ${r.destination} table ${r.table}${metric} `;
+  if (r.type === "unreachable") return `7 ${r.destination} table ${r.table}${protocol}${metric} `;
   const encap = r.encap ? `  encap ip id ${r.encap.id} src 0.0.0.0 dst ${r.encap.underlay} ttl 0 tos 0` : "";
   const via = r.via === undefined ? "" : ` via ${r.via}`;
-  return `${r.destination}${encap}${via} dev ${r.device} table ${r.table}${metric}${r.encap ? " onlink" : ""} `;
+  return `${r.destination}${encap}${via} dev ${r.device} table ${r.table}${protocol}${metric}${r.encap ? " onlink" : ""} `;
 }

@@ -167,7 +167,10 @@ export function withoutOurs(world: World): World {
     ({ device, label, metric }) => !isOurs(device) && !isOurs(label) && metric !== 3838,
   );
   world.neighbours = world.neighbours.filter(({ device }) => !isOurs(device));
-  world.routes = world.routes.filter(({ protocol }) => protocol !== 38);
+  world.routes = world.routes.filter(({ protocol, table }) => protocol !== 38 && !isOfLeg(table));
   world.rules = world.rules.filter(({ protocol }) => protocol !== 38);
   return world;
 }
+
+/** The tables of legs, which are ours whole. */
+export const isOfLeg = (table: number): boolean => table >= 3000 && table < 3100;
