@@ -27,14 +27,16 @@ const TRANSLATING = ["EGRESSGATEWAY-SNAT-EIP", "EGRESSGATEWAY-SNAT-BACKUP"];
  */
 export function plan(desired: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {
   const changes = compare(desired, actual);
+  const free = withFreeSets(changes, actual);
   const grown = [...growDevice(changes), ...growSysctls(changes), ...growPaths(changes)];
   return [
     ...probeEgressAddresses(changes),
     ...keepSysctls(changes),
     ...closeDevice(changes),
     ...(isNewDevice(changes) ? [] : grown),
+    ...freeSets(free, actual),
     ...growSets(changes),
-    ...changeRules(desired, actual),
+    ...changeRules(desired, free),
     ...(isNewDevice(changes) ? grown : []),
     ...changeEgressAddresses(changes),
     ...shrinkPaths(changes),
@@ -97,6 +99,34 @@ function growPaths({ added, removed }: Changes): Step[] {
   const replaced = before.filter((o) => grown.some((other) => keyOf(other) === keyOf(o)));
   const fresh = grown.filter((o) => !replaced.some((other) => keyOf(other) === keyOf(o)));
   return step("ip", adds(grown), [...removes([...fresh].reverse()), ...adds(replaced)]);
+}
+
+const RESET_MARK = "EGRESSGATEWAY-RESET-MARK";
+
+/**
+ * A set that was made again with another type can be neither swapped nor destroyed while rules name it. Where there is one,
+ * its rules go while nothing is forwarded, until the commits that bring all rules back.
+ */
+function withFreeSets({ added, removed }: Changes, actual: readonly KernelObject[]): readonly KernelObject[] {
+  const wanted = ofKind(added, "ipset");
+  const retyped = ofKind(removed, "ipset").filter((set) =>
+    wanted.some(({ name, type }) => name === set.name && type !== set.type),
+  );
+  const names = (o: KernelObject): boolean =>
+    o.kind === "chain-rule" && retyped.some(({ name }) => o.rule.includes(`--match-set ${name} `));
+  if (!actual.some(names)) return actual;
+  const stays = (o: KernelObject): boolean => !names(o) && !(o.kind === "chain-rule" && o.chain === RESET_MARK);
+  const closed = { kind: "chain-rule", table: "mangle", chain: RESET_MARK, position: 0, rule: "-j DROP" } as const;
+  return [...actual.filter(stays), closed];
+}
+
+/** The guards' table first: it closes. */
+function freeSets(free: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {
+  if (free === actual) return [];
+  return TABLES.flatMap((table) => {
+    const [from, to] = [tableState(actual, table), tableState(free, table)];
+    return step("iptables", restoreText(table, from, to), restoreText(table, to, from));
+  });
 }
 
 function changeRules(desired: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {

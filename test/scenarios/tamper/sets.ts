@@ -10,6 +10,7 @@ export const ipset: Tampers<"ipset"> = (object, owner, scene) => {
   const rules = rulesNaming(scene, name);
   const members = those(scene, "ipset-member", ({ set }) => set === name);
   const remove = rules.map(({ object: { table, chain, rule } }) => `iptables -t ${table} -D ${chain} ${rule}`);
+  const inOrder = [...rules].sort((a, b) => a.object.position - b.object.position);
   const gone = [...allMissing(rules), ...allMissing(members)];
   const other = timeout > 0 ? 60 : 3600;
   return [
@@ -24,17 +25,41 @@ export const ipset: Tampers<"ipset"> = (object, owner, scene) => {
       how: "changed",
       what: name,
       script: [
-        `ipset create other ${type} timeout ${other}`,
+        `ipset create other ${type} maxelem 1048576 timeout ${other}`,
         ...members.map(({ object: o }) => `ipset add other ${o.element}${o.nomatch ? " nomatch" : ""}`),
         `ipset swap other ${name}; ipset destroy other`,
       ].join("\n"),
       // A set with a timeout is dynamic: its members are nobody's drift.
       told: [changed(object, { ...object, timeout: other }, owner), ...(timeout > 0 ? [] : allMissing(members))],
     },
+    ...(type === "hash:net"
+      ? [
+          {
+            how: "changed" as const,
+            what: `${name} type`,
+            script: [
+              ...remove,
+              `ipset destroy ${name}; ipset create ${name} hash:ip maxelem 1048576`,
+              ...inOrder.map(({ object: o }) => `iptables -t ${o.table} -I ${o.chain} ${o.position + 1} ${o.rule}`),
+            ].join("\n"),
+            told: [changed(object, { ...object, type: "hash:ip" as typeof type }, owner), ...allMissing(members)],
+          },
+        ]
+      : []),
+    {
+      how: "changed",
+      what: `${name} size`,
+      script: [
+        `ipset create other ${type} maxelem 70000${timeout > 0 ? ` timeout ${timeout}` : ""}`,
+        ...members.map(({ object: o }) => `ipset add other ${o.element}${o.nomatch ? " nomatch" : ""}`),
+        `ipset swap other ${name}; ipset destroy other`,
+      ].join("\n"),
+      told: [changed(object, { ...object, maxElements: 70000 }, owner)],
+    },
     {
       how: "extra",
       what: name,
-      script: "ipset create egw-stranger hash:net",
+      script: "ipset create egw-stranger hash:net maxelem 1048576",
       told: [extra({ ...object, name: "egw-stranger", type: "hash:net", timeout: 0 }, scene.nodeOwner)],
     },
   ];

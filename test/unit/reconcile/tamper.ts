@@ -83,6 +83,12 @@ export const TAMPERS: readonly Tamper[] = [
   tamper("route", "with another metric added", "extra", (world, o) =>
     ip(`route replace default via 192.168.0.1 dev eth0 metric 5 table ${o.table} proto 38`)(world),
   ),
+  tamper("route", "by the uplink without our protocol", "changed", (world, o) =>
+    o.leg ? ip(`route replace default via 192.168.0.1 dev eth0 table ${o.table}`)(world) : false,
+  ),
+  tamper("route", "without our protocol added", "extra", (world, o) =>
+    ip(`route replace 203.0.113.0/24 via 192.168.0.1 dev eth0 table ${o.table} proto 16`)(world),
+  ),
   tamper(
     "route",
     "in another table added",
@@ -113,6 +119,15 @@ export const TAMPERS: readonly Tamper[] = [
       maxElements: 1048576,
       members: new Map([["10.9.9.9", false]]),
     });
+  }),
+  tamper("ipset", "made again with another type under its rules", "changed", (world, o) => {
+    if (o.type !== "hash:net") return false;
+    world.sets.set(o.name, { type: "hash:ip", timeout: 0, maxElements: 1048576, members: new Map() });
+    return true;
+  }),
+  tamper("ipset", "swapped for one of another size", "changed", (world, o) => {
+    const { type = o.type, members = new Map() } = world.sets.get(o.name) ?? {};
+    world.sets.set(o.name, { type, timeout: o.timeout, maxElements: 65536, members });
   }),
   tamper("ipset", "swapped for one with another timeout", "changed", (world, o) => {
     world.sets.set(o.name, { type: o.type, timeout: 60, maxElements: 1048576, members: new Map() });

@@ -169,7 +169,7 @@ function isIn({ sets }: World, name: string, dimensions: readonly string[], p: P
   if (set.type === "hash:ip,port,ip" && dimensions.join() === "src,src,dst") {
     return set.members.has(`${p.source},${p.protocol}:${p.sport},${p.destination}`);
   }
-  if (set.type !== "hash:net" || dimensions.length !== 1)
+  if (!["hash:net", "hash:ip"].includes(set.type) || dimensions.length !== 1)
     throw new Error(`the tracer doesn't know ${set.type} ${dimensions}`);
   return isInNetworks(set, dimensions[0] === "src" ? p.source : p.destination);
 }
