@@ -75,7 +75,15 @@ export async function driftOn(
       }
     }),
   );
-  return Object.fromEntries(entries.filter(([, lines]) => lines.length > 0).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return Object.fromEntries(entries.filter(([, lines]) => lines.length > 0).sort(byName));
 }
+
+/** Two drifts as one: what both say of a node, in this order. */
+export function joined(one: Drift, two: Drift): Drift {
+  const nodes = [...new Set([...Object.keys(one), ...Object.keys(two)])].sort();
+  return Object.fromEntries(nodes.map((node) => [node, [...(one[node] ?? []), ...(two[node] ?? [])]]));
+}
+
+const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
 
 export const isClean = (drift: Drift): boolean => Object.keys(drift).length === 0;

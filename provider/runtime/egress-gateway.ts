@@ -8,11 +8,12 @@ import { placeAddresses } from "../model/placement";
 import { validateEgressGateway } from "../model/validate";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
-import { driftOn, isClean } from "./drift";
+import { type Drift, driftOn, isClean, joined } from "./drift";
 import { fleetOf, gatewayProblems, nodesOf } from "./gateway-problems";
 import { claimOf, type GatewayState, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
-import { isKnown, lookAll } from "./look";
+import { isKnown, look, lookAll } from "./look";
 import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
+import { lostEntries } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
 import type { NodeSession } from "./session";
@@ -50,9 +51,10 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   if (names.length === 0) return { inputs: news, failures: failures([ALL_ABANDONED]) };
   const fixed = Object.fromEntries(Object.entries(args.placement ?? {}).filter(([, node]) => !isAbandoned(node)));
   const placement = placeAddresses(ips, names, fixed, held?.placement ?? {});
-  const found = gatewayProblems({ args, ips, label, ownerId, isNew: held === undefined, looked });
+  const registry = isAbandoned(args.gateways[0]?.registry.node ?? "") ? {} : await look(registryOf(args));
+  const found = gatewayProblems({ args, ips, label, ownerId, isNew: held === undefined, looked, registry });
   if (found.length > 0) return { inputs: news, failures: failures(found) };
-  const drift = dryRun && held ? await driftOn(driftTargets(held)) : {};
+  const drift = dryRun && held ? await driftOfState(held) : {};
   return {
     inputs: {
       ...args,
@@ -70,7 +72,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
 export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
   if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };
   const changed = changedProperties(olds, news).length > 0;
-  return { changes: changed || !isClean(await driftOn(driftTargets(olds as unknown as GatewayState))) };
+  return { changes: changed || !isClean(await driftOfState(olds as unknown as GatewayState)) };
 }
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
@@ -99,8 +101,9 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const before = olds as unknown as GatewayState;
   const state = news as unknown as GatewayState;
-  // What is held already needs no registry, which may be on a node that is gone.
-  if (Object.keys(state.placement).some((ip) => before.placement[ip] === undefined)) await claimAddresses(state);
+  // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
+  const isNew = Object.keys(state.placement).some((ip) => before.placement[ip] === undefined);
+  if (isNew || !isClean(await lostAddresses(state))) await claimAddresses(state);
   try {
     await rollOut(growing(state, before, await policiesOf(before)));
   } catch (error) {
@@ -166,12 +169,21 @@ function registryOf(state: EgressGatewayArgs): NodeSession {
   return session(registry.node, registry.connection);
 }
 
-const driftTargets = (state: GatewayState) =>
-  reachable(nodesOf(state)).map((node) => ({
+async function driftOfState(state: GatewayState): Promise<Drift> {
+  const claim = claimOf(state);
+  const targets = reachable(nodesOf(state)).map((node) => ({
     session: sessionOf(node),
     ownerId: state.ownerId,
-    claim: claimOf(state),
+    claim,
   }));
+  return joined(await driftOn(targets), await lostAddresses(state));
+}
+
+async function lostAddresses(state: GatewayState): Promise<Drift> {
+  const registry = state.gateways[0]?.registry;
+  const keys = Object.keys(state.placement).map((ip) => `ip-${ip}`);
+  return registry ? lostEntries(registry, fleetOf(state), state.ownerId, keys) : {};
+}
 
 function heldState(olds: Properties): GatewayState | undefined {
   const state = olds as unknown as Partial<GatewayState> | undefined;

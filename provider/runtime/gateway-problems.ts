@@ -1,4 +1,5 @@
 import type { EgressGatewayArgs, NodeRef, Problem } from "../model/args";
+import type { Claim, GatewayClaim } from "../model/claim";
 import type { RegistryEntry } from "../program/registry";
 import { deviceTowards } from "./host";
 import type { Looked } from "./look";
@@ -15,6 +16,8 @@ export interface Situation {
   /** True before the first create: then every node must be reachable. */
   readonly isNew: boolean;
   readonly looked: ReadonlyMap<string, Looked>;
+  /** The node that keeps the fleet's registry. */
+  readonly registry: Looked;
 }
 
 /** Everything that would fail in `up`, or work and mislead, refused in preview. */
@@ -31,22 +34,31 @@ export function nodesOf(args: EgressGatewayArgs): NodeRef[] {
 
 export const fleetOf = (args: EgressGatewayArgs): string => args.gateways[0]?.fleet ?? "";
 
-function unreachable({ looked, isNew }: Situation): Problem[] {
+function unreachable({ args, looked, isNew, registry }: Situation): Problem[] {
   if (!isNew) return [];
+  const keeper = args.gateways[0]?.registry.node ?? "";
+  if (registry.error && !looked.has(keeper))
+    return [
+      {
+        path: "egressIPs",
+        message: `${registry.error.message}. No egress IP can be claimed while the fleet's registry can't be reached.`,
+      },
+    ];
   return [...looked].flatMap(([, { error }]) => (error ? [{ path: "gateways", message: error.message }] : []));
 }
 
 /** An egress IP has one owner in a fleet: in this run, and in the registry. */
-function claimProblems({ args, ips, label, ownerId, looked }: Situation): Problem[] {
+function claimProblems({ args, ips, label, ownerId, looked, registry }: Situation): Problem[] {
   const inRun = inner(memory.egressIPs, fleetOf(args));
-  const registry = looked.get(args.gateways[0]?.registry.node ?? "")?.snapshot?.registry.get(fleetOf(args)) ?? [];
+  const entries = registry.snapshot?.registry.get(fleetOf(args)) ?? [];
+  const placed = [...looked.values()].flatMap(({ snapshot }) => snapshot?.claims ?? []).filter(isPlacement);
   return ips.flatMap((ip): Problem[] => {
     const inThisRun = inRun.get(ip);
     inRun.set(ip, inThisRun ?? label.name);
     const holder =
       inThisRun !== undefined && inThisRun !== label.name
         ? `gateway ${inThisRun} of this run`
-        : foreignHolder(registry, ip, ownerId);
+        : (foreignHolder(entries, ip, ownerId) ?? foreignPlacement(placed, ip));
     return holder === undefined
       ? []
       : [{ path: "egressIPs", message: `${ip} is already held by ${holder} in fleet "${fleetOf(args)}".` }];
@@ -57,6 +69,15 @@ function claimProblems({ args, ips, label, ownerId, looked }: Situation): Proble
 function foreignHolder(registry: readonly RegistryEntry[], ip: string, ownerId: string): string | undefined {
   const entry = registry.find(({ key, owner }) => key === `ip-${ip}` && owner !== ownerId);
   return entry && !isOwnStack(entry.holder) ? entry.holder : undefined;
+}
+
+const isPlacement = (claim: Claim): claim is GatewayClaim =>
+  claim.kind === "gateway" && !isOwnStack(labelText(claim.owner));
+
+/** What nodes know of gateways of other stacks: a registry that was lost does not know them all. */
+function foreignPlacement(gateways: readonly GatewayClaim[], ip: string): string | undefined {
+  const holder = gateways.find(({ placement }) => placement[ip] !== undefined);
+  return holder && labelText(holder.owner);
 }
 
 /** An egress IP must be free on its nodes, and the way out must lead through the device that announces it. */

@@ -1,6 +1,7 @@
 import { shortHash } from "../compile/names";
 import { allocateMark } from "../model/allocation";
 import type { NodeMarkArgs, Problem } from "../model/args";
+import type { Claim } from "../model/claim";
 import { normalizeFleet } from "../model/defaults";
 import { hex, indexOf, markOf } from "../model/mark";
 import type { RegistryEntry } from "../program/registry";
@@ -55,12 +56,13 @@ export function foreignNode(snapshot: Snapshot, ownerId: string): Problem[] {
     : [];
 }
 
-/** Explicit, else held, else by hash the next that neither the registry nor this run has given away. */
+/** Explicit, else held, else by hash the next that neither the registry nor this run has given away, nor any node that was seen has. */
 export function chooseIndex(
   args: NodeMarkArgs,
   held: { readonly index: number } | undefined,
   ownerId: string,
   registry: Snapshot | undefined,
+  seen: readonly Claim[] = [],
 ): { index?: number; problems: Problem[] } {
   const inRun = inner(memory.marks, args.fleet.name);
   const entries = (registry?.registry.get(args.fleet.name) ?? []).filter(
@@ -68,6 +70,8 @@ export function chooseIndex(
   );
   const wanted = args.mark !== undefined ? indexOf(Number(args.mark)) : held?.index;
   const taken = new Map(entries.map((entry) => [Number(entry.key.slice("mark-".length)), entry.holder]));
+  for (const [index, node] of held ? [] : marksSeen(args.fleet.name, seen, ownerId))
+    if (node !== args.node) taken.set(index, taken.get(index) ?? `node ${node}`);
   for (const [index, node] of inRun) if (node !== args.node) taken.set(index, `node ${node} of this run`);
   const index = wanted ?? allocateMark(args.node, args.fleet.name, new Set(taken.keys()));
   const holder = taken.get(index);
@@ -83,6 +87,17 @@ export function chooseIndex(
   }
   inRun.set(index, args.node);
   return { index, problems: [] };
+}
+
+/** Index → node, of one fleet, as the claims of others say. */
+function marksSeen(fleet: string, claims: readonly Claim[], ownerId: string): Map<number, string> {
+  const marks = new Map<number, string>();
+  for (const claim of claims.filter(({ owner }) => owner.id !== ownerId)) {
+    if (claim.kind === "node" && claim.fleet.name === fleet) marks.set(claim.index, claim.node);
+    // A gateway's claim names no fleet; a mark that is left out for nothing does no harm.
+    if (claim.kind === "gateway") for (const [node, { index }] of Object.entries(claim.nodes)) marks.set(index, node);
+  }
+  return marks;
 }
 
 export const settingsOwner = (args: NodeMarkArgs): string =>

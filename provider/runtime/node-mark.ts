@@ -1,14 +1,15 @@
 import type { NodeMarkArgs, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
+import type { Claim } from "../model/claim";
 import { type CompactNodes, expandNodes } from "../model/compact-nodes";
 import { normalizeFleet } from "../model/defaults";
 import { validateNodeMark } from "../model/validate";
 import type { RegistryEntry } from "../program/registry";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
-import { type Drift, driftOn, isClean } from "./drift";
+import { type Drift, driftOn, isClean, joined } from "./drift";
 import { hostProblems, uplinkOf, warnForgotten } from "./host";
-import { isKnown, look } from "./look";
+import { isKnown, look, lookAll } from "./look";
 import {
   chooseIndex,
   fleetProblems,
@@ -21,6 +22,7 @@ import {
 } from "./node-mark-problems";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
 import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
+import { lostEntries } from "./registry-entries";
 import {
   type CheckResult,
   canonical,
@@ -68,7 +70,13 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const ownerId =
     held?.ownerId ?? (seen.snapshot && adoptByLabel("node", label, [seen.snapshot])?.id) ?? newOwnerId("node");
-  const { index, problems: markProblems } = chooseIndex(args, held, ownerId, registry.snapshot);
+  const { index, problems: markProblems } = chooseIndex(
+    args,
+    held,
+    ownerId,
+    registry.snapshot,
+    await claimsSeen(args, hint),
+  );
   const uplink = args.uplink ?? (seen.snapshot && uplinkOf(seen.snapshot.host, args.underlayIP)) ?? held?.uplink;
   const nodeProblems = seen.snapshot
     ? [...hostProblems(seen.snapshot.host, args, uplink), ...foreignNode(seen.snapshot, ownerId)]
@@ -77,7 +85,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   if (late.length > 0 || uplink === undefined || index === undefined) return { inputs: news, failures: failures(late) };
   if (dryRun && seen.snapshot) warnForgotten(seen.snapshot.host, args);
   const state = computed(args, label, ownerId, index, uplink, seen.snapshot?.host.mtus[uplink], held);
-  const drift = dryRun && held ? await driftOn([{ session: here, ownerId, claim: claimOf(held) }]) : {};
+  const drift = dryRun && held ? await driftOfState(held) : {};
   return { inputs: { ...state, ...former, __provider, drift } };
 }
 
@@ -114,8 +122,13 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const before = olds as unknown as NodeMarkState;
   const state = news as unknown as NodeMarkState;
-  // What is held already needs no registry, which may be on a node that is gone.
-  if (before.index !== state.index || canonical(before.fleet) !== canonical(state.fleet)) await claimMark(state);
+  // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
+  if (
+    before.index !== state.index ||
+    canonical(before.fleet) !== canonical(state.fleet) ||
+    !isClean(await lostMark(state))
+  )
+    await claimMark(state);
   if (!isAbandoned(state.node))
     await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
   if (before.index !== state.index)
@@ -150,7 +163,23 @@ function startProbes(hint: CompactNodes): void {
 const driftOfState = async (state: NodeMarkState): Promise<Drift> =>
   isAbandoned(state.node)
     ? {}
-    : driftOn([{ session: session(state.node, state.connection), ownerId: state.ownerId, claim: claimOf(state) }]);
+    : joined(
+        await driftOn([
+          { session: session(state.node, state.connection), ownerId: state.ownerId, claim: claimOf(state) },
+        ]),
+        await lostMark(state),
+      );
+
+const lostMark = (state: NodeMarkState): Promise<Drift> =>
+  lostEntries(state.fleet.registry, state.fleet.name, state.ownerId, ["settings", `mark-${state.index}`]);
+
+/** What nodes that are read anyway know of others: a registry that was lost does not know all marks. */
+async function claimsSeen(args: NodeMarkArgs, hint: CompactNodes | undefined): Promise<Claim[]> {
+  const others = hint && !isUnknown(hint, UNKNOWN) ? expandNodes(hint) : [];
+  const nodes = [args.fleet.registry, ...others].filter(({ node }) => !isAbandoned(node));
+  const looked = await lookAll(nodes.map(({ node, connection }) => session(node, connection)));
+  return [...looked.values()].flatMap(({ snapshot }) => snapshot?.claims ?? []);
+}
 
 const registrySession = ({ fleet }: NodeMarkArgs): NodeSession =>
   session(fleet.registry.node, fleet.registry.connection);
