@@ -3,7 +3,7 @@ import { shortHash } from "../compile/names";
 import { compileNode, type NodeFacts, peersOf, viewOf } from "../compile/node";
 import { chooseTable } from "../compile/table-number";
 import { type KernelObject, keyOf, type Owned } from "../kernel/state";
-import type { Claim } from "../model/claim";
+import type { Claim, GatewayClaim } from "../model/claim";
 import type { Batch } from "../program/apply";
 import { RESTORE_PROGRAM } from "../program/restore";
 import { plan } from "../reconcile/plan";
@@ -15,6 +15,8 @@ export interface Change {
   readonly write: readonly Claim[];
   /** Owner ids. */
   readonly remove: readonly string[];
+  /** Egress IPs that a gateway's claim loses, whatever else it says by then. */
+  readonly letGo?: { readonly owner: string; readonly ips: readonly string[] };
 }
 
 /** A node whose restore program is of another version gets ours with its next batch. */
@@ -26,11 +28,19 @@ const BY_IP: ReadonlySet<KernelObject["kind"]> = new Set(["link", "address", "ne
 /** Claims after changes, in the order of the changes. */
 export function withChanges(claims: readonly Claim[], changes: readonly Change[]): Claim[] {
   const byId = new Map(claims.map((claim) => [claim.owner.id, claim]));
-  for (const { write, remove } of changes) {
+  for (const { write, remove, letGo } of changes) {
     for (const id of remove) byId.delete(id);
     for (const claim of write) byId.set(claim.owner.id, claim);
+    const giver = byId.get(letGo?.owner ?? "");
+    if (letGo && giver?.kind === "gateway") byId.set(letGo.owner, withoutAddresses(giver, letGo.ips));
   }
   return [...byId.values()];
+}
+
+function withoutAddresses(claim: GatewayClaim, ips: readonly string[]): GatewayClaim {
+  const kept = Object.entries(claim.placement).filter(([ip]) => !ips.includes(ip));
+  if (kept.length === Object.keys(claim.placement).length) return claim;
+  return { ...claim, placement: Object.fromEntries(kept), hold: claim.hold.filter((ip) => !ips.includes(ip)) };
 }
 
 /**

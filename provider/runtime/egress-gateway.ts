@@ -10,12 +10,14 @@ import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { type Drift, driftOn, isClean, joined } from "./drift";
 import { fleetOf, gatewayProblems, nodesOf } from "./gateway-problems";
-import { claimOf, type GatewayState, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
+import { claimOf, type GatewayState, type Given, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
+import { clashMessage, formerOwners, fromOtherNodes, givingUp, handoversTo } from "./handover";
 import { isKnown, look, lookAll } from "./look";
 import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
 import { lostEntries } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
+import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
 
 export { configure } from "./context";
@@ -55,18 +57,10 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const found = gatewayProblems({ args, ips, label, ownerId, isNew: held === undefined, looked, registry });
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const drift = dryRun && held ? await driftOfState(held) : {};
-  return {
-    inputs: {
-      ...args,
-      label,
-      ...former,
-      ownerId,
-      placement,
-      ref: refOf(args, held?.ref.name ?? label.name, ownerId, ips, placement),
-      __provider,
-      drift,
-    },
-  };
+  const ref = refOf(args, held?.ref.name ?? label.name, ownerId, ips, placement);
+  const wanted = { ...args, label, ownerId, placement, ref };
+  memory.gateways.set(ownerId, { wanted, held });
+  return { inputs: { ...wanted, ...former, __provider, drift } };
 }
 
 export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
@@ -78,9 +72,9 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as GatewayState;
   const isAdopted = await isKnown(reachable(nodesOf(state)).map(sessionOf), state.ownerId);
-  await claimAddresses(state);
+  const given = await claimAddresses(state);
   try {
-    await rollOut(growing(state, undefined, await policiesOf(state)));
+    await rollOut(growing(state, undefined, await policiesOf(state), given));
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     if (isAdopted) throw error;
@@ -103,9 +97,9 @@ export async function update(_id: string, olds: Properties, news: Properties): P
   const state = news as unknown as GatewayState;
   // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
   const isNew = Object.keys(state.placement).some((ip) => before.placement[ip] === undefined);
-  if (isNew || !isClean(await lostAddresses(state))) await claimAddresses(state);
+  const given = isNew || !isClean(await lostAddresses(state)) ? await claimAddresses(state) : undefined;
   try {
-    await rollOut(growing(state, before, await policiesOf(before)));
+    await rollOut(growing(state, before, await policiesOf(before), given));
   } catch (error) {
     await releaseUntaken(before, state).catch(() => undefined);
     throw error;
@@ -201,8 +195,9 @@ function refOf(
   return { id, name, fleet: fleetOf(args), egressIPs, placement, ignore, ...compactNodes(nodesOf(args)) };
 }
 
-/** One round trip; all or none. */
-async function claimAddresses(state: GatewayState): Promise<void> {
+/** All or none. What other gateways of this stack hold and give up in this run is taken from them; what they give up on nodes is returned. */
+async function claimAddresses(state: GatewayState): Promise<Given> {
+  const registry = registryOf(state);
   const holder = labelText(state.label);
   const entries = Object.keys(state.placement).map((ip) => ({
     key: `ip-${ip}`,
@@ -210,16 +205,11 @@ async function claimAddresses(state: GatewayState): Promise<void> {
     holder,
     content: state.placement[ip] ?? "",
   }));
-  const clashes = await registryOf(state).claim(fleetOf(state), entries);
-  if (clashes.length === 0) return;
-  throw new Error(
-    clashes
-      .map(
-        (entry) =>
-          `egress IP ${entry.key.slice("ip-".length)} is already held by ${entry.holder} in fleet "${fleetOf(state)}"`,
-      )
-      .join("\n"),
-  );
+  const known = (await registry.snapshot()).registry.get(fleetOf(state)) ?? [];
+  const handovers = await handoversTo(state, known);
+  const clashes = await registry.claim(fleetOf(state), entries, [], formerOwners(handovers));
+  if (clashes.length === 0) return { fromOtherNodes: fromOtherNodes(handovers, state), wave: givingUp(handovers) };
+  throw new Error(clashes.map((entry) => clashMessage(entry, fleetOf(state))).join("\n"));
 }
 
 function outputs(inputs: Properties): Properties {

@@ -34,17 +34,27 @@ export function claimOf(state: GatewayState, hold: readonly string[] = []): Gate
   };
 }
 
+/** What other gateways give up to this one: the addresses that other nodes have till then, and the changes on their nodes. */
+export interface Given {
+  readonly fromOtherNodes: readonly string[];
+  readonly wave: Wave;
+}
+
+const NOTHING: Given = { fromOtherNodes: [], wave: [] };
+
 /** Gateways that gain addresses first (the addresses themselves held back while another node has them), then all others, then the addresses. */
 export function growing(
   state: GatewayState,
   before: GatewayState | undefined,
   policies: readonly PolicyClaim[],
+  given: Given = NOTHING,
 ): Wave[] {
   // What a node held that is written off comes at once, and is probed for: nobody can tell whether that node still has it.
-  const moved = Object.keys(state.placement).filter((ip) => {
+  const own = Object.keys(state.placement).filter((ip) => {
     const holder = before?.placement[ip];
     return holder !== undefined && holder !== state.placement[ip] && !isAbandoned(holder);
   });
+  const moved = [...new Set([...own, ...given.fromOtherNodes])];
   const gaining = new Set(
     Object.entries(state.placement)
       .filter(([ip, node]) => before?.placement[ip] !== node)
@@ -63,7 +73,11 @@ export function growing(
   const rest = nodes.filter(({ node }) => !gaining.has(node));
   return [
     first.map((node) => write(node, moved)),
-    [...rest.map((node) => write(node, [])), ...leaving.map((node) => removal(node, state.ownerId, policies))],
+    [
+      ...rest.map((node) => write(node, [])),
+      ...leaving.map((node) => removal(node, state.ownerId, policies)),
+      ...given.wave,
+    ],
     ...(moved.length > 0 ? [first.map((node) => write(node, []))] : []),
   ];
 }

@@ -1,4 +1,5 @@
 import type { NamedPolicy } from "../model/overlap";
+import type { GatewayState } from "./gateway-rollout";
 
 /**
  * What the resources of this run have said so far. The engine calls check one by one in one process,
@@ -13,6 +14,8 @@ export interface RunMemory {
   readonly fleets: Map<string, { readonly text: string; readonly node: string }>;
   /** Fleet → egress IP → label of the gateway. */
   readonly egressIPs: Map<string, Map<string, string>>;
+  /** Owner id → the gateway as this run wants it, and as state has it. */
+  readonly gateways: Map<string, { readonly wanted: GatewayState; readonly held: GatewayState | undefined }>;
   /** Owner id → the policy. */
   readonly policies: Map<string, NamedPolicy & { readonly egressIP: string }>;
 }
@@ -22,6 +25,7 @@ export const memory: RunMemory = {
   marks: new Map(),
   fleets: new Map(),
   egressIPs: new Map(),
+  gateways: new Map(),
   policies: new Map(),
 };
 

@@ -65,8 +65,9 @@ export class NodeSession {
     fleet: string,
     entries: readonly RegistryEntry[],
     replacing: readonly string[] = [],
+    former?: ReadonlyMap<string, string>,
   ): Promise<RegistryEntry[]> {
-    const sections = parseSections(await this.run(claimScript(fleet, entries, replacing)));
+    const sections = parseSections(await this.run(claimScript(fleet, entries, replacing, former)));
     this.forget();
     if (sections.has("claimed")) return [];
     const clash = sections.get("clash");

@@ -43,8 +43,14 @@ export class Stack {
     },
   ) {}
 
-  /** @throws Error with all check failures, or those of the first resources that fail. */
-  async up(program: readonly Declared[], options: { readonly target?: readonly string[] } = {}): Promise<void> {
+  /**
+   * `serial`: one operation at a time, as with `--parallel 1`.
+   * @throws Error with all check failures, or those of the first resources that fail.
+   */
+  async up(
+    program: readonly Declared[],
+    options: { readonly target?: readonly string[]; readonly serial?: boolean } = {},
+  ): Promise<void> {
     await this.operator.call("own", "newRun");
     for (const type of ORDER) {
       const planned = await this.check(
@@ -52,7 +58,14 @@ export class Stack {
         false,
         options.target,
       );
-      const results = await Promise.allSettled(planned.map((one) => this.execute(one)));
+      let last: Promise<unknown> = Promise.resolve();
+      const results = await Promise.allSettled(
+        planned.map((one) => {
+          const step = options.serial ? last.then(() => this.execute(one)) : this.execute(one);
+          last = step.catch(() => undefined);
+          return step;
+        }),
+      );
       const failed = results.flatMap((result) =>
         result.status === "rejected" ? [(result.reason as Error).message] : [],
       );

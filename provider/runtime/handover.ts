@@ -1,0 +1,78 @@
+import type { RegistryEntry } from "../program/registry";
+import { isAbandoned } from "./abandon";
+import { nodesOf } from "./gateway-problems";
+import { type GatewayState, reachable, sessionOf } from "./gateway-rollout";
+import { isOwnStack } from "./owner";
+import type { Wave } from "./rollout";
+import { memory } from "./run-memory";
+
+/** So long a gateway waits for what this run wants of another one. The engine checks on while it executes. */
+const PATIENCE_MS = 30_000;
+
+/** A gateway of this run that gives up egress IPs which another one takes. */
+export interface Handover {
+  readonly from: string;
+  readonly ips: readonly string[];
+  /** As state has it, and as this run wants it. */
+  readonly held: GatewayState | undefined;
+  readonly wanted: GatewayState;
+}
+
+/**
+ * Which gateways of this run give up what `state` takes. Of those that the registry names as holders, it is waited for
+ * what the engine says of them, whichever of the two it comes to first; one that it never checks gives up nothing.
+ */
+export async function handoversTo(
+  state: GatewayState,
+  entries: readonly RegistryEntry[],
+  patienceMs = PATIENCE_MS,
+): Promise<Handover[]> {
+  const ips = Object.keys(state.placement);
+  const holders = entries.filter(
+    ({ key, owner, holder }) => owner !== state.ownerId && ips.includes(key.slice("ip-".length)) && isOwnStack(holder),
+  );
+  const end = Date.now() + patienceMs;
+  while (holders.some(({ owner }) => !memory.gateways.has(owner)) && Date.now() < end)
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  return [...memory.gateways].flatMap(([from, { held, wanted }]): Handover[] => {
+    const isHolder = (ip: string): boolean =>
+      held?.placement[ip] !== undefined || holders.some(({ key, owner }) => owner === from && key === `ip-${ip}`);
+    const given = ips.filter((ip) => from !== state.ownerId && isHolder(ip) && wanted.placement[ip] === undefined);
+    return given.length > 0 ? [{ from, ips: given, held, wanted }] : [];
+  });
+}
+
+/** Registry keys → whose they may be besides the taker's own. */
+export const formerOwners = (handovers: readonly Handover[]): ReadonlyMap<string, string> =>
+  new Map(handovers.flatMap(({ from, ips }) => ips.map((ip): [string, string] => [`ip-${ip}`, from])));
+
+/** Egress IPs that another node than their new one has, for all that is known. What a node that is written off had comes at once. */
+export function fromOtherNodes(handovers: readonly Handover[], state: GatewayState): string[] {
+  return handovers.flatMap(({ ips, held }) =>
+    ips.filter((ip) => {
+      const holder = held?.placement[ip];
+      return holder === undefined || (holder !== state.placement[ip] && !isAbandoned(holder));
+    }),
+  );
+}
+
+/** On all nodes of the givers: the addresses go, whether or not the givers' own updates have come to it. */
+export function givingUp(handovers: readonly Handover[]): Wave {
+  return handovers.flatMap(({ from, ips, held, wanted }) => {
+    const nodes = new Map(
+      [...(held ? nodesOf(held) : []), ...nodesOf(wanted)].map((node) => [node.node, node] as const),
+    );
+    return reachable([...nodes.values()]).map((node) => ({
+      session: sessionOf(node),
+      change: { write: [], remove: [], letGo: { owner: from, ips } },
+    }));
+  });
+}
+
+/** Who holds an egress IP that was asked for, and for one of this very stack what to do about it. */
+export function clashMessage({ key, holder }: RegistryEntry, fleet: string): string {
+  const message = `egress IP ${key.slice("ip-".length)} is already held by ${holder} in fleet "${fleet}"`;
+  return isOwnStack(holder)
+    ? `${message}, which does not give it up before this gateway takes it. A gateway that is deleted lets go last, one outside --target not at all, and one that depends on this gateway only after it: give the address up in an earlier run, or let an alias make this gateway of that one.`
+    : message;
+}
