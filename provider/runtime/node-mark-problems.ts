@@ -5,8 +5,9 @@ import type { Claim } from "../model/claim";
 import { normalizeFleet } from "../model/defaults";
 import { hex, indexOf, markOf } from "../model/mark";
 import type { RegistryEntry } from "../program/registry";
+import type { NodeMarkState } from "./node-mark-state";
 import { isOwnStack, type Label, labelText } from "./owner";
-import { canonical } from "./result";
+import { canonical, type Properties } from "./result";
 import { inner, memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
 
@@ -54,6 +55,29 @@ export function foreignNode(snapshot: Snapshot, ownerId: string): Problem[] {
         },
       ]
     : [];
+}
+
+/** True for the machine that a NodeMark is about, by whatever name it is reached now. */
+export const isEnrolledBy = (snapshot: Snapshot | undefined, ownerId: string): boolean =>
+  snapshot?.claims.some((claim) => claim.kind === "node" && claim.owner.id === ownerId) ?? false;
+
+/** Another name or fleet for the same machine means to leave and to come again, which no gateway of it survives. */
+export function renameProblems(olds: Properties, args: NodeMarkArgs, snapshot: Snapshot): Problem[] {
+  const before = olds as Partial<NodeMarkState> | undefined;
+  if (before?.ownerId === undefined || !isEnrolledBy(snapshot, before.ownerId)) return [];
+  const users = snapshot.claims.filter(({ kind }) => kind !== "node");
+  if (users.length === 0) return [];
+  const names = users.map(({ kind, owner }) => `${kind} ${labelText(owner)}`).join(", ");
+  const isRenamed = before.node !== args.node;
+  const change = isRenamed
+    ? `node ${before.node} to ${args.node}`
+    : `fleet "${before.fleet?.name}" to "${args.fleet.name}"`;
+  return [
+    {
+      path: isRenamed ? "node" : "fleet.name",
+      message: `from ${change} on the same machine means to enrol it anew, but ${names} still use it. Take it out of the gateways in an up of its own first.`,
+    },
+  ];
 }
 
 /** Explicit, else held, else by hash the next that neither the registry nor this run has given away, nor any node that was seen has. */

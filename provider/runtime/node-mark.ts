@@ -15,7 +15,9 @@ import {
   fleetProblems,
   foreignMembers,
   foreignNode,
+  isEnrolledBy,
   reachProblems,
+  renameProblems,
   settingsMessage,
   settingsOwner,
   settingsProblems,
@@ -79,7 +81,11 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   );
   const uplink = args.uplink ?? (seen.snapshot && uplinkOf(seen.snapshot.host, args.underlayIP)) ?? held?.uplink;
   const nodeProblems = seen.snapshot
-    ? [...hostProblems(seen.snapshot.host, args, uplink), ...foreignNode(seen.snapshot, ownerId)]
+    ? [
+        ...hostProblems(seen.snapshot.host, args, uplink),
+        ...foreignNode(seen.snapshot, ownerId),
+        ...(held ? [] : renameProblems(olds, args, seen.snapshot)),
+      ]
     : [];
   const late = [...settingsProblems(args, registry.snapshot), ...markProblems, ...nodeProblems];
   if (late.length > 0 || uplink === undefined || index === undefined) return { inputs: news, failures: failures(late) };
@@ -98,7 +104,11 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
     ...(before.node === after.node ? [] : ["node"]),
     ...(before.fleet.name === after.fleet.name ? [] : ["fleet"]),
   ];
-  if (replaces.length > 0) return { changes: true, replaces, deleteBeforeReplace: true };
+  // A machine has one enrolment at a time; another machine is enrolled first, so that gateways can move there.
+  if (replaces.length > 0) {
+    const { snapshot } = await look(session(after.node, after.connection));
+    return { changes: true, replaces, deleteBeforeReplace: isEnrolledBy(snapshot, before.ownerId) };
+  }
   return { changes: changedProperties(olds, news).length > 0 || !isClean(await driftOfState(before)) };
 }
 

@@ -34,6 +34,8 @@ const ORDER: readonly Declared["type"][] = ["node-mark", "egress-gateway", "egre
  */
 export class Stack {
   private readonly state = new Map<string, Recorded>();
+  /** What was replaced by something that was made before it goes. */
+  private readonly replaced: Recorded[] = [];
 
   constructor(
     private readonly operator: Operator,
@@ -133,42 +135,57 @@ export class Stack {
     target?: readonly string[],
     shown = new Map<string, Properties>(),
   ) {
-    const planned: { declared: Declared; change: Planned["change"]; inputs: Properties }[] = [];
+    const planned: { declared: Declared; change: Planned["change"]; isFirstDeleted: boolean; inputs: Properties }[] =
+      [];
     for (const one of declared) {
       if (target && !target.includes(one.name)) continue;
       const old = this.state.get(one.name);
       const raw = one.inputs((name) => shown.get(name) ?? this.outputs(name));
       const news = { ...raw, label: { ...this.label, name: one.name }, dryRun };
       type Checked = { inputs: Properties; failures?: { property: string; reason: string }[] };
-      const { inputs, failures = [] } = await this.operator.call<Checked>(one.type, "check", old?.inputs ?? {}, news);
-      if (failures.length > 0)
-        throw new Error(failures.map(({ property, reason }) => `${one.name}: ${property}: ${reason}`).join("\n"));
+      const ask = async (olds: Properties): Promise<Properties> => {
+        const { inputs, failures = [] } = await this.operator.call<Checked>(one.type, "check", olds, news);
+        if (failures.length > 0)
+          throw new Error(failures.map(({ property, reason }) => `${one.name}: ${property}: ${reason}`).join("\n"));
+        return inputs;
+      };
+      const kept = await ask(old?.inputs ?? {});
+      const { change, isFirstDeleted } = await this.changeOf(one, old, kept);
+      // The engine asks again for a replacement, which has no past.
+      const inputs = change === "replace" ? await ask({}) : kept;
       shown.set(one.name, inputs);
-      planned.push({ declared: one, change: await this.changeOf(one, old, inputs), inputs });
+      planned.push({ declared: one, change, isFirstDeleted, inputs });
     }
     return planned;
   }
 
-  private async changeOf(one: Declared, old: Recorded | undefined, inputs: Properties): Promise<Planned["change"]> {
-    if (!old) return "create";
-    type Difference = { changes: boolean; replaces?: string[] };
-    const { changes, replaces = [] } = await this.operator.call<Difference>(
-      one.type,
-      "diff",
-      old.id,
-      old.outputs,
-      inputs,
-    );
-    return replaces.length > 0 ? "replace" : changes ? "update" : "same";
+  private async changeOf(
+    one: Declared,
+    old: Recorded | undefined,
+    inputs: Properties,
+  ): Promise<{ change: Planned["change"]; isFirstDeleted: boolean }> {
+    if (!old) return { change: "create", isFirstDeleted: false };
+    type Difference = { changes: boolean; replaces?: string[]; deleteBeforeReplace?: boolean };
+    const {
+      changes,
+      replaces = [],
+      deleteBeforeReplace = false,
+    } = await this.operator.call<Difference>(one.type, "diff", old.id, old.outputs, inputs);
+    return {
+      change: replaces.length > 0 ? "replace" : changes ? "update" : "same",
+      isFirstDeleted: deleteBeforeReplace,
+    };
   }
 
   private async execute({
     declared,
     change,
+    isFirstDeleted,
     inputs,
   }: {
     declared: Declared;
     change: Planned["change"];
+    isFirstDeleted: boolean;
     inputs: Properties;
   }): Promise<void> {
     const { type, name } = declared;
@@ -183,9 +200,10 @@ export class Stack {
       this.state.set(name, { ...old, inputs, outputs: outs });
       return;
     }
-    if (change === "replace" && old) await this.operator.call(type, "delete", old.id, old.outputs);
+    if (old && isFirstDeleted) await this.operator.call(type, "delete", old.id, old.outputs);
     const { id, outs } = await this.operator.call<{ id: string; outs: Properties }>(type, "create", inputs);
     this.state.set(name, { type, name, id, inputs, outputs: outs });
+    if (old && !isFirstDeleted) this.replaced.push(old);
   }
 
   private async removeAll(isGone: (name: string) => boolean): Promise<void> {
@@ -197,6 +215,10 @@ export class Stack {
           this.state.delete(one.name);
         }),
       );
+      for (const one of this.replaced.filter((old) => old.type === type)) {
+        await this.operator.call(type, "delete", one.id, one.outputs);
+        this.replaced.splice(this.replaced.indexOf(one), 1);
+      }
     }
   }
 }
