@@ -18,3 +18,9 @@ export function chooseTable(range: { start: number; count: number }, seed: strin
     `no free routing table in [${range.start}, ${range.start + range.count}): ${range.count} of ${range.count} are in use. Raise fleet.tables.count or move fleet.tables.start.`,
   );
 }
+
+/** How many tables of a range are left. */
+export function countFree(range: { start: number; count: number }, used: ReadonlySet<number>): number {
+  const taken = new Set([...RESERVED, ...used]);
+  return range.count - [...taken].filter((table) => table >= range.start && table < range.start + range.count).length;
+}

@@ -12,6 +12,7 @@ import { type Drift, driftOn, isClean, joined } from "./drift";
 import { fleetOf, gatewayProblems, nodesOf } from "./gateway-problems";
 import { claimOf, type GatewayState, type Given, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
 import { clashMessage, formerOwners, fromOtherNodes, givingUp, handoversTo } from "./handover";
+import { legProblems } from "./leg-problems";
 import { isKnown, look, lookAll } from "./look";
 import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
 import { lostEntries } from "./registry-entries";
@@ -54,11 +55,15 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const fixed = Object.fromEntries(Object.entries(args.placement ?? {}).filter(([, node]) => !isAbandoned(node)));
   const placement = placeAddresses(ips, names, fixed, held?.placement ?? {});
   const registry = isAbandoned(args.gateways[0]?.registry.node ?? "") ? {} : await look(registryOf(args));
-  const found = gatewayProblems({ args, ips, label, ownerId, isNew: held === undefined, looked, registry });
-  if (found.length > 0) return { inputs: news, failures: failures(found) };
-  const drift = dryRun && held ? await driftOfState(held) : {};
   const ref = refOf(args, held?.ref.name ?? label.name, ownerId, ips, placement);
   const wanted = { ...args, label, ownerId, placement, ref };
+  const known = new Set(held ? nodesOf(held).map(({ node }) => node) : []);
+  const found = [
+    ...gatewayProblems({ args, ips, label, ownerId, known, looked, registry }),
+    ...legProblems(wanted, looked),
+  ];
+  if (found.length > 0) return { inputs: news, failures: failures(found) };
+  const drift = dryRun && held ? await driftOfState(held) : {};
   memory.gateways.set(ownerId, { wanted, held });
   return { inputs: { ...wanted, ...former, __provider, drift } };
 }

@@ -1,6 +1,9 @@
+import { contains } from "../model/address";
 import type { EgressGatewayArgs, NodeRef, Problem } from "../model/args";
 import type { Claim, GatewayClaim } from "../model/claim";
+import { expandEgressIPs } from "../model/defaults";
 import type { RegistryEntry } from "../program/registry";
+import { settingsOf } from "./fleet-settings";
 import { deviceTowards } from "./host";
 import type { Looked } from "./look";
 import { isOwnStack, type Label, labelText } from "./owner";
@@ -13,8 +16,8 @@ export interface Situation {
   readonly ips: readonly string[];
   readonly label: Label;
   readonly ownerId: string;
-  /** True before the first create: then every node must be reachable. */
-  readonly isNew: boolean;
+  /** Nodes that have it already; none before the first create. */
+  readonly known: ReadonlySet<string>;
   readonly looked: ReadonlyMap<string, Looked>;
   /** The node that keeps the fleet's registry. */
   readonly registry: Looked;
@@ -22,7 +25,9 @@ export interface Situation {
 
 /** Everything that would fail in `up`, or work and mislead, refused in preview. */
 export function gatewayProblems(situation: Situation): Problem[] {
-  return [unreachable, claimProblems, uplinkProblems, legProblems, droppedProblems].flatMap((rule) => rule(situation));
+  return [unreachable, claimProblems, uplinkProblems, tunnelProblems, droppedProblems].flatMap((rule) =>
+    rule(situation),
+  );
 }
 
 /** Gateways and clients, each node once, gateways first. */
@@ -34,17 +39,23 @@ export function nodesOf(args: EgressGatewayArgs): NodeRef[] {
 
 export const fleetOf = (args: EgressGatewayArgs): string => args.gateways[0]?.fleet ?? "";
 
-function unreachable({ args, looked, isNew, registry }: Situation): Problem[] {
-  if (!isNew) return [];
+/** Where a node is named: as gateway node before as client node. */
+export function pathOf({ gateways, clients = [] }: EgressGatewayArgs, name: string): string {
+  const index = gateways.findIndex(({ node }) => node === name);
+  return index >= 0 ? `gateways[${index}]` : `clients[${clients.findIndex(({ node }) => node === name)}]`;
+}
+
+/** Where the gateway has never been it must be put; a known node that can't be reached is drift instead. */
+function unreachable({ args, looked, known, registry }: Situation): Problem[] {
   const keeper = args.gateways[0]?.registry.node ?? "";
-  if (registry.error && !looked.has(keeper))
-    return [
-      {
-        path: "egressIPs",
-        message: `${registry.error.message}. No egress IP can be claimed while the fleet's registry can't be reached.`,
-      },
-    ];
-  return [...looked].flatMap(([, { error }]) => (error ? [{ path: "gateways", message: error.message }] : []));
+  const nodes = [...looked].flatMap(([node, { error }]): Problem[] => {
+    if (!error || known.has(node)) return [];
+    const message = `${error.message}. The gateway has never been on this node: make it reachable, or leave it out.`;
+    return [{ path: pathOf(args, node), message }];
+  });
+  if (known.size > 0 || !registry.error || looked.has(keeper)) return nodes;
+  const message = `${registry.error.message}. No egress IP can be claimed while the fleet's registry can't be reached.`;
+  return [...nodes, { path: "egressIPs", message }];
 }
 
 /** An egress IP has one owner in a fleet: in this run, and in the registry. */
@@ -110,18 +121,20 @@ function uplinkProblems({ args, ips, looked }: Situation): Problem[] {
   });
 }
 
-/** A gateway node has a leg, and so a routing table, for every other node. */
-function legProblems({ args, looked }: Situation): Problem[] {
-  const legs = nodesOf(args).length - 1;
-  return args.gateways.flatMap(({ node }, i): Problem[] => {
-    const claim = looked.get(node)?.snapshot?.claims.find(({ kind }) => kind === "node");
-    if (claim?.kind !== "node" || legs <= claim.fleet.tables.count) return [];
-    return [
-      {
-        path: `gateways[${i}]`,
-        message: `node ${node} needs ${legs} routing tables, one for each other node, and fleet.tables has ${claim.fleet.tables.count}. Raise fleet.tables.count.`,
-      },
-    ];
+/** An egress IP is none of the tunnel's own addresses. */
+function tunnelProblems({ args, looked }: Situation): Problem[] {
+  const settings = settingsOf(fleetOf(args), looked);
+  if (!settings) return [];
+  return args.egressIPs.flatMap((range, i): Problem[] => {
+    const ip = expandEgressIPs([range]).find((address) => contains(settings.tunnelCIDR, address));
+    return ip === undefined
+      ? []
+      : [
+          {
+            path: `egressIPs[${i}]`,
+            message: `"${ip}" is in ${settings.tunnelCIDR}, the tunnel's own network (fleet.tunnelCIDR). Give an address outside.`,
+          },
+        ];
   });
 }
 

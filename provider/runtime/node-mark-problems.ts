@@ -33,10 +33,11 @@ export function reachProblems(
 }
 
 export function fleetProblems(args: NodeMarkArgs, label: Label): Problem[] {
-  const text = canonical({ ...normalizeFleet(args.fleet), registry: args.fleet.registry.node });
+  const settings = normalizeFleet(args.fleet);
+  const registry = args.fleet.registry.node;
   const first = memory.fleets.get(args.fleet.name);
-  if (!first) memory.fleets.set(args.fleet.name, { text, node: `${label.name} (${args.node})` });
-  if (!first || first.text === text) return [];
+  if (!first) memory.fleets.set(args.fleet.name, { settings, registry, node: `${label.name} (${args.node})` });
+  if (!first || canonical([first.settings, first.registry]) === canonical([settings, registry])) return [];
   return [
     {
       path: "fleet",

@@ -1,3 +1,4 @@
+import type { FleetSettings } from "../model/claim";
 import type { NamedPolicy } from "../model/overlap";
 import type { GatewayState } from "./gateway-rollout";
 
@@ -10,8 +11,8 @@ export interface RunMemory {
   readonly stacks: Set<string>;
   /** Fleet → index → node. */
   readonly marks: Map<string, Map<number, string>>;
-  /** Fleet → its settings as text, and who said so first. */
-  readonly fleets: Map<string, { readonly text: string; readonly node: string }>;
+  /** Fleet → its settings and the node of its registry, and who said so first. */
+  readonly fleets: Map<string, { readonly settings: FleetSettings; readonly registry: string; readonly node: string }>;
   /** Fleet → egress IP → label of the gateway. */
   readonly egressIPs: Map<string, Map<string, string>>;
   /** Owner id → the gateway as this run wants it, and as state has it. */

@@ -1,0 +1,121 @@
+import type { NodeRef, Problem } from "../../../provider/model/args";
+import type { Claim } from "../../../provider/model/claim";
+import { gatewayProblems } from "../../../provider/runtime/gateway-problems";
+import { claimOf, type GatewayState } from "../../../provider/runtime/gateway-rollout";
+import { legProblems } from "../../../provider/runtime/leg-problems";
+import type { Looked } from "../../../provider/runtime/look";
+import { forgetRun, memory } from "../../../provider/runtime/run-memory";
+import { nodes, seen, settings, unreachable } from "./snapshots";
+
+const label = (name: string) => ({ project: "shop", stack: "prod", name });
+
+/** The first of these nodes is the gateway node, the others are clients. */
+function gateway(name: string, [first, ...clients]: readonly NodeRef[], ip = "198.51.100.1"): GatewayState {
+  const gateways = first ? [first] : [];
+  const placement = { [ip]: first?.node ?? "" };
+  const ref = { id: name, name, fleet: "lab", egressIPs: [ip], placement, ignore: [], nodes: {}, connection: {} };
+  return { gateways, clients, egressIPs: [ip], label: label(name), ownerId: name, placement, ref };
+}
+
+const ofRun = (tables?: { start: number; count: number }): void =>
+  void memory.fleets.set("lab", { settings: settings(tables), registry: "n1", node: "n1" });
+const wants = (wanted: GatewayState): void => void memory.gateways.set(wanted.ownerId, { wanted, held: undefined });
+const problems = (args: GatewayState, looked: Record<string, Looked>, known: readonly string[] = []): Problem[] =>
+  gatewayProblems({
+    args,
+    ips: args.egressIPs,
+    label: args.label,
+    ownerId: args.ownerId,
+    known: new Set(known),
+    looked: new Map(Object.entries(looked)),
+    registry: {},
+  });
+
+beforeEach(forgetRun);
+
+describe("a node that can't be reached", () => {
+  const message = (name: string) =>
+    `node ${name}: refused the connection. The gateway has never been on this node: make it reachable, or leave it out.`;
+  const looked = { n1: seen({}), n2: seen({}), n3: unreachable("n3") };
+
+  test("is refused where the gateway has never been, by its place", () => {
+    const args = gateway("x", nodes(3));
+    const refused = [{ path: "clients[1]", message: message("n3") }];
+    expect(problems(args, looked)).toEqual(refused);
+    expect(problems(args, looked, ["n1", "n2"])).toEqual(refused);
+    const [one, two, three] = nodes(3);
+    const last = gateway(
+      "x",
+      [three, one, two].flatMap((node) => node ?? []),
+    );
+    expect(problems(last, looked, ["n1"])).toEqual([{ path: "gateways[0]", message: message("n3") }]);
+  });
+
+  test("is drift where the gateway has been", () => {
+    expect(problems(gateway("x", nodes(3)), looked, ["n1", "n2", "n3"])).toEqual([]);
+  });
+});
+
+describe("routing tables", () => {
+  const range = { start: 3000, count: 2 };
+  const needs = (legs: number, more = "") =>
+    `node n1 needs ${legs} routing tables, one for each other node that its gateways join it with, and fleet.tables has 2${more}. Raise fleet.tables.count.`;
+  const left = gateway("left", nodes(3));
+  const right = gateway("right", [...nodes(1), ...nodes(4).slice(3)], "198.51.100.2");
+  const looked = (n1: Looked = seen({})) => new Map([["n1", n1]]);
+
+  test("are enough for one gateway, and not for two of this run, before anything is enrolled", () => {
+    ofRun(range);
+    expect(legProblems(left, looked())).toEqual([]);
+    wants(left);
+    expect(legProblems(right, looked())).toEqual([{ path: "gateways[0]", message: needs(3) }]);
+  });
+
+  test("count those of other stacks' gateways that the node knows", () => {
+    ofRun(range);
+    const claims: Claim[] = [claimOf(left)];
+    expect(legProblems(right, looked(seen({ claims })))).toEqual([{ path: "gateways[0]", message: needs(3) }]);
+    // What this run says of a gateway counts, not what the node still has of it.
+    wants(gateway("left", nodes(2)));
+    expect(legProblems(right, looked(seen({ claims })))).toEqual([]);
+  });
+
+  test("of others are not free, and a leg keeps its own", () => {
+    ofRun(range);
+    const one = gateway("x", nodes(2));
+    const two = gateway("x", nodes(3));
+    expect(legProblems(one, looked(seen({ used: [3001] })))).toEqual([]);
+    expect(legProblems(two, looked(seen({ used: [3001, 99] })))).toEqual([
+      { path: "gateways[0]", message: needs(2, ", 1 of which others use there") },
+    ]);
+    expect(legProblems(two, looked(seen({ used: [3001], tables: { 2: 77 } })))).toEqual([]);
+  });
+
+  test("of a fleet of another stack are known by its nodes", () => {
+    const [ref] = nodes(1);
+    const claim: Claim = {
+      kind: "node",
+      owner: { id: "node-1", ...label("n1") },
+      node: "n1",
+      index: 1,
+      underlay: ref?.underlayIP ?? "",
+      uplink: "eth0",
+      mtu: 1450,
+      fleet: settings(range),
+    };
+    const four = gateway("x", nodes(4));
+    expect(legProblems(four, looked(seen({ claims: [claim] })))).toEqual([{ path: "gateways[0]", message: needs(3) }]);
+    expect(legProblems(four, looked())).toEqual([]);
+  });
+});
+
+test("an egress IP inside the tunnel's network is refused", () => {
+  ofRun();
+  const args = { ...gateway("x", nodes(1)), egressIPs: ["198.51.100.1", "100.126.7.1-100.126.7.9"] };
+  expect(problems(args, { n1: seen({}) })).toEqual([
+    {
+      path: "egressIPs[1]",
+      message: `"100.126.7.1" is in 100.126.0.0/16, the tunnel's own network (fleet.tunnelCIDR). Give an address outside.`,
+    },
+  ]);
+});

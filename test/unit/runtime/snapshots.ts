@@ -1,0 +1,57 @@
+import type { NodeRef } from "../../../provider/model/args";
+import type { Claim, FleetSettings } from "../../../provider/model/claim";
+import { normalizeFleet } from "../../../provider/model/defaults";
+import type { Looked } from "../../../provider/runtime/look";
+import type { HostFacts, NodeFile } from "../../../provider/runtime/snapshot";
+
+export const ignore = { pods: ["10.0.0.0/16"], services: ["10.96.0.0/16"], nodes: ["192.0.2.0/24"] };
+
+/** The settings of fleet `lab`. */
+export function settings(tables: { start: number; count: number } = { start: 3000, count: 100 }): FleetSettings {
+  return normalizeFleet({ name: "lab", registry: { node: "n1", connection: { host: "192.0.2.91" } }, ignore, tables });
+}
+
+/** The nodes `n1` to `n<count>` of fleet `lab`. */
+export function nodes(count: number): NodeRef[] {
+  return Array.from({ length: count }, (_, i) => ({
+    node: `n${i + 1}`,
+    fleet: "lab",
+    index: i + 1,
+    underlayIP: `192.0.2.${91 + i}`,
+    uplink: "eth0",
+    ignore: settings().ignore,
+    registry: { node: "n1", connection: { host: "192.0.2.91" } },
+    connection: { host: `192.0.2.${91 + i}` },
+  }));
+}
+
+/** A node as seen: these claims, routes in the main table, tables that others use, tables of its own legs. */
+export function seen({
+  claims = [],
+  routes = ["default via 192.0.2.254 dev eth0"],
+  used = [],
+  tables,
+}: {
+  claims?: readonly Claim[];
+  routes?: readonly string[];
+  used?: readonly number[];
+  tables?: Readonly<Record<string, number>>;
+}): Looked {
+  const host: HostFacts = {
+    kernel: "6.18",
+    hostname: "host",
+    missingTools: [],
+    srcValidMark: false,
+    ipForward: true,
+    dropPolicies: [],
+    addresses: [],
+    mtus: { eth0: 1500 },
+    routes,
+    tables: new Set(used),
+  };
+  const node: NodeFile | undefined = tables && { version: 1, tables, dropPolicies: [], restore: "" };
+  const rest = { generation: 1, actual: [], isAsRecorded: true, isManifestWhole: true, registry: new Map() };
+  return { snapshot: { ...rest, node, claims, host } };
+}
+
+export const unreachable = (name: string): Looked => ({ error: new Error(`node ${name}: refused the connection`) });
