@@ -2,12 +2,9 @@ import { allocateEgressIP } from "../model/allocation";
 import type { EgressPolicyArgs, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { PolicyClaim } from "../model/claim";
-import { normalizeDestinations } from "../model/defaults";
 import { findOverlapsWith, type NamedPolicy } from "../model/overlap";
-import { destinationMembers } from "../model/selection";
 import { validateEgressPolicy } from "../model/validate";
 import { driftOn, isClean } from "./drift";
-import { deviceTowards } from "./host";
 import { isKnown, type Looked, lookAll } from "./look";
 import { adoptByLabel, formerNames, isOwnStack, type Label, labelText, newOwnerId } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
@@ -15,6 +12,7 @@ import { claimOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } f
 import { noted, untilQuiet } from "./quiet";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
+import { routeProblems } from "./route-problems";
 import { memory } from "./run-memory";
 
 export { configure } from "./context";
@@ -43,7 +41,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const ownerId = held?.ownerId ?? adoptByLabel("policy", label, snapshots)?.id ?? newOwnerId("policy");
   const egressIP = args.egressIP ?? chooseAddress(args, label, ownerId, held, looked);
   const state: PolicyState = { ...args, label, ownerId, egressIP };
-  const found = [...overlapProblems(state, looked), ...routeProblems(state, looked)];
+  const found = [...unreachable(held, looked), ...overlapProblems(state, looked), ...routeProblems(state, looked)];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const drift = dryRun && held ? await driftOn(driftTargets(held)) : {};
   return { inputs: { ...state, ...former, __provider, drift } };
@@ -94,6 +92,16 @@ function driftTargets(state: PolicyState) {
 function heldState(olds: Properties): PolicyState | undefined {
   const state = olds as unknown as Partial<PolicyState> | undefined;
   return state?.ownerId === undefined ? undefined : (state as PolicyState);
+}
+
+/** Where the policy has never been it must be put; a known node that can't be reached is drift instead. */
+function unreachable(held: PolicyState | undefined, looked: ReadonlyMap<string, Looked>): Problem[] {
+  const known = new Set(held ? sessionsOf(held.gateway).map(({ name }) => name) : []);
+  return [...looked].flatMap(([node, { error }]): Problem[] => {
+    if (!error || known.has(node)) return [];
+    const message = `${error.message}. The policy has never been on this node: make it reachable, or write it off in egress:abandon.`;
+    return [{ path: "gateway", message }];
+  });
 }
 
 /** Held while the gateway still has it; else by the allocation, over the policies of this run and those that the nodes know. */
@@ -150,25 +158,6 @@ function overlapProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>
       path: "sources",
       message: `policies "${mine.label}" and "${other}" give ${source} → ${destination} two different egress IPs. Narrow the sources or destinations of one of them.`,
     };
-  });
-}
-
-/** Destinations that the gateway node reaches by another device than its uplink would get no answers. */
-function routeProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>): Problem[] {
-  const holder = state.gateway.placement[state.egressIP] ?? "";
-  const snapshot = looked.get(holder)?.snapshot;
-  const node = snapshot?.claims.find((claim) => claim.kind === "node");
-  if (!snapshot || node?.kind !== "node") return [];
-  const { destinations, except } = normalizeDestinations(state.destinations);
-  return destinationMembers({ sources: [], destinations, except }).match.flatMap((cidr): Problem[] => {
-    const device = deviceTowards(snapshot.host, cidr);
-    if (device === undefined || device === node.uplink) return [];
-    return [
-      {
-        path: "destinations",
-        message: `node ${holder} reaches ${cidr} by "${device}", but ${state.egressIP} is on its uplink "${node.uplink}": answers would not come back.`,
-      },
-    ];
   });
 }
 

@@ -1,6 +1,7 @@
 import { contains, overlaps, parseNetwork } from "../model/address";
 import type { NodeMarkArgs, Problem } from "../model/args";
 import { normalizeFleet } from "../model/defaults";
+import { type NetworkRange, rangeOf } from "../model/ranges";
 import type { HostFacts } from "./snapshot";
 
 /** What on this host would make the datapath fail: refused in preview, with the way out. */
@@ -97,14 +98,34 @@ function networksOf(host: HostFacts): HostNetwork[] {
 
 /** The device by which this host reaches a destination: the longest prefix among its main routes. */
 export function deviceTowards(host: HostFacts, cidr: string): string | undefined {
-  let best: { length: number; device: string } | undefined;
-  for (const line of host.routes) {
-    const [target = "", ...words] = line.split(/\s+/);
-    const network = target === "default" ? { base: 0, length: 0 } : parseNetwork(target);
-    const device = words[words.indexOf("dev") + 1];
-    if (!network || !words.includes("dev") || device === undefined) continue;
-    const text = target === "default" ? "0.0.0.0/0" : target.includes("/") ? target : `${target}/32`;
-    if (contains(text, cidr) && (!best || network.length > best.length)) best = { length: network.length, device };
-  }
+  let best: Route | undefined;
+  const { start, end } = rangeOf(cidr);
+  for (const route of routesOf(host))
+    if (route.start <= start && end <= route.end && (!best || route.end - route.start < best.end - best.start))
+      best = route;
   return best?.device;
+}
+
+export interface Route extends NetworkRange {
+  readonly device: string;
+}
+
+const known = new WeakMap<HostFacts, readonly Route[]>();
+
+/** The main routes of a host that lead out by a device. Of several to one network the first, which has the best metric. */
+export function routesOf(host: HostFacts): readonly Route[] {
+  const found = known.get(host) ?? parseRoutes(host.routes);
+  known.set(host, found);
+  return found;
+}
+
+function parseRoutes(lines: readonly string[]): Route[] {
+  const routes = new Map<string, Route>();
+  for (const line of lines) {
+    const [target = "", ...words] = line.split(/\s+/);
+    const cidr = target === "default" ? "0.0.0.0/0" : target.includes("/") ? target : `${target}/32`;
+    const device = words.includes("dev") ? words[words.indexOf("dev") + 1] : undefined;
+    if (device !== undefined && parseNetwork(cidr) && !routes.has(cidr)) routes.set(cidr, { ...rangeOf(cidr), device });
+  }
+  return [...routes.values()];
 }
