@@ -1,6 +1,6 @@
 import { execOk, type Lab, podCall } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
-import type { Declared, Stack } from "../operator/stack";
+import type { AnyStack, Declared } from "../operator/stack";
 import { addressesOf, scenario } from "./scenario";
 
 const EGRESS = "192.168.0.200";
@@ -27,7 +27,7 @@ function fleet(lab: Lab, machine: string, node: string): Declared[] {
 const isEmpty = async (lab: Lab, node: string) =>
   (await execOk(lab, node, ["sh", "-c", "ls -A /var/lib/pulumi-egress 2>/dev/null || true"])) === "";
 
-async function changes(stack: Stack, program: readonly Declared[]): Promise<string[]> {
+async function changes(stack: AnyStack, program: readonly Declared[]): Promise<string[]> {
   const planned = await stack.preview(program);
   return planned.filter(({ change }) => change !== "same").map(({ name, change }) => `${change} ${name}`);
 }
