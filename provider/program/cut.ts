@@ -29,7 +29,8 @@ const ICMP_TIMEOUT = 30;
 /**
  * Ends connections: remembers them in egw-cut, then takes them out of conntrack, so that their next packet is reset.
  * Each `conntrack -D` walks the whole table, so one is called for all that share a mark or address, or else a source,
- * or else both ends, as long as that hits nothing but what is to be cut; one by one only where they stand among others.
+ * or else a source and the widest network of destinations, as long as that hits nothing but what is to be cut; one by one
+ * only where they stand among others to the same address.
  * A flow without connections is remembered for a while where its next packet would leave with another source.
  * What is on no path of ours mostly has no mark at all, so what begins on one meanwhile is not hit.
  *
@@ -45,10 +46,18 @@ egw_cut() {
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
     function hits(by) { return by == UNMARKED ? int(mark / 16777216) != 38 : index(by, "-m " mark "/") == 1 || by == "-q " rdst }
     function lives() { return $4 ~ /^(SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT|LAST_ACK)$/ && int(mark / 16777216) % 256 "," mark % 256 != "38,1" }
-    function tally(counts, by) { counts[by]++; counts[by, src]++; counts[by, src, dst, $1]++ }
+    function tally(counts, by) { counts[by]++; counts[by, src]++; counts[by, src, dst]++ }
     function anew(j,  a) { for (a = 1; a <= anews[j]; a++) if (selects("a", j "." a)) return 1; return !refuses[j] }
     function stays(j,  t) { for (t = 1; t <= stayings[j]; t++) if (selects("t", j "." t)) return 1; return 0 }
     function whole(key) { return seen[key] == cut[key] }
+    function dotted(v) { return int(v / 16777216) "." int(v / 65536) % 256 "." int(v / 256) % 256 "." v % 256 }
+    function at(key, v, l) { return key l SUBSEP int(v / 2 ^ (32 - l)) }
+    # The widest network around an address of which nothing stays, and of those with as much in them the narrowest.
+    function widest(key, v,  l) {
+      for (l = 0; l < 32 && there[at(key, v, l)] != going[at(key, v, l)]; l++);
+      for (; l < 32 && going[at(key, v, l + 1)] == going[at(key, v, l)]; l++);
+      return dotted(int(v / 2 ^ (32 - l)) * 2 ^ (32 - l)) "/" l
+    }
     BEGIN {
       UNMARKED = "-m 0/4278190080"
       while ((getline line < cuts) > 0) {
@@ -96,11 +105,16 @@ egw_cut() {
       }
     }
     END {
+      for (key in seen) {
+        if (split(key, w, SUBSEP) < 3 || whole(w[1] SUBSEP w[2])) continue
+        v = number(w[3])
+        for (l = 0; l <= 32; l++) { p = at(w[1] SUBSEP w[2] SUBSEP, v, l); there[p] += seen[key]; going[p] += cut[key] }
+      }
       for (i = 1; i <= n; i++) {
         f = fs[i]; line = "-s " ss[i] " -d " ds[i] " -p " ps[i] " " ends[i]
         if (f != "" && f != UNMARKED && whole(f)) line = f
         else if (f != "" && whole(f SUBSEP ss[i])) line = f " -s " ss[i]
-        else if (f != "" && whole(f SUBSEP ss[i] SUBSEP ds[i] SUBSEP ps[i])) line = f " -s " ss[i] " -d " ds[i] " -p " ps[i]
+        else if (f != "") line = f " -s " ss[i] " -d " widest(f SUBSEP ss[i] SUBSEP, number(ds[i]))
         if (!(line in told)) print line > deletions
         told[line]
       }

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import type { Cut } from "../../../provider/compile/cuts";
+import { contains } from "../../../provider/model/address";
 import { MASK_ALL, markOf, ROLE_ANSWER } from "../../../provider/model/mark";
 import { CUT_FUNCTION, cutLines } from "../../../provider/program/cut";
 
@@ -72,7 +73,7 @@ describe("cutting connections", () => {
     };
     expect(run(table, [cut])).toEqual({
       remembered: ["add egw-cut 10.0.1.12,tcp:3,203.0.113.1 comment 443"],
-      deletions: ["-q 192.168.0.200 -s 10.0.1.11", "-q 192.168.0.200 -s 10.0.1.12 -d 203.0.113.1 -p tcp"],
+      deletions: ["-q 192.168.0.200 -s 10.0.1.11", "-q 192.168.0.200 -s 10.0.1.12 -d 203.0.113.1/32"],
     });
   });
 
@@ -98,6 +99,28 @@ describe("cutting connections", () => {
         "-s 10.0.1.12 -d 203.0.113.1 -p tcp --sport 5 --dport 443",
       ],
     });
+  });
+
+  test("asks for the fewest networks around what goes that hold nothing that stays", () => {
+    const outside = Array.from({ length: 200 }, (_, i) =>
+      entry("tcp", "10.0.1.11", `198.51.${100 + (i % 4)}.${i}`, i, 0),
+    );
+    const table = [
+      ...outside,
+      entry("tcp", "10.0.1.11", "10.96.0.1", 500, 0),
+      entry("tcp", "10.0.1.11", "198.51.101.2", 501, 0),
+    ];
+    const except = ["10.0.0.0/8", "198.51.101.2/32"];
+    const cut: Cut = { sources: ["10.0.1.11/32"], destinations: ["0.0.0.0/0"], except, by: { kind: "other" } };
+    const { remembered, deletions } = run(table, [cut]);
+    expect(remembered).toHaveLength(200);
+    const networks = deletions.map((line) => line.replace("-m 0/4278190080 -s 10.0.1.11 -d ", ""));
+    expect(networks.length).toBeLessThan(12);
+    expect(
+      outside.every((line) => networks.some((network) => contains(network, `${/ dst=(\S+)/.exec(line)?.[1]}/32`))),
+    ).toBe(true);
+    for (const kept of ["10.96.0.1/32", "198.51.101.2/32"])
+      expect(networks.some((network) => contains(network, kept))).toBe(false);
   });
 
   test("spares what is to stay", () => {
@@ -178,11 +201,11 @@ describe("cutting connections", () => {
 
   test("reads every form in which conntrack prints a connection, and asks in words that it takes", () => {
     const table = [
-      "unknown  50 999 src=10.0.1.11 dst=203.0.113.10 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 mark=0 use=1",
-      "gre      47 999 src=10.0.1.11 dst=203.0.113.10 srckey=0x1 dstkey=0x2 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 srckey=0x2 dstkey=0x1 mark=0 use=1",
-      "icmp     1 999 src=10.0.1.11 dst=203.0.113.10 type=8 code=0 id=77 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 type=0 code=0 id=77 mark=0 use=1",
-      "udp      17 999 src=10.0.1.11 dst=203.0.113.10 sport=40000 dport=53 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 sport=53 dport=40000 mark=0 use=1",
-      "tcp      6 999 ESTABLISHED src=10.0.1.11 dst=203.0.113.10 sport=40000 dport=443 src=203.0.113.10 dst=192.168.0.11 sport=443 dport=40000 [ASSURED] mark=0 use=1",
+      "unknown  50 999 src=10.0.1.11 dst=203.0.113.10 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 mark=2130706433 use=1",
+      "gre      47 999 src=10.0.1.11 dst=203.0.113.10 srckey=0x1 dstkey=0x2 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 srckey=0x2 dstkey=0x1 mark=2130706433 use=1",
+      "icmp     1 999 src=10.0.1.11 dst=203.0.113.10 type=8 code=0 id=77 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 type=0 code=0 id=77 mark=2130706433 use=1",
+      "udp      17 999 src=10.0.1.11 dst=203.0.113.10 sport=40000 dport=53 [UNREPLIED] src=203.0.113.10 dst=10.0.1.11 sport=53 dport=40000 mark=2130706433 use=1",
+      "tcp      6 999 ESTABLISHED src=10.0.1.11 dst=203.0.113.10 sport=40000 dport=443 src=203.0.113.10 dst=192.168.0.11 sport=443 dport=40000 [ASSURED] mark=2130706433 use=1",
     ];
     const others = table.map((line) => line.replace("dst=203.0.113.10", "dst=203.0.113.99"));
     const cut: Cut = {
@@ -193,8 +216,11 @@ describe("cutting connections", () => {
     };
     const { remembered, deletions } = run([...table, ...others], [cut]);
     expect(remembered).toEqual(["add egw-cut 10.0.1.11,tcp:40000,203.0.113.10 comment 443"]);
+    const ports = "--sport 40000 --dport";
     expect(deletions.map((line) => line.trim()).sort()).toEqual(
-      ["50", "gre", "icmp", "tcp", "udp"].map((name) => `-m 0/4278190080 -s 10.0.1.11 -d 203.0.113.10 -p ${name}`),
+      ["50", "gre", "icmp --icmp-id 77", `tcp ${ports} 443`, `udp ${ports} 53`].map(
+        (words) => `-s 10.0.1.11 -d 203.0.113.10 -p ${words}`,
+      ),
     );
   });
 
