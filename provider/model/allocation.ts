@@ -1,6 +1,6 @@
 import type { Address } from "./address";
 import { MAX_INDEX } from "./mark";
-import { hashOf, rendezvous } from "./rendezvous";
+import { hashOf } from "./rendezvous";
 
 /**
  * The index behind a node's mark: starts at a hash of fleet and node, and goes up in a circle to the first that is free.
@@ -19,23 +19,17 @@ export function allocateMark(node: string, fleet: string, taken: ReadonlySet<num
 
 /**
  * The egress IP of a policy that names none: the one that it holds if that is still there, else by `mode` the first one,
- * or the one with the fewest users (equal ones by rendezvous hash of `label`).
+ * or the one whose turn it is: policies take them in the order in which the program makes them, whatever order they are checked in.
  * @throws Error if there are no egress IPs.
  */
 export function allocateEgressIP(
   ips: readonly Address[],
   mode: "default" | "round-robin",
   held: Address | undefined,
-  users: ReadonlyMap<Address, number>,
-  label: string,
+  turn: number,
 ): Address {
-  const [first] = ips;
-  if (first === undefined) throw new Error(`there is no egress IP for ${label}`);
   if (held !== undefined && ips.includes(held)) return held;
-  if (mode === "default") return first;
-  const least = Math.min(...ips.map((ip) => users.get(ip) ?? 0));
-  return rendezvous(
-    label,
-    ips.filter((ip) => (users.get(ip) ?? 0) === least),
-  );
+  const chosen = ips[mode === "default" ? 0 : turn % ips.length];
+  if (chosen === undefined) throw new Error("there is no egress IP to allocate");
+  return chosen;
 }

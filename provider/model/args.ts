@@ -103,7 +103,7 @@ export interface EgressPolicyArgs {
   readonly destinations?: { readonly cidrs?: readonly string[]; readonly except?: readonly string[] };
   /** One of the gateway's egress IPs. Not together with `allocation`. */
   readonly egressIP?: string;
-  /** `default`: the gateway's first egress IP. `round-robin`: the one with the fewest policies. Default "default". */
+  /** `default`: the gateway's first egress IP. `round-robin`: the next in turn, in the program's order. Default "default". */
   readonly allocation?: "default" | "round-robin";
   /** Default "keep". */
   readonly established?: "keep" | "cut";

@@ -13,6 +13,19 @@ const provider: pulumi.dynamic.ResourceProvider = {
   delete: async (id, props) => require("pulumi-egress/runtime/egress-policy").delete(id, props),
 };
 
+/** How many policies this program has made of a gateway so far; of gateways that are given as outputs, together. */
+const turns = new WeakMap<object, number>();
+const OUTPUTS = {};
+
+function nextTurn(gateway: EgressGatewayArgument): number {
+  const key = gateway instanceof EgressGateway ? gateway : OUTPUTS;
+  const turn = turns.get(key) ?? 0;
+  turns.set(key, turn + 1);
+  return turn;
+}
+
+type EgressGatewayArgument = EgressPolicyArgs["gateway"];
+
 /** Arguments of an {@link EgressPolicy}. */
 export interface EgressPolicyArgs {
   /** The gateway whose egress IP is used, or the `ref` output of one. */
@@ -26,7 +39,7 @@ export interface EgressPolicyArgs {
   }>;
   /** One of the gateway's egress IPs. Not together with `allocation`. */
   egressIP?: pulumi.Input<string>;
-  /** `default`: the gateway's first egress IP; `round-robin`: the one that the fewest policies use. Both keep what they gave. Default "default". */
+  /** `default`: the gateway's first egress IP; `round-robin`: the next in turn, in the order in which the program makes its policies. Both keep what they gave. Default "default". */
   allocation?: pulumi.Input<"default" | "round-robin">;
   /** Connections that are open when the policy comes or changes: left on their path and source, or ended. Default "keep". */
   established?: pulumi.Input<"keep" | "cut">;
@@ -49,7 +62,15 @@ export class EgressPolicy extends pulumi.dynamic.Resource {
     super(
       provider,
       name,
-      { drift: undefined, ownerId: undefined, egressIP: undefined, ...rest, gateway: ref, ...identity(name) },
+      {
+        drift: undefined,
+        ownerId: undefined,
+        egressIP: undefined,
+        ...rest,
+        gateway: ref,
+        turn: nextTurn(gateway),
+        ...identity(name),
+      },
       options,
       "egress",
       "EgressPolicy",

@@ -1,5 +1,5 @@
 import { minimalCover } from "../model/address";
-import type { EgressGatewayArgs, GatewayRef, Problem } from "../model/args";
+import type { EgressGatewayArgs, GatewayRef, NodeRef, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { PolicyClaim } from "../model/claim";
 import { compactNodes } from "../model/compact-nodes";
@@ -13,7 +13,7 @@ import { fleetOf, gatewayProblems, nodesOf } from "./gateway-problems";
 import { claimOf, type GatewayState, type Given, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
 import { clashMessage, formerOwners, fromOtherNodes, givingUp, handoversTo } from "./handover";
 import { legProblems } from "./leg-problems";
-import { isKnown, look, lookAll } from "./look";
+import { look, lookAll } from "./look";
 import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
 import { lostEntries } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
@@ -47,13 +47,14 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const former = formerNames(olds, label);
   const looked = await lookAll(reachable(nodesOf(args)).map(sessionOf));
   const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
-  const ownerId = held?.ownerId ?? adoptByLabel("gateway", label, snapshots)?.id ?? newOwnerId("gateway");
+  const left = held ? undefined : adoptByLabel("gateway", label, snapshots);
+  const ownerId = held?.ownerId ?? left?.owner.id ?? newOwnerId("gateway");
   const ips = expandEgressIPs(args.egressIPs);
   // What is written off holds nothing any more: its addresses move, a fixed placement on it notwithstanding.
   const names = reachable(args.gateways).map(({ node }) => node);
   if (names.length === 0) return { inputs: news, failures: failures([ALL_ABANDONED]) };
   const fixed = Object.fromEntries(Object.entries(args.placement ?? {}).filter(([, node]) => !isAbandoned(node)));
-  const placement = placeAddresses(ips, names, fixed, held?.placement ?? {});
+  const placement = placeAddresses(ips, names, fixed, held?.placement ?? left?.placement ?? {});
   const registry = isAbandoned(args.gateways[0]?.registry.node ?? "") ? {} : await look(registryOf(args));
   const ref = refOf(args, held?.ref.name ?? label.name, ownerId, ips, placement);
   const wanted = { ...args, label, ownerId, placement, ref };
@@ -76,19 +77,20 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as GatewayState;
-  const isAdopted = await isKnown(reachable(nodesOf(state)).map(sessionOf), state.ownerId);
+  const left = await leftOnNodes(state);
   const given = await claimAddresses(state);
   try {
-    await rollOut(growing(state, undefined, await policiesOf(state), given));
+    await rollOut(growing(state, left, await policiesOf(state), given));
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
-    if (isAdopted) throw error;
+    if (left) throw error;
     await rollOut(shrinking(state)).catch(() => undefined);
     await registryOf(state)
       .release(fleetOf(state), state.ownerId)
       .catch(() => undefined);
     throw error;
   }
+  if (left) await releaseDropped(left, state);
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -109,14 +111,15 @@ export async function update(_id: string, olds: Properties, news: Properties): P
     await releaseUntaken(before, state).catch(() => undefined);
     throw error;
   }
-  const isDropped = Object.keys(before.placement).some((ip) => state.placement[ip] === undefined);
-  if (isDropped && !isAbandoned(state.gateways[0]?.registry.node ?? ""))
-    await registryOf(state).release(
-      fleetOf(state),
-      state.ownerId,
-      Object.keys(state.placement).map((ip) => `ip-${ip}`),
-    );
+  await releaseDropped(before, state);
   return { outs: outputs(news) };
+}
+
+async function releaseDropped(before: GatewayState, state: GatewayState): Promise<void> {
+  const isDropped = Object.keys(before.placement).some((ip) => state.placement[ip] === undefined);
+  if (!isDropped || isAbandoned(state.gateways[0]?.registry.node ?? "")) return;
+  const kept = Object.keys(state.placement).map((ip) => `ip-${ip}`);
+  await registryOf(state).release(fleetOf(state), state.ownerId, kept);
 }
 
 /** After an update that failed: egress IPs that no node has taken on are let go. */
@@ -150,6 +153,17 @@ async function remove(_id: string, props: Properties): Promise<void> {
 }
 
 export { remove as delete };
+
+/** The gateway as an earlier run left it on those of its nodes that know it. */
+async function leftOnNodes(state: GatewayState): Promise<GatewayState | undefined> {
+  const looked = [...(await lookAll(reachable(nodesOf(state)).map(sessionOf))).values()];
+  const claims = looked.flatMap(({ snapshot }) => snapshot?.claims ?? []);
+  const claim = claims.find((one) => one.kind === "gateway" && one.owner.id === state.ownerId);
+  if (claim?.kind !== "gateway") return undefined;
+  const isThere = ({ node }: NodeRef): boolean => claim.nodes[node] !== undefined;
+  const [gateways, clients] = [state.gateways.filter(isThere), state.clients?.filter(isThere)];
+  return { ...state, gateways, clients, placement: claim.placement };
+}
 
 /** Policies that use the gateway, as its nodes know them. */
 async function policiesOf(state: GatewayState): Promise<PolicyClaim[]> {

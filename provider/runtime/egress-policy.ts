@@ -17,7 +17,7 @@ import { memory } from "./run-memory";
 
 export { configure } from "./context";
 
-type PolicyInputs = EgressPolicyArgs & { readonly label: Label; readonly dryRun?: boolean };
+type PolicyInputs = EgressPolicyArgs & { readonly label: Label; readonly dryRun?: boolean; readonly turn?: number };
 
 /** Validates, chooses the egress IP, refuses overlaps, and in a dry run looks for drift. */
 export const check = (olds: Properties, news: Properties): Promise<CheckResult> => noted(() => checked(olds, news));
@@ -27,6 +27,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     label,
     dryRun,
     drift: _drift,
+    turn = 0,
     __provider,
     ...raw
   } = news as unknown as PolicyInputs & Record<string, unknown>;
@@ -38,8 +39,10 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const former = formerNames(olds, label);
   const looked = await lookAll(sessionsOf(args.gateway));
   const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
-  const ownerId = held?.ownerId ?? adoptByLabel("policy", label, snapshots)?.id ?? newOwnerId("policy");
-  const egressIP = args.egressIP ?? chooseAddress(args, label, ownerId, held, looked);
+  const left = held ? undefined : adoptByLabel("policy", label, snapshots);
+  const ownerId = held?.ownerId ?? left?.owner.id ?? newOwnerId("policy");
+  const egressIP =
+    args.egressIP ?? allocateEgressIP(args.gateway.egressIPs, modeOf(args), lastAddress(args, held, left), turn);
   const state: PolicyState = { ...args, label, ownerId, egressIP };
   const found = [...unreachable(held, looked), ...overlapProblems(state, looked), ...routeProblems(state, looked)];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
@@ -104,26 +107,16 @@ function unreachable(held: PolicyState | undefined, looked: ReadonlyMap<string, 
   });
 }
 
-/** Held while the gateway still has it; else by the allocation, over the policies of this run and those that the nodes know. */
-function chooseAddress(
+const modeOf = ({ allocation = "default" }: EgressPolicyArgs): "default" | "round-robin" => allocation;
+
+/** The egress IP that an allocation gave before, by this mode and from this gateway. */
+function lastAddress(
   args: EgressPolicyArgs,
-  label: Label,
-  ownerId: string,
   held: PolicyState | undefined,
-  looked: ReadonlyMap<string, Looked>,
-): string {
-  const users = new Map<string, number>();
-  const add = (ip: string): void => void users.set(ip, (users.get(ip) ?? 0) + 1);
-  const known = new Map<string, { readonly gateway: string; readonly egressIP: string }>();
-  for (const { snapshot } of looked.values()) {
-    for (const claim of snapshot?.claims ?? []) if (claim.kind === "policy") known.set(claim.owner.id, claim);
-  }
-  // What this run says of a policy counts more than what a node still has of it.
-  for (const [id, policy] of memory.policies) known.set(id, policy);
-  for (const [id, policy] of known) if (id !== ownerId && policy.gateway === args.gateway.id) add(policy.egressIP);
-  const mode = args.allocation ?? "default";
-  const sameMode = held && (held.allocation ?? "default") === mode && held.gateway.id === args.gateway.id;
-  return allocateEgressIP(args.gateway.egressIPs, mode, sameMode ? held.egressIP : undefined, users, labelText(label));
+  left: PolicyClaim | undefined,
+): string | undefined {
+  if (held) return modeOf(held) === modeOf(args) && held.gateway.id === args.gateway.id ? held.egressIP : undefined;
+  return left?.gateway === args.gateway.id ? left.egressIP : undefined;
 }
 
 /** Claims of policies of other stacks; those of this stack are judged by this run's inputs. */

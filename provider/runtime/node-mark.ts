@@ -70,11 +70,11 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const registry = isAbandoned(args.fleet.registry.node) ? {} : await look(registrySession(args));
   const found = [...fleetProblems(args, label), ...reachProblems(args, held, seen, registry)];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
-  const ownerId =
-    held?.ownerId ?? (seen.snapshot && adoptByLabel("node", label, [seen.snapshot])?.id) ?? newOwnerId("node");
+  const left = held || !seen.snapshot ? undefined : adoptByLabel("node", label, [seen.snapshot]);
+  const ownerId = held?.ownerId ?? left?.owner.id ?? newOwnerId("node");
   const { index, problems: markProblems } = chooseIndex(
     args,
-    held,
+    held ?? (left?.fleet.name === args.fleet.name ? left : undefined),
     ownerId,
     registry.snapshot,
     await claimsSeen(args, hint),
@@ -122,6 +122,8 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
     if (!isAdopted) await registrySession(state).release(state.fleet.name, state.ownerId);
     throw error;
   }
+  // What is adopted may have had another mark.
+  if (isAdopted) await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 

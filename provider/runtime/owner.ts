@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Claim, Owner } from "../model/claim";
+import type { Claim } from "../model/claim";
 import type { Properties } from "./result";
 import { memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
@@ -31,13 +31,15 @@ export const isOwnStack = (holder: string): boolean =>
 export const newOwnerId = (kind: Claim["kind"]): string => `${kind}-${randomUUID()}`;
 
 /** A claim of this label that is already on a node: left by a create that was killed, or by a state that was lost. It is adopted. */
-export function adoptByLabel(kind: Claim["kind"], label: Label, snapshots: readonly Snapshot[]): Owner | undefined {
-  for (const { claims } of snapshots) {
-    const found = claims.find((claim) => claim.kind === kind && labelText(claim.owner) === labelText(label));
-    if (found) {
-      console.warn(`${kind} ${labelText(label)}: adopts what an earlier run left on the nodes (${found.owner.id})`);
-      return found.owner;
-    }
-  }
-  return undefined;
+export function adoptByLabel<K extends Claim["kind"]>(
+  kind: K,
+  label: Label,
+  snapshots: readonly Snapshot[],
+): Extract<Claim, { kind: K }> | undefined {
+  const isMine = (claim: Claim): claim is Extract<Claim, { kind: K }> =>
+    claim.kind === kind && labelText(claim.owner) === labelText(label);
+  const found = snapshots.flatMap(({ claims }) => claims).find(isMine);
+  if (found)
+    console.warn(`${kind} ${labelText(label)}: adopts what an earlier run left on the nodes (${found.owner.id})`);
+  return found;
 }

@@ -137,11 +137,12 @@ export class Stack {
   ) {
     const planned: { declared: Declared; change: Planned["change"]; isFirstDeleted: boolean; inputs: Properties }[] =
       [];
-    for (const one of declared) {
+    for (const [turn, one] of declared.entries()) {
       if (target && !target.includes(one.name)) continue;
       const old = this.state.get(one.name);
       const raw = one.inputs((name) => shown.get(name) ?? this.outputs(name));
-      const news = { ...raw, label: { ...this.label, name: one.name }, dryRun };
+      const ofPolicy = one.type === "egress-policy" ? { turn } : {};
+      const news = { ...raw, ...ofPolicy, label: { ...this.label, name: one.name }, dryRun };
       type Checked = { inputs: Properties; failures?: { property: string; reason: string }[] };
       const ask = async (olds: Properties): Promise<Properties> => {
         const { inputs, failures = [] } = await this.operator.call<Checked>(one.type, "check", olds, news);
