@@ -1,7 +1,17 @@
 import { element } from "../kernel/ipset";
 import type { Owned } from "../kernel/state";
 import { tunnelAddress, tunnelMac } from "../model/mark";
-import { CUT, CUT_TIMEOUT, EGRESS_ADDRESSES, GUARD_IGNORE, IGNORE, PEERS, TUNNEL } from "./names";
+import {
+  CUT,
+  CUT_OPENING,
+  CUT_OPENING_TIMEOUT,
+  CUT_TIMEOUT,
+  EGRESS_ADDRESSES,
+  GUARD_IGNORE,
+  IGNORE,
+  PEERS,
+  TUNNEL,
+} from "./names";
 import { type NodeView, own } from "./node";
 
 /** What enrolment puts on a node: the tunnel device with its address, and the sets that all policies share. */
@@ -20,6 +30,7 @@ export function compileBase({ node }: NodeView): Owned[] {
     set(GUARD_IGNORE),
     set(EGRESS_ADDRESSES),
     { kind: "ipset", name: CUT, type: "hash:ip,port,ip", timeout: CUT_TIMEOUT },
+    { kind: "ipset", name: CUT_OPENING, type: "hash:ip,port,ip", timeout: CUT_OPENING_TIMEOUT },
     ...[IGNORE, GUARD_IGNORE].flatMap((name) =>
       ignored.map((cidr) => ({ kind: "ipset-member" as const, set: name, element: element(cidr), nomatch: false })),
     ),

@@ -11,6 +11,10 @@ export const EGRESS_ADDRESSES = "egw-addresses";
 export const CUT = "egw-cut";
 /** Seconds: nf_conntrack_tcp_timeout_established's default. */
 export const CUT_TIMEOUT = 432000;
+/** Connections that were cut while they opened, and would open by another source: the same, for as long as a SYN is repeated. */
+export const CUT_OPENING = "egw-cut-opening";
+/** Seconds: Linux gives up after 6 repetitions (kernel: tcp_syn_retries), 127 s. */
+export const CUT_OPENING_TIMEOUT = 130;
 
 export const CHAINS = {
   choose: "EGRESSGATEWAY-CHOOSE",

@@ -13,7 +13,17 @@ import {
   ROLE_ANSWER,
   tunnelMac,
 } from "../model/mark";
-import { CHAINS, CUT, EGRESS_ADDRESSES, GUARD_IGNORE, IGNORE, PEERS, policyComment, TUNNEL } from "./names";
+import {
+  CHAINS,
+  CUT,
+  CUT_OPENING,
+  EGRESS_ADDRESSES,
+  GUARD_IGNORE,
+  IGNORE,
+  PEERS,
+  policyComment,
+  TUNNEL,
+} from "./names";
 import { type NodeView, own, type PlacedPolicy, peersOf } from "./node";
 
 interface OwnedRule {
@@ -33,6 +43,8 @@ const FIRST_PACKET = "-m conntrack --ctstate NEW ! --ctstatus CONFIRMED";
 const MID_FLOW = "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN";
 /** A FIN without a connection in conntrack: what a pod goes on sending of a connection that was cut. */
 const LATE_FIN = "-p tcp -m tcp --tcp-flags FIN,RST FIN";
+const OPENING = "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN";
+const OPENING_MATCH = `-m set --match-set ${CUT_OPENING} src,src,dst`;
 const CUT_MATCH = `-m set --match-set ${CUT} src,src,dst`;
 const NOT_IGNORED = `-m set --match-set ${IGNORE} dst -j RETURN`;
 const NOT_GUARD_IGNORED = `-m set --match-set ${GUARD_IGNORE} dst -j RETURN`;
@@ -144,6 +156,7 @@ export function rulesOf(view: NodeView): Owned[] {
     ]),
     ...chainOf("filter", CHAINS.cut, node.owner.id, [
       base(`${MID_FLOW} -m conntrack --ctstate INVALID,NEW ${CUT_MATCH} -j REJECT --reject-with tcp-reset`),
+      base(`${OPENING} -m conntrack --ctstate NEW ${OPENING_MATCH} -j REJECT --reject-with tcp-reset`),
       base(`-p udp -m conntrack --ctstate NEW ${CUT_MATCH} -j REJECT --reject-with icmp-port-unreachable`),
       base(`-p icmp -m conntrack --ctstate NEW ${CUT_MATCH} -j DROP`),
     ]),

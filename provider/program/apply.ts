@@ -171,7 +171,7 @@ egw_announce() {
 egw_save_restore() {
   mkdir -p $D/restore
   mv $T/restore-ip $D/restore/ip
-  ipset save 2>/dev/null | grep -E '^(create|add) egw-' | grep -v '^add egw-cut ' | egw_put restore/ipset
+  ipset save 2>/dev/null | grep -E '^(create|add) egw-' | grep -Ev '^add egw-cut(-opening)? ' | egw_put restore/ipset
   sed -n '/^@@iptables$/,$p' $T/kernel | sed '1d' | egw_put restore/iptables
   sed -n '/^@@sysctl$/,/^@@address$/p' $T/kernel | grep -v '^@@' | egw_put restore/sysctl
   [ -f $T/restore-run ] || return 0

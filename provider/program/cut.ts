@@ -31,6 +31,7 @@ const ICMP_TIMEOUT = 30;
  * Each `conntrack -D` walks the whole table, so one is called for all that share a mark or address, or else a source,
  * or else a source and the widest network of destinations, as long as that hits nothing but what is to be cut; one by one
  * only where they stand among others to the same address.
+ * One that is just opening is remembered for its repeated SYN as well, where that would open it by another source.
  * A flow without connections is remembered for a while where its next packet would leave with another source.
  * What is on no path of ours mostly has no mark at all, so what begins on one meanwhile is not hit.
  *
@@ -46,6 +47,7 @@ egw_cut() {
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
     function hits(by) { return by == UNMARKED ? int(mark / 16777216) != 38 : index(by, "-m " mark "/") == 1 || by == "-q " rdst }
     function lives() { return $4 ~ /^(SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT|LAST_ACK)$/ && int(mark / 16777216) % 256 "," mark % 256 != "38,1" }
+    function opens() { return $4 ~ /^SYN_(SENT|RECV)/ }
     function tally(counts, by) { counts[by]++; counts[by, src]++; counts[by, src, dst]++ }
     function anew(j,  a) { for (a = 1; a <= anews[j]; a++) if (selects("a", j "." a)) return 1; return !refuses[j] }
     function stays(j,  t) { for (t = 1; t <= stayings[j]; t++) if (selects("t", j "." t)) return 1; return 0 }
@@ -95,6 +97,7 @@ egw_cut() {
       for (j = 1; j <= c; j++) {
         if (!hits(filter[j]) || !selects("", j) || stays(j)) continue
         if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() ? " comment " dport : "") > members
+        if ($1 == "tcp" && opens() && !anew(j)) print "add egw-cut-opening " src ",tcp:" sport "," dst " comment " dport > members
         else if ($1 == "udp" && !anew(j)) print "add egw-cut " src ",udp:" sport "," dst " timeout ${UDP_TIMEOUT}" > members
         else if ($1 == "icmp" && type == 8 && !anew(j)) print "add egw-cut " src ",icmp:8/0," dst " timeout ${ICMP_TIMEOUT}" > members
         fs[++n] = filter[j] == UNMARKED && mark >= 16777216 ? "" : filter[j]
@@ -122,25 +125,29 @@ egw_cut() {
   [ -f $T/cut-members ] && ipset -exist restore < $T/cut-members 2>/dev/null
   [ -f $T/cut-deletions ] && while read -r line; do conntrack -D $line 2>/dev/null; done < $T/cut-deletions > $T/cut-gone
   # What began between the list and its deletion is in what conntrack says that it deleted, and in no list.
-  [ -s $T/cut-gone ] && awk -v members=$T/cut-members '
-    BEGIN { while ((getline line < members) > 0) { split(line, w, " "); known[w[3]] = 1 } }
+  [ -s $T/cut-gone ] && awk -v members=$T/cut-members -v refuses="$(grep -c ' refuse$' $T/cuts)" '
+    BEGIN { while ((getline line < members) > 0) { split(line, w, " "); known[w[2], w[3]] = 1 } }
+    function remember(set, more) { if (!known[set, src ",tcp:" sport "," dst]++) print "add " set " " src ",tcp:" sport "," dst more }
     $1 == "tcp" {
-      src = dst = sport = ""
+      src = dst = sport = dport = ""
       for (i = 1; i <= NF; i++) {
         if (src == "" && $i ~ /^src=/) src = substr($i, 5)
         if (dst == "" && $i ~ /^dst=/) dst = substr($i, 5)
         if (sport == "" && $i ~ /^sport=/) sport = substr($i, 7)
+        if (dport == "" && $i ~ /^dport=/) dport = substr($i, 7)
       }
-      if (!known[src ",tcp:" sport "," dst]++) print "add egw-cut " src ",tcp:" sport "," dst
+      remember("egw-cut", "")
+      if (refuses > 0 && $4 ~ /^SYN_(SENT|RECV)/) remember("egw-cut-opening", " comment " dport)
     }' $T/cut-gone | ipset -exist restore 2>/dev/null
   return 0
 }
 egw_bury() {
-  ipset save egw-cut 2>/dev/null | awk -v to="$1" '
+  { ipset save egw-cut; ipset save egw-cut-opening; } 2>/dev/null | awk -v to="$1" '
     / packets 0 / && / comment / {
       split($3, m, ","); sub(/^tcp:/, "", m[2])
       for (i = 4; i < NF; i++) { if ($i == "timeout") t = $(i + 1); if ($i == "comment") { p = $(i + 1); gsub(/"/, "", p) } }
-      print "-I -p tcp -s", m[1], "--sport", m[2], "-d", m[3], "--dport", p, "--dst-nat", to ":1 --state ESTABLISHED -u ASSURED -t", t
+      state = $2 == "egw-cut" ? "ESTABLISHED -u ASSURED" : "SYN_SENT"
+      print "-I -p tcp -s", m[1], "--sport", m[2], "-d", m[3], "--dport", p, "--dst-nat", to ":1 --state", state, "-t", t
     }' > $T/graves
   [ -s $T/graves ] || return 0
   conntrack -R $T/graves >/dev/null 2>&1 || while read -r line; do conntrack $line >/dev/null 2>&1; done < $T/graves

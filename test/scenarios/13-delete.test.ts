@@ -9,7 +9,7 @@ const SELECTED = ["pod-client-1-1", "pod-gateway-1-1", "pod-gateway-2-1"];
 /** All nodes as text, but for the manifest's own files and the memory of connections that were cut. */
 async function nodesOf(lab: Lab): Promise<string[]> {
   const dumps = await Promise.all(lab.nodes.map(({ name }) => labDump(lab, name)));
-  const own = /var\/lib\/pulumi-egress\/|^add egw-cut /;
+  const own = /var\/lib\/pulumi-egress\/|^add egw-cut(-opening)? /;
   return dumps.flatMap((dump) => dump.split("\n").filter((line) => !own.test(line)));
 }
 

@@ -19,7 +19,7 @@ case "$*" in
 ${pattern})
   cat >/run/lines
   # What ends connections comes after the batch and is no part of it.
-  if grep -q '^add egw-cut ' /run/lines; then exec /usr/sbin/${tool} "$@" </run/lines; fi
+  if grep -q '^add egw-cut' /run/lines; then exec /usr/sbin/${tool} "$@" </run/lines; fi
   n=$(($(cat /run/calls 2>/dev/null || echo 0) + 1)); echo $n >/run/calls
   if [ $n = ${at} ]; then
     half=$(($(wc -l </run/lines) / 2))

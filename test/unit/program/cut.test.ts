@@ -160,6 +160,16 @@ describe("cutting connections", () => {
     ]);
   });
 
+  test("remembers the SYN of one that just opens where it would open by another source", () => {
+    const opening = entry("tcp", "10.0.1.11", "203.0.113.1", 1, MARK).replace("ESTABLISHED", "SYN_SENT");
+    const cut: Cut = { sources: ["10.0.1.0/24"], ...all, by: { kind: "mark", mark: MARK, mask: MASK_ALL } };
+    const member = "add egw-cut 10.0.1.11,tcp:1,203.0.113.1";
+    const syn = "add egw-cut-opening 10.0.1.11,tcp:1,203.0.113.1 comment 443";
+    expect(run([opening], [{ ...cut, anew: [] }]).remembered).toEqual([member, syn]);
+    expect(run([opening], [{ ...cut, anew: [{ sources: ["10.0.1.11/32"], ...all }] }]).remembered).toEqual([member]);
+    expect(run([opening], [cut]).remembered).toEqual([member]);
+  });
+
   test("remembers flows without connections for a while, but for those that begin anew with the same source", () => {
     const table = [
       entry("udp", "10.0.1.11", "203.0.113.1", 1, MARK),
@@ -190,11 +200,13 @@ describe("cutting connections", () => {
       'add egw-cut 10.0.1.11,tcp:1,203.0.113.1 timeout 431990 packets 0 bytes 0 comment "443"',
       'add egw-cut 10.0.1.11,tcp:2,203.0.113.1 timeout 431990 packets 1 bytes 60 comment "443"',
       "add egw-cut 10.0.1.11,tcp:3,203.0.113.1 timeout 431990 packets 0 bytes 0",
+      'add egw-cut-opening 10.0.1.11,tcp:4,203.0.113.1 timeout 129 packets 0 bytes 0 comment "443"',
     ];
-    const wanted =
-      "-I -p tcp -s 10.0.1.11 --sport 1 -d 203.0.113.1 --dport 443 --dst-nat 192.168.0.11:1 --state ESTABLISHED -u ASSURED -t 431990";
+    const grave = (sport: number, state: string, timeout: number) =>
+      `-I -p tcp -s 10.0.1.11 --sport ${sport} -d 203.0.113.1 --dport 443 --dst-nat 192.168.0.11:1 --state ${state} -t ${timeout}`;
+    const wanted = [grave(1, "ESTABLISHED -u ASSURED", 431990), grave(4, "SYN_SENT", 129)].join("\n");
     for (const batch of ["cat $2", "[ $1 != -R ] && echo $@"]) {
-      const script = `T=$(mktemp -d)\nipset() { cat <<'END'\n${saved.join("\n")}\nEND\n}\nconntrack() { ${batch} >> $T/out; }\n${CUT_FUNCTION}\negw_bury 192.168.0.11\ncat $T/out; rm -r $T`;
+      const script = `T=$(mktemp -d)\nipset() { grep " $2 " <<'END'\n${saved.join("\n")}\nEND\n}\nconntrack() { ${batch} >> $T/out; }\n${CUT_FUNCTION}\negw_bury 192.168.0.11\ncat $T/out; rm -r $T`;
       expect(execFileSync("sh", ["-c", script], { encoding: "utf8" }).trim()).toBe(wanted);
     }
   });
