@@ -43,10 +43,14 @@ export class CliStack implements AnyStack {
     });
   }
 
-  async up(program: readonly Declared[], { target = [] }: { readonly target?: readonly string[] } = {}): Promise<void> {
+  async up(
+    program: readonly Declared[],
+    { target = [], serial = false }: { readonly target?: readonly string[]; readonly serial?: boolean } = {},
+  ): Promise<void> {
     await this.write(program);
     const urns = target.flatMap((name) => program.filter((one) => one.name === name).map(urnOf));
-    await this.command("up", "--yes", "--skip-preview", ...urns.flatMap((urn) => ["--target", urn]));
+    const parallel = serial ? ["--parallel", "1"] : [];
+    await this.command("up", "--yes", "--skip-preview", ...parallel, ...urns.flatMap((urn) => ["--target", urn]));
   }
 
   async preview(program: readonly Declared[]): Promise<Planned[]> {

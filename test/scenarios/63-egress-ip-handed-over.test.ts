@@ -51,11 +51,8 @@ async function swapTwice({ lab, stack, change, oracle }: Scene, on: readonly [st
     const program = programOf(lab, ...wishes, order);
     const [x, y] = wishes;
     oracle.note(`${order.join(" before ")}, ${serial ? "one by one" : "together"}`);
-    expect((await stack.preview(program)).filter(({ change: one }) => one !== "same").map(({ name }) => name)).toEqual([
-      ...order,
-      "of-x",
-      "of-y",
-    ]);
+    const changed = (await stack.preview(program)).filter(({ change: one }) => one !== "same");
+    expect(changed.map(({ name }) => name).sort()).toEqual(["of-x", "of-y", "x", "y"]);
     const held = await podHold(lab, OF_X, "203.0.113.10");
     await change([OF_X], () => change([OF_Y], () => stack.up(program, { serial }), { to: [y.uses] }), { to: [x.uses] });
     expect(await held.say()).toBe("reset");
