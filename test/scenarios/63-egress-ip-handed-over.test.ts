@@ -35,6 +35,28 @@ async function holders(lab: Lab, address: string): Promise<string[]> {
   return (await Promise.all(found)).flat();
 }
 
+/** Moments at which an address was on its new node and still on the other: the new one is asked first, so a move alone is none. */
+function watchTwice(lab: Lab, wishes: readonly Wish[], nodes: readonly string[]): { stop(): Promise<string[]> } {
+  const has = async (node: string, address: string) =>
+    (await execOk(lab, node, ["ip", "-o", "addr", "show", "to", `${address}/32`])) !== "";
+  const found: string[] = [];
+  let isOver = false;
+  const watching = (async () => {
+    while (!isOver && new Set(nodes).size > 1) {
+      for (const { uses, on } of wishes)
+        for (const other of nodes.filter((node) => node !== on))
+          if ((await has(on, uses)) && (await has(other, uses))) found.push(`${uses} on ${on} and ${other}`);
+    }
+  })();
+  return {
+    stop: async () => {
+      isOver = true;
+      await watching;
+      return [...new Set(found)];
+    },
+  };
+}
+
 const shown = (lab: Lab, pod: string) => podCall(lab, pod, lab.outside[0]?.address ?? "").then(({ source }) => source);
 
 async function swapTwice({ lab, stack, change, oracle }: Scene, on: readonly [string, string]): Promise<void> {
@@ -54,7 +76,11 @@ async function swapTwice({ lab, stack, change, oracle }: Scene, on: readonly [st
     const changed = (await stack.preview(program)).filter(({ change: one }) => one !== "same");
     expect(changed.map(({ name }) => name).sort()).toEqual(["of-x", "of-y", "x", "y"]);
     const held = await podHold(lab, OF_X, "203.0.113.10");
-    await change([OF_X], () => change([OF_Y], () => stack.up(program, { serial }), { to: [y.uses] }), { to: [x.uses] });
+    const twice = watchTwice(lab, wishes, on);
+    await change([OF_X], () => change([OF_Y], () => stack.up(program, { serial }), { to: [y.uses] }), {
+      to: [x.uses],
+    }).finally(() => twice.stop());
+    expect(await twice.stop()).toEqual([]);
     expect(await held.say()).toBe("reset");
     for (const one of wishes) expect(await holders(lab, one.uses)).toEqual([one.on]);
     expect([await shown(lab, OF_X), await shown(lab, OF_Y)]).toEqual([x.uses, y.uses]);
