@@ -58,7 +58,9 @@ function answerTo(script: string, node: AnsweringNode, underlayIP: string): stri
 
 /** A batch carries each claim and the manifest's file as a here-document of one line. */
 function take(script: string, node: AnsweringNode): void {
-  for (const [, file = "", line = ""] of script.matchAll(/^cat > \$T\/(claim\.\S+|node) <<'\w+' \|\| egw_full\n(.*)$/gm)) {
+  for (const [, file = "", line = ""] of script.matchAll(
+    /^cat > \$T\/(claim\.\S+|node) <<'\w+' \|\| egw_full\n(.*)$/gm,
+  )) {
     if (file === "node") node.file = line;
     else node.claims.set(file, line);
   }

@@ -20,6 +20,9 @@ export function blindSpots({ attempts }: Traffic, connections: Connections, star
   ];
 }
 
+/** Seconds: more than two turns of talk. */
+const NEXT_LINE = 0.25;
+
 /** Sentences about what did not work though a source was allowed and nothing was changing. */
 export function brokenOutsideChanges(
   { traffic: { attempts, held }, begin, end }: Pick<Recording, "traffic" | "begin" | "end">,
@@ -39,8 +42,8 @@ export function brokenOutsideChanges(
   for (const one of held) {
     const { pod, port, target, proto, error, time, until = end, silences } = one;
     const name = `held ${proto} ${pod}:${port} → ${target}`;
-    // That one never came to be shows seconds after it was tried.
-    if (error !== undefined) add(one, one.echoed === 0 ? time : until, until, `${name}: ${error}`);
+    // That one never came to be shows seconds after it was tried; that one was cut, with the next line that is sent on it.
+    if (error !== undefined) add(one, one.echoed === 0 ? time : until - NEXT_LINE, until, `${name}: ${error}`);
     for (const [from, to] of silences) add(one, from, to, `${name}: no echo for ${(to - from).toFixed(1)} s`);
   }
   return sentences
