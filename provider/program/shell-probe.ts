@@ -57,7 +57,9 @@ egw_facts() {
   echo "iptables $(iptables -V 2>/dev/null)"
   echo "src_valid_mark $(cat /proc/sys/net/ipv4/conf/all/src_valid_mark)"
   echo "ip_forward $(cat /proc/sys/net/ipv4/ip_forward)"
-  for t in ip iptables-restore iptables-save ipset conntrack arping awk sha256sum flock timeout; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
+  for t in ip iptables-restore iptables-save ipset conntrack awk sha256sum flock timeout; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
+  # Of several tools of that name only the one of iputils tells by its exit code that an address is free.
+  arping -V 2>/dev/null | grep -q iputils || echo "no-tool arping"
   iptables-save -t filter 2>/dev/null | awk '/^:(INPUT|FORWARD|OUTPUT) DROP/ { print "policy-drop " substr($1, 2) } /^-A EGRESS/ { exit }'
   echo @@host-addresses; ip -4 -o addr show | awk '{ print $2, $4 }'
   echo @@host-links; ip -o link show | awk '{ for (i = 4; i < NF; i++) if ($i == "mtu") { sub(/@.*|:$/, "", $2); print $2, $(i + 1) } }'

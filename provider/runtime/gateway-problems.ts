@@ -2,6 +2,7 @@ import { contains } from "../model/address";
 import type { EgressGatewayArgs, NodeRef, Problem } from "../model/args";
 import type { Claim, GatewayClaim } from "../model/claim";
 import { expandEgressIPs } from "../model/defaults";
+import { rangeOf } from "../model/ranges";
 import type { RegistryEntry } from "../program/registry";
 import { settingsOf } from "./fleet-settings";
 import { deviceTowards } from "./host";
@@ -25,9 +26,15 @@ export interface Situation {
 
 /** Everything that would fail in `up`, or work and mislead, refused in preview. */
 export function gatewayProblems(situation: Situation): Problem[] {
-  return [unreachable, claimProblems, uplinkProblems, tunnelProblems, droppedProblems].flatMap((rule) =>
-    rule(situation),
-  );
+  return [
+    unreachable,
+    claimProblems,
+    toolProblems,
+    uplinkProblems,
+    networkProblems,
+    tunnelProblems,
+    droppedProblems,
+  ].flatMap((rule) => rule(situation));
 }
 
 /** Gateways and clients, each node once, gateways first. */
@@ -89,6 +96,36 @@ const isPlacement = (claim: Claim): claim is GatewayClaim =>
 function foreignPlacement(gateways: readonly GatewayClaim[], ip: string): string | undefined {
   const holder = gateways.find(({ placement }) => placement[ip] !== undefined);
   return holder && labelText(holder.owner);
+}
+
+/** Without arping a second holder of an egress IP would not be found, nor a new one be heard of. */
+function toolProblems({ args, looked }: Situation): Problem[] {
+  return args.gateways.flatMap(({ node }, i): Problem[] => {
+    if (!looked.get(node)?.snapshot?.host.missingTools.includes("arping")) return [];
+    const message = `node ${node} has no arping of iputils, which looks for a second holder of an egress IP and announces it. Install iputils-arping; what Debian calls "arping" is another tool.`;
+    return [{ path: `gateways[${i}]`, message }];
+  });
+}
+
+/** What a network of the uplink keeps for itself is no egress IP: its first and last address, and next hops. */
+function networkProblems({ args, ips, looked }: Situation): Problem[] {
+  return args.gateways.flatMap(({ node, uplink }): Problem[] => {
+    const host = looked.get(node)?.snapshot?.host;
+    if (!host) return [];
+    const networks = host.addresses
+      .filter(({ device }) => device === uplink)
+      .map(({ cidr }) => rangeOf(cidr))
+      .filter(({ start, end }) => end - start > 2);
+    const hops = new Set(host.routes.flatMap((line) => / via (\S+)/.exec(line)?.[1] ?? []));
+    return ips.flatMap((ip): Problem[] => {
+      const at = rangeOf(`${ip}/32`).start;
+      const edge = networks.find(({ start, end }) => at === start || at === end - 1);
+      const what = edge ? `the network or broadcast address of ${edge.cidr}` : hops.has(ip) ? "a next hop" : undefined;
+      return what === undefined
+        ? []
+        : [{ path: "egressIPs", message: `${ip} is ${what} on node ${node}. Give another address.` }];
+    });
+  });
 }
 
 /** An egress IP must be free on its nodes, and the way out must lead through the device that announces it. */

@@ -54,29 +54,27 @@ export function uplinkOf(host: HostFacts, underlayIP: string): string | undefine
   return host.addresses.find(({ cidr }) => cidr.split("/")[0] === underlayIP)?.device;
 }
 
-/** Networks that the node itself reaches and that ignore does not name: probably forgotten. They are named, not refused. */
-export function forgottenNetworks(host: HostFacts, args: NodeMarkArgs): string[] {
+/** Networks that the node itself reaches, and addresses that it has, which ignore does not name: probably forgotten. They are named, not refused. */
+export function forgottenNetworks(host: HostFacts, args: NodeMarkArgs, egressIPs: readonly string[]): string[] {
   const { ignore, tunnelCIDR } = normalizeFleet(args.fleet);
-  const known = [...ignore, tunnelCIDR, "127.0.0.0/8", "169.254.0.0/16"];
+  const known = [...ignore, ...egressIPs.map((ip) => `${ip}/32`), tunnelCIDR, "127.0.0.0/8", "169.254.0.0/16"];
   const found = networksOf(host).filter(
     ({ cidr, device }) => device !== "egw.vxlan" && !known.some((network) => contains(network, cidr)),
   );
-  return [...new Set(found.filter(({ isOwn }) => !isOwn).map(({ cidr, device }) => `${cidr} (${device})`))];
+  return [...new Set(found.map(({ cidr, device }) => `${cidr} (${device})`))];
 }
 
-export function warnForgotten(host: HostFacts, args: NodeMarkArgs): void {
-  const forgotten = forgottenNetworks(host, args);
+export function warnForgotten(host: HostFacts, args: NodeMarkArgs, egressIPs: readonly string[]): void {
+  const forgotten = forgottenNetworks(host, args, egressIPs);
   if (forgotten.length === 0) return;
   console.warn(
-    `node ${args.node}: routes to ${forgotten.join(", ")} are not in fleet.ignore; selected pods would reach them by an egress IP.`,
+    `node ${args.node}: ${forgotten.join(", ")}: the node has routes or addresses there that are not in fleet.ignore; selected pods would reach them by an egress IP.`,
   );
 }
 
 interface HostNetwork {
   readonly cidr: string;
   readonly device: string;
-  /** An address of ours rather than a network. */
-  readonly isOwn: boolean;
 }
 
 function networksOf(host: HostFacts): HostNetwork[] {
@@ -84,14 +82,11 @@ function networksOf(host: HostFacts): HostNetwork[] {
     const [target = "", ...words] = line.split(/\s+/);
     const network = parseNetwork(target);
     const device = words[words.indexOf("dev") + 1] ?? "";
-    return network && words.includes("dev")
-      ? [{ cidr: target.includes("/") ? target : `${target}/32`, device, isOwn: false }]
-      : [];
+    return network && words.includes("dev") ? [{ cidr: target.includes("/") ? target : `${target}/32`, device }] : [];
   });
   const addresses = host.addresses.map(({ device, cidr }) => ({
     cidr: `${cidr.split("/")[0] ?? ""}/32`,
     device,
-    isOwn: true,
   }));
   return [...routes, ...addresses];
 }

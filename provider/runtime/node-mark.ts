@@ -35,6 +35,7 @@ import {
   type Properties,
 } from "./result";
 import type { NodeSession } from "./session";
+import type { Snapshot } from "./snapshot";
 
 export { configure } from "./context";
 
@@ -89,7 +90,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
     : [];
   const late = [...settingsProblems(args, registry.snapshot), ...markProblems, ...nodeProblems];
   if (late.length > 0 || uplink === undefined || index === undefined) return { inputs: news, failures: failures(late) };
-  if (dryRun && seen.snapshot) warnForgotten(seen.snapshot.host, args);
+  if (dryRun && seen.snapshot) warnForgotten(seen.snapshot.host, args, egressIPsOn(seen.snapshot));
   const state = computed(args, label, ownerId, index, uplink, seen.snapshot?.host.mtus[uplink], held);
   const drift = dryRun && held ? await driftOfState(held) : {};
   return { inputs: { ...state, ...former, __provider, drift } };
@@ -192,6 +193,10 @@ async function claimsSeen(args: NodeMarkArgs, hint: CompactNodes | undefined): P
   const looked = await lookAll(nodes.map(({ node, connection }) => session(node, connection)));
   return [...looked.values()].flatMap(({ snapshot }) => snapshot?.claims ?? []);
 }
+
+/** Egress IPs of the gateways that a node knows. */
+const egressIPsOn = ({ claims }: Snapshot): string[] =>
+  claims.flatMap((claim) => (claim.kind === "gateway" ? Object.keys(claim.placement) : []));
 
 const registrySession = ({ fleet }: NodeMarkArgs): NodeSession =>
   session(fleet.registry.node, fleet.registry.connection);

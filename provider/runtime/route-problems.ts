@@ -5,7 +5,8 @@ import { destinationMembers } from "../model/selection";
 import { deviceTowards, type Route, routesOf } from "./host";
 import type { Looked } from "./look";
 import type { PolicyState } from "./policy-waves";
-import type { HostFacts } from "./snapshot";
+import { memory } from "./run-memory";
+import type { HostFacts, Snapshot } from "./snapshot";
 
 const EVERYTHING = "0.0.0.0/0";
 
@@ -13,8 +14,8 @@ const EVERYTHING = "0.0.0.0/0";
 export function routeProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>): Problem[] {
   const holder = state.gateway.placement[state.egressIP] ?? "";
   const snapshot = looked.get(holder)?.snapshot;
-  const node = snapshot?.claims.find((claim) => claim.kind === "node");
-  if (!snapshot || node?.kind !== "node") return [];
+  const uplink = snapshot && uplinkOf(snapshot, state.gateway.id, holder);
+  if (!snapshot || uplink === undefined) return [];
   const { destinations, except } = normalizeDestinations(state.destinations);
   const whole = destinationMembers({ sources: [], destinations, except }).match;
   // Of everything nobody has named a part; networks that look forgotten there are told about with the node.
@@ -22,12 +23,19 @@ export function routeProblems(state: PolicyState, looked: ReadonlyMap<string, Lo
   const unselected = [...except, ...state.gateway.ignore];
   const wrong = [
     ...whole.map((cidr) => ({ cidr, device: deviceTowards(snapshot.host, cidr) })),
-    ...named.flatMap((cidr) => detours(snapshot.host, cidr, node.uplink, unselected)),
-  ].filter(({ device }) => device !== undefined && device !== node.uplink);
+    ...named.flatMap((cidr) => detours(snapshot.host, cidr, uplink, unselected)),
+  ].filter(({ device }) => device !== undefined && device !== uplink);
   return [...new Map(wrong.map((one) => [one.cidr, one])).values()].map(({ cidr, device }) => ({
     path: "destinations",
-    message: `node ${holder} reaches ${cidr} by "${device}", but ${state.egressIP} is on its uplink "${node.uplink}": answers would not come back. Except it, or remove it from the destinations.`,
+    message: `node ${holder} reaches ${cidr} by "${device}", but ${state.egressIP} is on its uplink "${uplink}": answers would not come back. Except it, or remove it from the destinations.`,
   }));
+}
+
+/** As the node knows it; of one that is not enrolled yet, as the gateway of this run has it. */
+function uplinkOf({ claims }: Snapshot, gateway: string, name: string): string | undefined {
+  const node = claims.find((claim) => claim.kind === "node");
+  if (node?.kind === "node") return node.uplink;
+  return memory.gateways.get(gateway)?.wanted.gateways.find((one) => one.node === name)?.uplink;
 }
 
 /** Routes to parts of a network by another device than `uplink`, of which something is selected that no closer route decides. */
