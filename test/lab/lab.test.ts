@@ -254,6 +254,22 @@ if (missing.length > 0) {
       expect((await podCall(lab, "pod-client-1-1", outside)).source).toBe("192.168.0.11");
     });
 
+    test("a node can't change the machine's tools, and can put its own before them", async () => {
+      const tree = (): string[] => ["/usr", "/usr/bin", "/usr/local/bin"].flatMap((folder) => fs.readdirSync(folder));
+      const before = tree();
+      const script = [
+        // A change that changes nothing, lest a lab without this protection harm the machine.
+        "for folder in /usr /usr/bin /usr/lib /bin /sbin; do chmod --reference=$folder $folder 2>&1; done",
+        "printf '#!/bin/sh\\necho own\\n' >/usr/local/bin/egw-x && chmod +x /usr/local/bin/egw-x && egw-x",
+      ];
+      const said = (await ssh(lab, "gateway-1", script.join("\n"))).trim().split("\n");
+      expect(said).toEqual([...Array(5).fill(expect.stringContaining("Read-only file system")), "own"]);
+      expect(await exec(lab, "gateway-2", ["test", "-e", "/usr/local/bin/egw-x"])).toMatchObject({ code: 1 });
+      await labReset(lab);
+      expect(await exec(lab, "gateway-1", ["test", "-e", "/usr/local/bin/egw-x"])).toMatchObject({ code: 1 });
+      expect(tree()).toEqual(before);
+    });
+
     test("only gateway-1 drops in FORWARD what nobody accepts", async () => {
       for (const node of lab.nodes) {
         const policy = (await exec(lab, node.name, ["iptables", "-S", "FORWARD"])).stdout.split("\n")[0];

@@ -8,7 +8,13 @@ name=$1 directory=$2
 hostname "$name"
 exec 3>"$directory/holder"
 
-# Nothing that a node writes may reach the machine or another node.
+# Nothing that a node writes may reach the machine or another node: its tools are the machine's, to read,
+for tree in /usr /bin /sbin /lib*; do
+  [ -L "$tree" ] && continue
+  mount --rbind "$tree" "$tree"
+  mount -o remount,bind,ro "$tree"
+done
+# and these are its own.
 for tree in /etc /var /usr/local; do
   mkdir -p "$directory/upper$tree" "$directory/work$tree"
   mount -t overlay overlay -o "lowerdir=$tree,upperdir=$directory/upper$tree,workdir=$directory/work$tree" "$tree"
