@@ -1,5 +1,5 @@
-import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { probe, runLong } from "./command.mjs";
+import { withoutServices } from "./without-services.mjs";
 
 const packages = [
   "openssh-server",
@@ -47,14 +47,3 @@ export const debianPackages = {
     if (names.includes("openssh-server")) probe("systemctl", ["disable", "ssh.service", "ssh.socket"]);
   },
 };
-
-async function withoutServices(body) {
-  const policy = "/usr/sbin/policy-rc.d";
-  if (existsSync(policy)) return body();
-  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
-  try {
-    return await body();
-  } finally {
-    rmSync(policy);
-  }
-}
