@@ -1,4 +1,6 @@
 import { probe } from "./command.mjs";
+import { configProblems } from "./kernel-config.mjs";
+import { onPath } from "./machine.mjs";
 
 const rule = (match, target = "-j RETURN") => `iptables -w -t mangle -A PREROUTING ${match} ${target}`;
 const nat = (match, target) => `iptables -w -t nat -A POSTROUTING ${match} -j ${target}`;
@@ -11,7 +13,7 @@ const features = {
   "routes with encapsulation": "ip route add 10.0.0.1/32 dev egw-x table 3000 encap ip id 4097 dst 192.168.0.1",
   "policy routing by mark": "ip rule add pref 5000 fwmark 0x26000100/0xffff3f00 table 3000",
   "ipset's hash:net": "ipset create egw-set hash:net && ipset add egw-set 10.0.0.0/8 nomatch",
-  "iptables' match set": rule("-m set --match-set egw-set src"),
+  "iptables' match set": `ipset list egw-set && ${rule("-m set --match-set egw-set src")}`,
   "iptables' match mark and target MARK": rule("-m mark --mark 1/1", "-j MARK --set-xmark 1/1"),
   "iptables' match connmark and target CONNMARK": rule("-m connmark --mark 1/1", "-j CONNMARK --restore-mark"),
   "iptables' match conntrack": rule("-m conntrack --ctstate NEW --ctdir ORIGINAL ! --ctstatus CONFIRMED"),
@@ -26,11 +28,13 @@ const features = {
   "connection tracking by netlink": "conntrack -L",
 };
 
-/** Tries each feature in a network namespace that ends with the probe. One sentence for each that is not there. */
-export function kernelProblems() {
-  const names = Object.keys(features);
-  const tries = Object.values(features).map(
-    (command, index) => `e=$( { ${command}; } 2>&1 >/dev/null ) || echo "${index} $e" | head -1`,
+const toolsOf = (command) => [...command.matchAll(/(?:^|&& )(\w+)/g)].map(([, tool]) => tool);
+const isTriable = (command) => toolsOf(command).every((tool) => onPath(tool));
+
+/** Tries these features in a network namespace that ends with the probe. One sentence for each that is not there. */
+function probeProblems(names) {
+  const tries = names.map(
+    (name, index) => `e=$( { ${features[name]}; } 2>&1 >/dev/null ) || echo "${index} $e" | head -1`,
   );
   const { ok, out, err } = probe("unshare", ["--net", "--mount", "sh", "-c", tries.join("\n")]);
   if (!ok) {
@@ -42,5 +46,19 @@ export function kernelProblems() {
     .map((line) => `The kernel lacks ${names[Number.parseInt(line, 10)]} (${line.replace(/^\d+ /, "")}).`);
 }
 
-/** Refuses a kernel that can't do what the nodes need. Its tools come with the Debian packages, so it comes after them. */
+const known = new Map();
+
+/** What the kernel can't do, as far as it can be told with the tools that are there; asked once for each set of tools. */
+function kernelProblems() {
+  const names = Object.keys(features).filter((name) => isTriable(features[name]));
+  const key = `${onPath("unshare")} ${names}`;
+  const isWhole = names.length === Object.keys(features).length;
+  if (!known.has(key)) {
+    const found = onPath("unshare") ? probeProblems(names) : [];
+    known.set(key, found.length > 0 || isWhole ? found : configProblems());
+  }
+  return known.get(key);
+}
+
+/** Refuses a kernel that can't do what the nodes need. Some of its tools come with the Debian packages: it comes before and after them. */
 export const kernel = { name: "Kernel", missing: kernelProblems };

@@ -8,8 +8,9 @@ import { npmPackages } from "./npm-packages.mjs";
 import { clock, showProgress } from "./progress.mjs";
 import { pulumiCli } from "./pulumi-cli.mjs";
 
-// In this order: what can refuse the machine comes first, and the kernel is probed with tools of the Debian packages.
-const tools = [machine, debianPackages, kernel, node22, npmPackages, pulumiCli];
+// In this order: what can refuse the machine comes first. The kernel is asked with the tools that are there, so that
+// nothing is installed for one that surely lacks something, and again with those of the Debian packages.
+const tools = [machine, kernel, debianPackages, kernel, node22, npmPackages, pulumiCli];
 
 /** The steps that each kind of work needs. */
 export const steps = {
@@ -24,14 +25,13 @@ export class SetupError extends Error {}
 
 /** What is missing, one sentence each, without changing anything. */
 export function listMissing(wanted) {
-  const found = [];
+  const found = new Set();
   for (const step of wanted) {
-    if (step === kernel && debianPackages.missing().length > 0) continue;
     const missing = step.missing();
-    found.push(...missing);
+    for (const what of missing) found.add(what);
     if (step === machine && missing.length > 0) break;
   }
-  return found;
+  return [...found];
 }
 
 /** Brings what is missing, and says whether anything was. */

@@ -1,9 +1,48 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 
 const root = join(__dirname, "../..");
+const failingIpset = "echo 'Kernel error received' >&2; exit 1";
+const noNamespaces =
+  "The kernel or the container gives no network namespaces (Operation not permitted); a container must be privileged.";
+
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+
+function temporary(prefix: string): string {
+  const folder = mkdtempSync(join(tmpdir(), prefix));
+  folders.push(folder);
+  return folder;
+}
+
+/** A folder for PATH: tools that are shell scripts, and links to the machine's own. */
+function toolFolder(scripts: Readonly<Record<string, string>>, own: readonly string[] = []): string {
+  const folder = temporary("egw-tools-");
+  for (const [name, body] of Object.entries(scripts))
+    writeFileSync(join(folder, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+  for (const name of own.filter((name) => !(name in scripts))) symlinkSync(`/usr/bin/${name}`, join(folder, name));
+  return folder;
+}
+
+/** The words of NODE_OPTIONS that run this module before set-up. */
+const importing = (code: string): string => `--import=data:text/javascript,${encodeURIComponent(code)}`;
+
+/** A module after which the kernel seems to be built with all that there is, but for what matches. */
+const kernelBuiltAs = (without: string): string => `
+  import fs from "node:fs";
+  import zlib from "node:zlib";
+  import { syncBuiltinESMExports } from "node:module";
+  const options = ["NET_NS", "VETH", "BRIDGE", "VXLAN", "LWTUNNEL", "IP_MULTIPLE_TABLES", "IP_SET_HASH_NET", "NETFILTER_XT_SET", "NF_CT_NETLINK"];
+  const lines = options.map((name) => "CONFIG_" + name + "=m").filter((line) => line !== "${without}");
+  const read = fs.readFileSync;
+  fs.readFileSync = (file, ...more) => file === "/proc/config.gz" ? zlib.gzipSync(lines.join("\\n")) : read(file, ...more);
+  syncBuiltinESMExports();`;
 
 function setup(args: string[], env: NodeJS.ProcessEnv = {}) {
   const options = { cwd: root, encoding: "utf8", env: { ...process.env, ...env } } as const;
@@ -45,18 +84,52 @@ describe("npm run setup", () => {
     ],
   ])("refuses %s in one sentence", (_, before, sentence) => {
     const { status, stdout, stderr } = setup([], {
-      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(before)}`,
+      NODE_OPTIONS: importing(before),
     });
     expect({ status, stdout, stderr }).toEqual({ status: 1, stdout: "", stderr: `${sentence}\n` });
   });
 
   test("refuses a kernel that lacks something, and names what", () => {
-    const tools = mkdtempSync(join(tmpdir(), "egw-tools-"));
-    writeFileSync(join(tools, "ipset"), "#!/bin/sh\necho 'Kernel error received' >&2; exit 1\n", { mode: 0o755 });
+    const tools = toolFolder({ ipset: failingIpset });
     const { status, stderr } = setup([], { PATH: `${tools}:${process.env.PATH}` });
-    expect(status).toBe(1);
-    expect(stderr.split("\n")[0]).toBe("The kernel lacks ipset's hash:net (Kernel error received).");
-    rmSync(tools, { recursive: true });
+    expect({ status, first: stderr.split("\n")[0] }).toEqual({
+      status: 1,
+      first: "The kernel lacks ipset's hash:net (Kernel error received).",
+    });
+  });
+
+  // A machine where apt-get would have all packages to bring: it must not be asked.
+  describe.each([
+    [
+      "by a tool that is there",
+      { ipset: failingIpset },
+      "",
+      "The kernel lacks ipset's hash:net (Kernel error received).",
+    ],
+    ["by its configuration", {}, "CONFIG_VXLAN=m", "The kernel was built without vxlan devices (CONFIG_VXLAN)."],
+    ["by its namespaces", { unshare: "echo 'Operation not permitted' >&2; exit 1" }, "", noNamespaces],
+  ])("before anything is installed, a kernel that lacks something is refused %s", (_, own, without, sentence) => {
+    const bare = { "dpkg-query": "exit 1", "apt-get": 'touch "$(dirname "$0")/asked"; exit 1', ...own };
+    const folder = toolFolder(bare, ["sh", "head", "touch", "dirname", "unshare"]);
+    const env = { PATH: folder, NODE_OPTIONS: importing(kernelBuiltAs(without)) };
+
+    test("by set-up", () => {
+      expect(setup(["--only", "tools"], env)).toEqual({ status: 1, stdout: "", stderr: `${sentence}\n` });
+      expect(existsSync(join(folder, "asked"))).toBe(false);
+    });
+
+    test("by --check, once, beside the packages", () => {
+      const lines = setup(["--check", "--only", "tools"], env).stdout.split("\n");
+      expect(lines.filter((line) => line.includes("kernel"))).toEqual([`  ${sentence}`]);
+      expect(lines).toContain("  Debian package iptables");
+    });
+  });
+
+  test("where nothing can be told of the kernel yet, the packages come first", () => {
+    const bare = { "dpkg-query": "exit 1", "apt-get": "echo no network; exit 1" };
+    const env = { PATH: toolFolder(bare, ["sh", "head", "unshare"]), NODE_OPTIONS: importing(kernelBuiltAs("")) };
+    const { status, stderr } = setup(["--only", "tools"], { ...env, XDG_CACHE_HOME: temporary("egw-cache-") });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining("apt-get update") });
   });
 
   test("--help says what it does, and an unknown option is named", () => {
@@ -65,6 +138,29 @@ describe("npm run setup", () => {
     expect(setup(["--only", "what"])).toMatchObject({ status: 1, stderr: expect.stringContaining('"what"') });
   });
 });
+
+test.each(["SIGINT", "SIGTERM"] as const)(
+  "%s while packages are installed lets services start again",
+  async (signal) => {
+    const policy = join(temporary("egw-policy-"), "policy-rc.d");
+    const [services, command] = ["without-services", "command"].map(
+      (name) => pathToFileURL(join(root, `scripts/setup/${name}.mjs`)).href,
+    );
+    const code = `
+    const { withoutServices } = await import(${JSON.stringify(services)});
+    const { runLong } = await import(${JSON.stringify(command)});
+    const body = () => runLong("sh", ["-c", "echo begun; exec sleep 60"], { onLine: console.log });
+    await withoutServices(body, ${JSON.stringify(policy)});`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", code], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await once(child.stdout, "data");
+    expect(readFileSync(policy, "utf8")).toBe("#!/bin/sh\nexit 101\n");
+    child.kill(signal);
+    expect(await once(child, "exit")).toEqual([130, null]);
+    expect(existsSync(policy)).toBe(false);
+  },
+);
 
 describe("package-lock.json", () => {
   const text = readFileSync(join(root, "package-lock.json"), "utf8");
