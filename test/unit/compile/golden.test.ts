@@ -20,6 +20,8 @@ const payments = policyClaim("payments", {
   except: ["198.51.100.0/24", "203.0.113.64/26"],
   egressIP: "192.0.2.2",
 });
+/** Seed 002's example: one pod to one destination. */
+const example = policyClaim("example", { sources: ["172.29.234.173/32"], destinations: ["10.6.105.150/32"] });
 const usual = [gatewayClaim(), web, payments];
 
 const NODES: Readonly<Record<string, { claims: readonly Claim[]; facts?: Partial<NodeFacts> }>> = {
@@ -42,6 +44,8 @@ const NODES: Readonly<Record<string, { claims: readonly Claim[]; facts?: Partial
     claims: [nodeClaim("gateway-1"), ...usual],
     facts: { dropPolicies: ["FORWARD", "INPUT", "OUTPUT"] },
   },
+  "the-example-on-a-client-node": { claims: [nodeClaim("client-1"), gatewayClaim(), example] },
+  "the-example-on-its-gateway-node": { claims: [nodeClaim("gateway-1"), gatewayClaim(), example] },
 };
 
 test.each(Object.entries(NODES))("%s is what its file says", (name, { claims, facts }) => {
