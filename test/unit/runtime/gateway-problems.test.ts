@@ -119,3 +119,29 @@ test("an egress IP inside the tunnel's network is refused", () => {
     },
   ]);
 });
+
+describe("the uplink of a gateway node", () => {
+  const refused = (n1: Looked) =>
+    problems(gateway("x", nodes(1)), { n1 }).map(({ path, message }) => `${path}: ${message}`);
+
+  test("is accepted where the outside is reached by it, or by nothing", () => {
+    expect(refused(seen({}))).toEqual([]);
+    expect(refused(seen({ routes: ["192.0.2.0/24 dev eth0 scope link"] }))).toEqual([]);
+  });
+
+  test("is refused where the outside is reached by another device, and both are named", () => {
+    const routes = ["default via 10.9.0.1 dev eth1", "192.0.2.0/24 dev eth0 scope link"];
+    expect(refused(seen({ routes }))).toEqual([
+      'gateways[0]: node n1 reaches the outside by "eth1", but its uplink is "eth0": an egress IP there would get no answers.',
+    ]);
+  });
+
+  test("must not have the egress IP already, unless we put it there", () => {
+    const addresses = [{ device: "eth0", cidr: "198.51.100.1/32" }];
+    expect(refused(seen({ addresses }))).toEqual([
+      "egressIPs: 198.51.100.1/32 is already an address of node n1 (eth0). An egress IP must not be a node's own address.",
+    ]);
+    const ours = { kind: "address", address: "198.51.100.1", device: "eth0", label: "eth0:egw" } as const;
+    expect(refused(seen({ addresses, actual: [ours] }))).toEqual([]);
+  });
+});

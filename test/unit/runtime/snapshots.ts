@@ -2,7 +2,7 @@ import type { NodeRef } from "../../../provider/model/args";
 import type { Claim, FleetSettings } from "../../../provider/model/claim";
 import { normalizeFleet } from "../../../provider/model/defaults";
 import type { Looked } from "../../../provider/runtime/look";
-import type { HostFacts, NodeFile } from "../../../provider/runtime/snapshot";
+import type { HostFacts, NodeFile, Snapshot } from "../../../provider/runtime/snapshot";
 
 export const ignore = { pods: ["10.0.0.0/16"], services: ["10.96.0.0/16"], nodes: ["192.0.2.0/24"] };
 
@@ -25,19 +25,9 @@ export function nodes(count: number): NodeRef[] {
   }));
 }
 
-/** A node as seen: these claims, routes in the main table, tables that others use, tables of its own legs. */
-export function seen({
-  claims = [],
-  routes = ["default via 192.0.2.254 dev eth0"],
-  used = [],
-  tables,
-}: {
-  claims?: readonly Claim[];
-  routes?: readonly string[];
-  used?: readonly number[];
-  tables?: Readonly<Record<string, number>>;
-}): Looked {
-  const host: HostFacts = {
+/** A host on which nothing stands in the way, but for what is given: one device and a way out by it. */
+export function hostOf(change: Partial<HostFacts> = {}): HostFacts {
+  return {
     kernel: "6.18",
     hostname: "host",
     missingTools: [],
@@ -46,11 +36,31 @@ export function seen({
     dropPolicies: [],
     addresses: [],
     mtus: { eth0: 1500 },
-    routes,
-    tables: new Set(used),
+    routes: ["default via 192.0.2.254 dev eth0"],
+    tables: new Set(),
+    ...change,
   };
+}
+
+/** A node as seen: these claims, routes in the main table, addresses of its own, tables that others use, tables of its own legs. */
+export function seen({
+  claims = [],
+  actual = [],
+  routes,
+  addresses = [],
+  used = [],
+  tables,
+}: {
+  claims?: readonly Claim[];
+  actual?: Snapshot["actual"];
+  routes?: readonly string[];
+  addresses?: HostFacts["addresses"];
+  used?: readonly number[];
+  tables?: Readonly<Record<string, number>>;
+}): Looked {
+  const host = hostOf({ addresses, tables: new Set(used), ...(routes && { routes }) });
   const node: NodeFile | undefined = tables && { version: 1, tables, dropPolicies: [], restore: "" };
-  const rest = { generation: 1, actual: [], isAsRecorded: true, isManifestWhole: true, registry: new Map() };
+  const rest = { generation: 1, actual, isAsRecorded: true, isManifestWhole: true, registry: new Map() };
   return { snapshot: { ...rest, node, claims, host } };
 }
 
