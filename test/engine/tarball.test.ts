@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { type Lab, labDown } from "../lab";
+import { type Lab, labDown, labDrift, podCall } from "../lab";
 import { run } from "../lab/run";
 import { engineLab, setKey } from "./engine-project";
 import { installTarball, packPackage, root } from "./install";
@@ -47,4 +47,15 @@ test("and its first preview knows everything", async () => {
   const types = ["NodeMark", "NodeMark", "NodeMark", "NodeMark", "EgressGateway", "EgressPolicy"];
   expect(plan.map(({ type, op }) => [type, op])).toEqual(types.map((type) => [type, "create"]));
   expect(plan.at(-1)?.inputs).toMatchObject({ egressIP: "192.168.0.200" });
+});
+
+test("its up is what the outside sees, a second preview finds nothing, and its destroy leaves the nodes as they were", async () => {
+  const seen = async (pod: string) => (await podCall(lab, pod, "203.0.113.10")).source;
+  const pods = ["pod-client-1-1", "pod-client-2-1", "pod-gateway-1-1", "pod-client-1-2"];
+  await project.ok("up", "--yes", "--skip-preview");
+  expect(await Promise.all(pods.map(seen))).toEqual([...Array(3).fill("192.168.0.200"), "192.168.0.11"]);
+  await project.ok("preview", "--expect-no-changes");
+  await project.ok("destroy", "--yes", "--skip-preview");
+  expect(await Promise.all(pods.map(seen))).toEqual(["192.168.0.11", "192.168.0.12", "192.168.0.101", "192.168.0.11"]);
+  for (const { name } of lab.nodes) expect([name, await labDrift(lab, name)]).toEqual([name, ""]);
 });
