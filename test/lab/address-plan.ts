@@ -74,10 +74,18 @@ export const podNextHopMac = "ee:ee:ee:ee:ee:ee";
 export const overlayDevice = "cni.vxlan";
 export const overlayOverhead = 50;
 
-/** The two services that every node's kube-proxy chains serve. */
+/** The services that every node's kube-proxy chains serve. */
 export const services = {
-  web: { name: "default/web:http", clusterIP: "10.96.0.10", port: 80 },
-  shop: { name: "default/shop:http", clusterIP: "10.96.0.11", loadBalancerIP: "198.51.100.10", port: 80 },
+  web: { name: "default/web:http", clusterIP: "10.96.0.10", protocol: "tcp", port: 80, podPort: podPorts.http },
+  shop: {
+    name: "default/shop:http",
+    clusterIP: "10.96.0.11",
+    loadBalancerIP: "198.51.100.10",
+    protocol: "tcp",
+    port: 80,
+    podPort: podPorts.http,
+  },
+  dns: { name: "kube-system/kube-dns:dns", clusterIP: "10.96.0.53", protocol: "udp", port: 53, podPort: podPorts.udp },
 } as const;
 
 export type ServiceName = keyof typeof services;

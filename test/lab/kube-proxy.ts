@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { plan, type ServiceName, services } from "./address-plan";
 
-/** Which pods stand behind each service: addresses of pods, port 80. */
+/** Which pods stand behind each service: addresses of pods. */
 export type Backends = Readonly<Record<ServiceName, readonly string[]>>;
 
 /**
@@ -48,32 +48,32 @@ export function backendsRestore(backends: Backends): string {
 function portals(key: ServiceName): string[] {
   const service = services[key];
   const head = (address: string, kind: string): string =>
-    `-A KUBE-SERVICES -d ${address}/32 -p tcp -m comment --comment "${service.name} ${kind}" -m tcp --dport ${service.port}`;
-  const cluster = `${head(service.clusterIP, "cluster IP")} -j ${chain("SVC", service.name)}`;
+    `-A KUBE-SERVICES -d ${address}/32 -p ${service.protocol} -m comment --comment "${service.name} ${kind}" -m ${service.protocol} --dport ${service.port}`;
+  const cluster = `${head(service.clusterIP, "cluster IP")} -j ${chain("SVC", service)}`;
   return "loadBalancerIP" in service
-    ? [cluster, `${head(service.loadBalancerIP, "loadbalancer IP")} -j ${chain("EXT", service.name)}`]
+    ? [cluster, `${head(service.loadBalancerIP, "loadbalancer IP")} -j ${chain("EXT", service)}`]
     : [cluster];
 }
 
 function serviceChains(key: ServiceName, pods: readonly string[]): string[] {
   const service = services[key];
-  const svc = chain("SVC", service.name);
-  const ext = chain("EXT", service.name);
-  const endpoint = (pod: string): string => chain("SEP", `${service.name}${pod}`);
+  const svc = chain("SVC", service);
+  const ext = chain("EXT", service);
+  const endpoint = (pod: string): string => chain("SEP", service, pod);
   const comment = (text: string): string => `-m comment --comment "${text}"`;
   return [
     `:${svc} - [0:0]`,
     `:${ext} - [0:0]`,
     ...pods.map((pod) => `:${endpoint(pod)} - [0:0]`),
-    `-A ${svc} ! -s ${plan.podCIDR} -d ${service.clusterIP}/32 -p tcp ${comment(`${service.name} cluster IP`)} -m tcp --dport ${service.port} -j KUBE-MARK-MASQ`,
+    `-A ${svc} ! -s ${plan.podCIDR} -d ${service.clusterIP}/32 -p ${service.protocol} ${comment(`${service.name} cluster IP`)} -m ${service.protocol} --dport ${service.port} -j KUBE-MARK-MASQ`,
     ...pods.map((pod, i) => {
       const share = pods.length - i;
       const chance = share > 1 ? ` -m statistic --mode random --probability ${(1 / share).toFixed(11)}` : "";
-      return `-A ${svc} ${comment(`${service.name} -> ${pod}:80`)}${chance} -j ${endpoint(pod)}`;
+      return `-A ${svc} ${comment(`${service.name} -> ${pod}:${service.podPort}`)}${chance} -j ${endpoint(pod)}`;
     }),
     ...pods.flatMap((pod) => [
       `-A ${endpoint(pod)} -s ${pod}/32 ${comment(service.name)} -j KUBE-MARK-MASQ`,
-      `-A ${endpoint(pod)} -p tcp ${comment(service.name)} -m tcp -j DNAT --to-destination ${pod}:80`,
+      `-A ${endpoint(pod)} -p ${service.protocol} ${comment(service.name)} -m ${service.protocol} -j DNAT --to-destination ${pod}:${service.podPort}`,
     ]),
     `-A ${ext} ${comment(`masquerade traffic for ${service.name} external destinations`)} -j KUBE-MARK-MASQ`,
     `-A ${ext} -j ${svc}`,
@@ -81,9 +81,9 @@ function serviceChains(key: ServiceName, pods: readonly string[]): string[] {
 }
 
 /** kube-proxy names chains after a hash in base 32. */
-function chain(kind: "SVC" | "SEP" | "EXT", text: string): string {
+function chain(kind: "SVC" | "SEP" | "EXT", service: (typeof services)[ServiceName], pod = ""): string {
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-  const digest = createHash("sha256").update(`${text}tcp`).digest();
+  const digest = createHash("sha256").update(`${service.name}${pod}${service.protocol}`).digest();
   const name = [...digest.subarray(0, 16)].map((byte) => letters[byte % 32]).join("");
   return `KUBE-${kind}-${name}`;
 }

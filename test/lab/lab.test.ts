@@ -112,10 +112,11 @@ if (missing.length > 0) {
       const { clusterIP } = lab.services.web;
       const { loadBalancerIP } = lab.services.shop;
       for (const backend of ["pod-client-1-1", "pod-client-2-2", "pod-gateway-1-1"]) {
-        await setBackends(lab, { web: [backend], shop: [backend] });
+        await setBackends(lab, { web: [backend], shop: [backend], dns: [backend] });
         for (const pod of ["pod-client-1-1", "pod-client-1-2", "pod-gateway-1-1", "pod-gateway-2-1"]) {
           expect((await podCall(lab, pod, clusterIP, { proto: "http" })).error).toBeUndefined();
           expect((await podCall(lab, pod, loadBalancerIP, { proto: "http" })).error).toBeUndefined();
+          expect((await podCall(lab, pod, lab.services.dns.clusterIP, { proto: "udp" })).error).toBeUndefined();
         }
         expect((await podCall(lab, "outside-1", loadBalancerIP, { proto: "http" })).error).toBeUndefined();
         for (const node of lab.nodes) await execOk(lab, node.name, ["curl", "-s", "-m", "2", `http://${clusterIP}/`]);

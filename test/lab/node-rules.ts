@@ -5,10 +5,10 @@ import type { Lab, LabNode } from "./topology";
 /** The one node on which FORWARD drops what no rule accepts, as docker leaves it. */
 const forwardDropNode = "gateway-1";
 
-/** One pod of every node behind both services. */
+/** One pod of every node behind each service. */
 export function defaultBackends(lab: Lab): Backends {
   const pods = lab.pods.filter((pod) => pod.index === 1).map((pod) => pod.address);
-  return { web: pods, shop: pods };
+  return { web: pods, shop: pods, dns: pods };
 }
 
 /** The whole rule set of a fresh node, for iptables-restore. Pure. */

@@ -52,10 +52,11 @@ function addressOf(target: Target): string {
   return typeof target === "string" ? target : target.address;
 }
 
-/** The port on which a host of the lab answers; services and what is unknown here answer on 80. */
+/** The port on which a host of the lab answers; what is unknown here answers on 80. */
 function portOf(lab: Lab, address: string, proto: Exclude<Proto, "icmp">): number {
   const host = [...lab.pods, ...lab.outside].find((candidate) => candidate.address === address);
-  return host?.ports[proto] ?? 80;
+  const service = Object.values(lab.services).find(({ clusterIP }) => clusterIP === address);
+  return host?.ports[proto] ?? service?.port ?? 80;
 }
 
 /** An echo's answer can't tell whom the other side saw; its log can, by the payload. */
