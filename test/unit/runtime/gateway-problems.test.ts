@@ -1,11 +1,13 @@
 import type { NodeRef, Problem } from "../../../provider/model/args";
 import type { Claim } from "../../../provider/model/claim";
+import { expandEgressIPs } from "../../../provider/model/defaults";
 import { gatewayProblems } from "../../../provider/runtime/gateway-problems";
 import { claimOf, type GatewayState } from "../../../provider/runtime/gateway-rollout";
 import { legProblems } from "../../../provider/runtime/leg-problems";
 import type { Looked } from "../../../provider/runtime/look";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
-import { nodes, seen, settings, unreachable } from "./snapshots";
+import type { Snapshot } from "../../../provider/runtime/snapshot";
+import { hostOf, nodes, seen, settings, unreachable } from "./snapshots";
 
 const label = (name: string) => ({ project: "shop", stack: "prod", name });
 
@@ -23,7 +25,7 @@ const wants = (wanted: GatewayState): void => void memory.gateways.set(wanted.ow
 const problems = (args: GatewayState, looked: Record<string, Looked>, known: readonly string[] = []): Problem[] =>
   gatewayProblems({
     args,
-    ips: args.egressIPs,
+    ips: expandEgressIPs(args.egressIPs),
     label: args.label,
     ownerId: args.ownerId,
     known: new Set(known),
@@ -144,4 +146,31 @@ describe("the uplink of a gateway node", () => {
     const ours = { kind: "address", address: "198.51.100.1", device: "eth0", label: "eth0:egw" } as const;
     expect(refused(seen({ addresses, actual: [ours] }))).toEqual([]);
   });
+});
+
+test("a gateway node without arping of iputils is refused, a client node is not", () => {
+  const bare: Looked = { snapshot: { ...(seen({}).snapshot as Snapshot), host: hostOf({ missingTools: ["arping"] }) } };
+  expect(problems(gateway("x", nodes(2)), { n1: seen({}), n2: bare })).toEqual([]);
+  expect(problems(gateway("x", nodes(2)), { n1: bare, n2: seen({}) })).toEqual([
+    {
+      path: "gateways[0]",
+      message: expect.stringMatching(/^node n1 has no arping of iputils, .* Install iputils-arping;/),
+    },
+  ]);
+});
+
+test.each([
+  ["192.0.2.0", "the network or broadcast address of 192.0.2.91/24"],
+  ["192.0.2.255", "the network or broadcast address of 192.0.2.91/24"],
+  ["192.0.2.254", "a next hop"],
+])("%s is no egress IP: %s", (ip, what) => {
+  const addresses = [
+    { device: "eth0", cidr: "192.0.2.91/24" },
+    { device: "eth0", cidr: "192.0.2.128/31" },
+  ];
+  const looked = { n1: seen({ addresses }) };
+  expect(problems(gateway("x", nodes(1), ip), looked)).toEqual([
+    { path: "egressIPs", message: `${ip} is ${what} on node n1. Give another address.` },
+  ]);
+  expect(problems(gateway("x", nodes(1), "192.0.2.127"), looked)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import type { NodeMarkArgs } from "../../../provider/model/args";
-import { hostProblems } from "../../../provider/runtime/host";
+import { forgottenNetworks, hostProblems } from "../../../provider/runtime/host";
 import type { HostFacts } from "../../../provider/runtime/snapshot";
 import { hostOf as bareHost, ignore } from "./snapshots";
 
@@ -75,4 +75,26 @@ describe("a tunnel network", () => {
     const args = { ...nodeArgs, fleet: { ...nodeArgs.fleet, tunnelCIDR: "100.100.0.0/16" } };
     expect(texts(change, "eth0", args)).toEqual([]);
   });
+});
+
+test("networks and addresses that ignore does not name are found, egress IPs are not", () => {
+  const host = hostOf({
+    routes: [
+      "default via 192.0.2.254 dev eth0",
+      "192.0.2.0/24 dev eth0",
+      "172.17.0.0/16 dev docker0",
+      "10.0.3.0/24 dev cni0",
+    ],
+    addresses: [
+      { device: "lo", cidr: "127.0.0.1/8" },
+      { device: "lo", cidr: "172.31.9.9/32" },
+      { device: "eth0", cidr: "192.0.2.91/24" },
+      { device: "eth0", cidr: "198.51.100.1/32" },
+      { device: "egw.vxlan", cidr: "100.126.0.1/32" },
+    ],
+  });
+  expect(forgottenNetworks(host, nodeArgs, ["198.51.100.1"])).toEqual([
+    "172.17.0.0/16 (docker0)",
+    "172.31.9.9/32 (lo)",
+  ]);
 });

@@ -1,7 +1,8 @@
 import type { Claim } from "../../../provider/model/claim";
 import type { PolicyState } from "../../../provider/runtime/policy-waves";
 import { routeProblems } from "../../../provider/runtime/route-problems";
-import { seen, settings } from "./snapshots";
+import { forgetRun, memory } from "../../../provider/runtime/run-memory";
+import { nodes, seen, settings } from "./snapshots";
 
 const owner = { id: "node-1", project: "shop", stack: "prod", name: "n1" };
 const claims: Claim[] = [
@@ -15,7 +16,12 @@ const routes = [
   "10.0.1.11 dev veth1 scope link",
 ];
 
-function found(cidrs: readonly string[], except: readonly string[] = [], more: readonly string[] = []): string[] {
+function found(
+  cidrs: readonly string[],
+  except: readonly string[] = [],
+  more: readonly string[] = [],
+  of = claims,
+): string[] {
   const state: PolicyState = {
     gateway: {
       id: "x",
@@ -33,7 +39,7 @@ function found(cidrs: readonly string[], except: readonly string[] = [], more: r
     ownerId: "policy-1",
     egressIP: "198.51.100.1",
   };
-  const looked = new Map([["n1", seen({ claims, routes: [...routes, ...more] })]]);
+  const looked = new Map([["n1", seen({ claims: of, routes: [...routes, ...more] })]]);
   return routeProblems(state, looked).map(({ path, message }) => `${path}: ${message}`);
 }
 
@@ -61,4 +67,14 @@ test("a part that is excepted, ignored or closer again by the uplink is none", (
 test("of everything no part was named", () => {
   expect(found([])).toEqual([]);
   expect(found(["0.0.0.0/0"])).toEqual([]);
+});
+
+test("a node that is not enrolled yet is judged by what this run says of its gateway", () => {
+  expect(found(["172.17.0.0/16"], [], [], [])).toEqual([]);
+  const label = { project: "shop", stack: "prod", name: "x" };
+  const ref = { id: "x", name: "x", fleet: "lab", egressIPs: [], placement: {}, ignore: [], nodes: {}, connection: {} };
+  const wanted = { gateways: nodes(1), egressIPs: [], label, ownerId: "x", placement: {}, ref };
+  memory.gateways.set("x", { wanted, held: undefined });
+  expect(found(["172.17.0.0/16"], [], [], [])).toEqual([refusal("172.17.0.0/16")]);
+  forgetRun();
 });
