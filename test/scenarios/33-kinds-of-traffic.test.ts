@@ -13,8 +13,11 @@ const PODS = [...new Set([...BEFORE, ...AFTER])];
 async function seen(lab: Lab, addresses: readonly string[]): Promise<Record<string, string | undefined>> {
   const calls = PODS.flatMap((pod) => addresses.flatMap((to) => KINDS.map((proto) => ({ pod, to, proto }))));
   const entries = calls.map(async ({ pod, to, proto }): Promise<[string, string | undefined]> => {
-    const { source, error } = await podCall(lab, pod, to, { proto });
-    return [`${pod} to ${to} by ${proto}`, error ?? source];
+    // Echo requests that were cut are refused for 30 s where they would show another source.
+    const until = Date.now() + (proto === "icmp" ? 35_000 : 0);
+    let answer = await podCall(lab, pod, to, { proto });
+    while (answer.error === "timeout" && Date.now() < until) answer = await podCall(lab, pod, to, { proto });
+    return [`${pod} to ${to} by ${proto}`, answer.error ?? answer.source];
   });
   return Object.fromEntries(await Promise.all(entries));
 }
@@ -27,7 +30,7 @@ function wanted(addresses: readonly string[], source: (pod: string, to: string) 
   return Object.fromEntries(entries);
 }
 
-scenario("TCP, UDP, HTTP and ICMP show the same source, whatever is changed", {}, async (scene) => {
+scenario("TCP, UDP, HTTP and ICMP show the same source, whatever is changed", { timeoutMs: 300_000 }, async (scene) => {
   const { lab, stack, change } = scene;
   const outside = lab.outside.map(({ address }) => address);
   const [chosen = "", excepted = ""] = outside;
