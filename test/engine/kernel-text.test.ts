@@ -144,7 +144,7 @@ const HANDS: readonly (readonly [string, RegExp])[] = [
   ],
   ["ipset del egw-peers 192.168.0.11", /^missing {2}ipset-member egw-peers 192.168.0.11$/],
   ["ipset add egw-peers 10.8.8.8", /^extra {4}ipset-member egw-peers 10.8.8.8$/],
-  ["ipset create egw-more hash:ip", /^extra {4}ipset egw-more hash:ip$/],
+  ["ipset create egw-more hash:ip", /^extra {4}ipset egw-more hash:ip maxelem 65536$/],
   [
     "iptables-restore --noflush <<'E'\n*mangle\n-F EGRESSGATEWAY-RESET-MARK\nCOMMIT\nE",
     /^missing {2}iptables mangle EGRESSGATEWAY-RESET-MARK/,

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { enter } from "./exec";
 import type { Lab } from "./topology";
 
@@ -59,7 +60,9 @@ function tcpdump(lab: Lab, host: string, file: string): Promise<Running> {
       resolve({
         host,
         file,
-        stop: () => {
+        stop: async () => {
+          // What has arrived is read before the signal.
+          await sleep(300);
           child.kill("SIGINT");
           return ended;
         },

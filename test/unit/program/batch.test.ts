@@ -50,7 +50,7 @@ function run(
   const log = shell
     .read("log")
     .split("\n")
-    .filter((line) => line !== "");
+    .filter((line) => line !== "" && line !== "arping -V");
   shell.remove();
   return { sections: new Map(parseSections(stdout)), log, state };
 }
