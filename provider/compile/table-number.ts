@@ -24,3 +24,7 @@ export function countFree(range: { start: number; count: number }, used: Readonl
   const taken = new Set([...RESERVED, ...used]);
   return range.count - [...taken].filter((table) => table >= range.start && table < range.start + range.count).length;
 }
+
+/** Whether a table is in a fleet's range. */
+export const isOneOf = ({ start, count }: { start: number; count: number }, table: number | undefined): boolean =>
+  table !== undefined && table >= start && table < start + count;

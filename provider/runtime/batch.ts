@@ -1,7 +1,7 @@
 import { cutsOf } from "../compile/cuts";
 import { shortHash } from "../compile/names";
 import { compileNode, type NodeFacts, peersOf, viewOf } from "../compile/node";
-import { chooseTable } from "../compile/table-number";
+import { chooseTable, isOneOf } from "../compile/table-number";
 import { type KernelObject, keyOf, type Owned } from "../kernel/state";
 import type { Claim, GatewayClaim } from "../model/claim";
 import type { Batch } from "../program/apply";
@@ -114,14 +114,14 @@ function withoutProbes(steps: readonly Step[], addresses: ReadonlySet<string>): 
   );
 }
 
-/** Seed 002's table algorithm over the legs that this node needs; a leg keeps the table it has. */
+/** Seed 002's table algorithm over the legs that this node needs; a leg keeps the table it has, while that is one of the fleet's. */
 function allocateTables(snapshot: Snapshot, claims: readonly Claim[]): Record<string, number> {
   const held = snapshot.node?.tables ?? {};
   const view = viewOf(claims, { tables: held, dropPolicies: [] });
   if (!view) return {};
   const peers = peersOf(view).map(({ index }) => index);
   const tables = Object.fromEntries(
-    peers.flatMap((index) => (held[index] === undefined ? [] : [[index, held[index]]])),
+    peers.flatMap((index) => (isOneOf(view.node.fleet.tables, held[index]) ? [[index, held[index]]] : [])),
   ) as Record<string, number>;
   for (const index of peers) {
     const taken = new Set([...snapshot.host.tables, ...Object.values(tables)]);

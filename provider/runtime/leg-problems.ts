@@ -1,5 +1,5 @@
 import { peersOf, viewOf } from "../compile/node";
-import { countFree } from "../compile/table-number";
+import { countFree, isOneOf } from "../compile/table-number";
 import type { NodeRef, Problem } from "../model/args";
 import type { FleetSettings, GatewayClaim, NodeClaim } from "../model/claim";
 import { settingsOf } from "./fleet-settings";
@@ -23,7 +23,7 @@ export function legProblems(state: GatewayState, looked: ReadonlyMap<string, Loo
     const snapshot = looked.get(node.node)?.snapshot;
     const legs = legsOf(node, settings, gatewaysOn(snapshot, ofRun));
     const held = snapshot?.node?.tables ?? {};
-    const kept = legs.filter((index) => held[index] !== undefined);
+    const kept = legs.filter((index) => isOneOf(settings.tables, held[index]));
     const others = [...(snapshot?.host.tables ?? [])];
     const used = new Set([...others, ...kept.map((index) => held[index] ?? 0)]);
     if (legs.length - kept.length <= countFree(settings.tables, used)) return [];

@@ -39,7 +39,7 @@ async function shownOn(lab: Lab, node: string): Promise<Record<string, readonly 
   };
   return {
     preferences: await found("ip rule show", /^(\d+):.* proto(?:col)? 38/gm),
-    tables: await found("ip route show table all proto 38", / table (\d+)\d /g),
+    tables: await found("ip route show table all proto 38", / table (\d\d)\d\d /g),
     network: await found("ip -o addr show dev egw.vxlan", / inet (\d+\.\d+)\./g),
     mtu: await found("ip link show dev egw.vxlan", / mtu (\d+) /g),
     weave: await found("iptables -t nat -S EGRESSGATEWAY-NO-SNAT", / (egw-s)-\S+ src /g),
@@ -84,7 +84,7 @@ scenario("options of fleet, gateway, node and connection do what they say", {}, 
 
   for (const { name } of lab.nodes) {
     const weave = name === "gateway-1" ? [] : ["egw-s"];
-    const wanted = { preferences: ["7000"], tables: ["500"], network: ["100.100"], mtu: ["1300"], weave };
+    const wanted = { preferences: ["7000"], tables: ["50"], network: ["100.100"], mtu: ["1300"], weave };
     expect({ name, ...(await shownOn(lab, name)) }).toEqual({ name, ...wanted });
   }
   expect(stack.outputs("client-1")).toMatchObject({ mark: MARK, tunnelMTU: 1300 });
@@ -105,7 +105,13 @@ scenario("options of fleet, gateway, node and connection do what they say", {}, 
   const usual = programOf(lab, { fleet: {}, gateway: {}, nodes: {} });
   await change(PODS, () => stack.up(usual), { to: [EGRESS], targets: [first, second] });
   for (const { name } of lab.nodes) {
-    const wanted = { preferences: ["5000"], network: ["100.126"], mtu: ["1450"], weave: [] };
+    const wanted = {
+      preferences: ["5000"],
+      tables: ["30"],
+      network: ["100.126"],
+      mtu: ["1450"],
+      weave: [],
+    };
     expect({ name, ...(await shownOn(lab, name)) }).toMatchObject({ name, ...wanted });
   }
   // A mark that is held stays.
