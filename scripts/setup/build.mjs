@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { runLong } from "./command.mjs";
 import { nodePath } from "./node22.mjs";
@@ -7,7 +17,8 @@ import { root } from "./places.mjs";
 
 const sources = ["provider", "components", "test", "bench", "demo"];
 const stampFile = join(root, "dist/.stamp");
-// So that Pulumi.yaml's program finds the package by its name, as in a project where it is installed.
+// So that Pulumi.yaml's program finds the package by its name, as in a project where it is installed. A link to the whole
+// clone would hold itself.
 const self = join(root, "node_modules/pulumi-egress");
 
 function filesIn(folder) {
@@ -35,12 +46,21 @@ function removeOrphans() {
   }
 }
 
+function linkSelf() {
+  if (lstatSync(self, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(self);
+  mkdirSync(self, { recursive: true });
+  for (const name of ["package.json", "dist"])
+    if (!existsSync(join(self, name))) symlinkSync(join("../..", name), join(self, name));
+}
+
 /** The TypeScript sources compiled into dist/. */
 export const build = {
   name: "Build",
   missing() {
     const built = existsSync(stampFile) && readFileSync(stampFile, "utf8") === sourceStamp();
-    return built && existsSync(self) ? [] : ["dist/ compiled from the sources as they are now"];
+    return built && existsSync(join(self, "dist")) && !lstatSync(self).isSymbolicLink()
+      ? []
+      : ["dist/ compiled from the sources as they are now"];
   },
   async bring(progress) {
     progress("tsc");
@@ -56,7 +76,7 @@ export const build = {
       console.error(`${problems}\nGoing on, as EGW_ALLOW_TYPE_ERRORS=1 says.`);
     }
     removeOrphans();
-    if (!existsSync(self)) symlinkSync("..", self);
+    linkSelf();
     writeFileSync(stampFile, stamp);
   },
 };
