@@ -23,7 +23,7 @@ export interface DialContext {
 
 const DIAL_ERROR_LIMIT = 10;
 const PER_DIAL_TIMEOUT = 15;
-/** No dial lasts longer than so many attempts that time out, however many it was allowed. */
+/** Where no limit is given, no dial lasts longer than so many attempts that time out. */
 const TIMEOUTS_IN_TOTAL = 4;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2_000;
@@ -45,7 +45,8 @@ export async function dial(target: Target, context: DialContext): Promise<Link> 
   const credentials = await resolveCredentials(target, context.resolveSecret);
   const hostKey = await createHostKeyCheck(target);
   const limit = target.dialErrorLimit ?? DIAL_ERROR_LIMIT;
-  const end = Date.now() + (target.perDialTimeout ?? PER_DIAL_TIMEOUT) * 1_000 * TIMEOUTS_IN_TOTAL;
+  const end =
+    Date.now() + (target.perDialTimeout ?? PER_DIAL_TIMEOUT) * 1_000 * (target.dialErrorLimit ?? TIMEOUTS_IN_TOTAL);
   for (let attempt = 1, pause = FIRST_PAUSE_MS; ; attempt++, pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
     try {
       return await dialOnce(target, credentials, hostKey, context);
