@@ -138,7 +138,8 @@ egw_cut() {
       }
       remember("egw-cut", "")
       if (refuses > 0 && $4 ~ /^SYN_(SENT|RECV)/) remember("egw-cut-opening", " comment " dport)
-    }' $T/cut-gone | ipset -exist restore 2>/dev/null
+    }' $T/cut-gone > $T/cut-late
+  [ -s $T/cut-late ] && ipset -exist restore < $T/cut-late 2>/dev/null
   return 0
 }
 egw_bury() {
