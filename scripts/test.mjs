@@ -21,7 +21,7 @@ const kind = kinds[kindName];
 const began = Number(process.env.EGW_BEGAN || Date.now());
 const results = [];
 // Labs of this run alone, so that two runs don't meet; they are taken down at its end.
-const labs = `t${process.pid.toString(36)}`;
+const labs = `t${process.pid.toString(36).padStart(5, "0")}`;
 
 function run(command, args, env = {}) {
   const options = {

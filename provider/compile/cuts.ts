@@ -46,13 +46,14 @@ export function cutsOf(before: readonly Claim[], after: readonly Claim[], facts:
   };
   const left = [...then].flatMap(([id, placed]) => {
     const successor = next.get(id);
+    const stays = successor && (samePath(placed, successor) || keepsOldPath(placed, successor));
+    if (stays && !cuts(successor)) return [];
     const connections = [placed, formerly.get(id)].flatMap((one) =>
       one ? onPath(one).map((cut) => refusing(sparing(cut, one, now), [one.policy.egressIP], now)) : [],
     );
-    if (!successor || !(samePath(placed, successor) || keepsOldPath(placed, successor))) return connections;
-    return cuts(successor)
+    return stays
       ? connections.map((cut) => ({ ...cut, spare: [...(cut.spare ?? []), selection(successor)] }))
-      : [];
+      : connections;
   });
   const found = [...next.values()]
     .filter(cuts)

@@ -53,14 +53,15 @@ egw_cut() {
     function stays(j,  t) { for (t = 1; t <= stayings[j]; t++) if (selects("t", j "." t)) return 1; return 0 }
     function whole(key) { return seen[key] == cut[key] }
     function dotted(v) { return int(v / 16777216) "." int(v / 65536) % 256 "." int(v / 256) % 256 "." v % 256 }
-    function at(key, v, l) { return key l SUBSEP int(v / 2 ^ (32 - l)) }
+    function at(key, v, l) { return key l SUBSEP int(v / p2[32 - l]) }
     # The widest network around an address of which nothing stays, and of those with as much in them the narrowest.
     function widest(key, v,  l) {
       for (l = 0; l < 32 && there[at(key, v, l)] != going[at(key, v, l)]; l++);
       for (; l < 32 && going[at(key, v, l + 1)] == going[at(key, v, l)]; l++);
-      return dotted(int(v / 2 ^ (32 - l)) * 2 ^ (32 - l)) "/" l
+      return dotted(int(v / p2[32 - l]) * p2[32 - l]) "/" l
     }
     BEGIN {
+      p2[0] = 1; for (l = 1; l <= 32; l++) p2[l] = 2 * p2[l - 1]
       UNMARKED = "-m 0/4278190080"
       while ((getline line < cuts) > 0) {
         split(line, w, " ")

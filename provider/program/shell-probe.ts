@@ -30,7 +30,7 @@ egw_routes() {
   awk -v node=$D/node.json '
     BEGIN {
       getline json < node
-      if (match(json, /"tables":{[^}]*}/)) n = split(substr(json, RSTART + 10, RLENGTH - 11), legs, ",")
+      if (match(json, /"tables":[{][^}]*[}]/)) n = split(substr(json, RSTART + 10, RLENGTH - 11), legs, ",")
       for (i = 1; i <= n; i++) { sub(/.*:/, "", legs[i]); ours[legs[i]] }
     }
     { t = ""; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1) }

@@ -13,7 +13,7 @@ const provider: pulumi.dynamic.ResourceProvider = {
   delete: async (id, props) => require("pulumi-egress/runtime/egress-policy").delete(id, props),
 };
 
-/** How many policies this program has made of a gateway so far; of gateways that are given as outputs, together. */
+/** How many policies of a gateway this program lets take turns so far; of gateways that are given as outputs, together. */
 const turns = new WeakMap<object, number>();
 const OUTPUTS = {};
 
@@ -23,6 +23,9 @@ function nextTurn(gateway: EgressGatewayArgument): number {
   turns.set(key, turn + 1);
   return turn;
 }
+
+const takesTurn = ({ egressIP, allocation }: Pick<EgressPolicyArgs, "egressIP" | "allocation">): boolean =>
+  egressIP === undefined && allocation !== undefined && allocation !== "default";
 
 type EgressGatewayArgument = EgressPolicyArgs["gateway"];
 
@@ -68,7 +71,7 @@ export class EgressPolicy extends pulumi.dynamic.Resource {
         egressIP: undefined,
         ...rest,
         gateway: ref,
-        turn: nextTurn(gateway),
+        turn: takesTurn(rest) ? nextTurn(gateway) : 0,
         ...identity(name),
       },
       options,

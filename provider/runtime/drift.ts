@@ -1,9 +1,8 @@
-import { compileNode } from "../compile/node";
 import type { Claim } from "../model/claim";
 import { type Difference, describe, diff } from "../reconcile/diff";
 import { canonical } from "./result";
 import type { NodeSession } from "./session";
-import type { Snapshot } from "./snapshot";
+import { compiledOn, type Snapshot } from "./snapshot";
 
 /** Node → one line a difference. Empty when the kernel shows what we want. */
 export type Drift = Readonly<Record<string, readonly string[]>>;
@@ -58,8 +57,7 @@ function recordedDrift(snapshot: Snapshot): Difference[] {
 
 function differences(snapshot: Snapshot, claims: readonly Claim[]): Difference[] {
   const nodeOwner = claims.find((claim) => claim.kind === "node")?.owner.id ?? "";
-  const facts = { tables: snapshot.node?.tables ?? {}, dropPolicies: snapshot.host.dropPolicies };
-  return diff(compileNode(claims, facts), snapshot.actual, nodeOwner);
+  return diff(compiledOn(snapshot, claims), snapshot.actual, nodeOwner);
 }
 
 /** Drift on several nodes at once. A node that can't be reached is an entry, never silence. */

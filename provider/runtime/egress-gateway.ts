@@ -1,7 +1,7 @@
 import { minimalCover } from "../model/address";
 import type { EgressGatewayArgs, GatewayRef, NodeRef, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
-import type { PolicyClaim } from "../model/claim";
+import type { Claim, PolicyClaim } from "../model/claim";
 import { compactNodes } from "../model/compact-nodes";
 import { expandEgressIPs } from "../model/defaults";
 import { placeAddresses } from "../model/placement";
@@ -9,11 +9,12 @@ import { validateEgressGateway } from "../model/validate";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { type Drift, driftOn, isClean, joined } from "./drift";
+import { leaveFormer } from "./former-registry";
 import { fleetOf, gatewayProblems, nodesOf } from "./gateway-problems";
 import { claimOf, type GatewayState, type Given, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
-import { clashMessage, formerOwners, fromOtherNodes, givingUp, handoversTo } from "./handover";
+import { clashMessage, formerOwners, fromOtherNodes, givingUp, handoversTo, placedElsewhere } from "./handover";
 import { legProblems } from "./leg-problems";
-import { look, lookAll } from "./look";
+import { lookAll, lookAtRegistry } from "./look";
 import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
 import { lostEntries } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
@@ -55,12 +56,13 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   if (names.length === 0) return { inputs: news, failures: failures([ALL_ABANDONED]) };
   const fixed = Object.fromEntries(Object.entries(args.placement ?? {}).filter(([, node]) => !isAbandoned(node)));
   const placement = placeAddresses(ips, names, fixed, held?.placement ?? left?.placement ?? {});
-  const registry = isAbandoned(args.gateways[0]?.registry.node ?? "") ? {} : await look(registryOf(args));
+  const registry = await lookAtRegistry(args.gateways[0]?.registry);
   const ref = refOf(args, held?.ref.name ?? label.name, ownerId, ips, placement);
   const wanted = { ...args, label, ownerId, placement, ref };
   const known = new Set(held ? nodesOf(held).map(({ node }) => node) : []);
+  const isClaiming = ips.some((ip) => held?.placement[ip] === undefined);
   const found = [
-    ...gatewayProblems({ args, ips, label, ownerId, known, looked, registry }),
+    ...gatewayProblems({ args, ips, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
@@ -91,6 +93,7 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
     throw error;
   }
   if (left) await releaseDropped(left, state);
+  memory.created.add(state.ownerId);
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -112,6 +115,8 @@ export async function update(_id: string, olds: Properties, news: Properties): P
     throw error;
   }
   await releaseDropped(before, state);
+  const [former, now] = [before.gateways[0]?.registry, state.gateways[0]?.registry];
+  if (former && now) await leaveFormer(former, now, fleetOf(before), state.ownerId);
   return { outs: outputs(news) };
 }
 
@@ -141,6 +146,7 @@ async function releaseUntaken(before: GatewayState, state: GatewayState): Promis
 /** @throws Error while policies still use the gateway. */
 async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as GatewayState;
+  if (memory.created.has(state.ownerId)) return;
   const users = await policiesOf(state);
   if (users.length > 0) {
     throw new Error(
@@ -154,11 +160,15 @@ async function remove(_id: string, props: Properties): Promise<void> {
 
 export { remove as delete };
 
+/** What the nodes of a gateway know, of whomever. */
+async function claimsOn(state: GatewayState): Promise<Claim[]> {
+  const looked = [...(await lookAll(reachable(nodesOf(state)).map(sessionOf))).values()];
+  return looked.flatMap(({ snapshot }) => snapshot?.claims ?? []);
+}
+
 /** The gateway as an earlier run left it on those of its nodes that know it. */
 async function leftOnNodes(state: GatewayState): Promise<GatewayState | undefined> {
-  const looked = [...(await lookAll(reachable(nodesOf(state)).map(sessionOf))).values()];
-  const claims = looked.flatMap(({ snapshot }) => snapshot?.claims ?? []);
-  const claim = claims.find((one) => one.kind === "gateway" && one.owner.id === state.ownerId);
+  const claim = (await claimsOn(state)).find((one) => one.kind === "gateway" && one.owner.id === state.ownerId);
   if (claim?.kind !== "gateway") return undefined;
   const isThere = ({ node }: NodeRef): boolean => claim.nodes[node] !== undefined;
   const [gateways, clients] = [state.gateways.filter(isThere), state.clients?.filter(isThere)];
@@ -167,13 +177,10 @@ async function leftOnNodes(state: GatewayState): Promise<GatewayState | undefine
 
 /** Policies that use the gateway, as its nodes know them. */
 async function policiesOf(state: GatewayState): Promise<PolicyClaim[]> {
-  const looked = await lookAll(reachable(nodesOf(state)).map(sessionOf));
-  const found = new Map<string, PolicyClaim>();
-  for (const { snapshot } of looked.values()) {
-    for (const claim of snapshot?.claims ?? [])
-      if (claim.kind === "policy" && claim.gateway === state.ownerId) found.set(claim.owner.id, claim);
-  }
-  return [...found.values()];
+  const users = (await claimsOn(state)).filter((claim) => claim.kind === "policy");
+  return [
+    ...new Map(users.filter(({ gateway }) => gateway === state.ownerId).map((one) => [one.owner.id, one])).values(),
+  ];
 }
 
 function registryOf(state: EgressGatewayArgs): NodeSession {
@@ -225,7 +232,7 @@ async function claimAddresses(state: GatewayState): Promise<Given> {
     content: state.placement[ip] ?? "",
   }));
   const known = (await registry.snapshot()).registry.get(fleetOf(state)) ?? [];
-  const handovers = await handoversTo(state, known);
+  const handovers = await handoversTo(state, [...known, ...placedElsewhere(state, await claimsOn(state))]);
   const clashes = await registry.claim(fleetOf(state), entries, [], formerOwners(handovers));
   if (clashes.length === 0) return { fromOtherNodes: fromOtherNodes(handovers, state), wave: givingUp(handovers) };
   throw new Error(clashes.map((entry) => clashMessage(entry, fleetOf(state))).join("\n"));

@@ -67,6 +67,7 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
     await rollOut(shrinking(state)).catch(() => undefined);
     throw error;
   }
+  memory.created.add(state.ownerId);
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -82,7 +83,8 @@ export async function update(_id: string, olds: Properties, news: Properties): P
 }
 
 async function remove(_id: string, props: Properties): Promise<void> {
-  await rollOut(shrinking(props as unknown as PolicyState));
+  const state = props as unknown as PolicyState;
+  if (!memory.created.has(state.ownerId)) await rollOut(shrinking(state));
 }
 
 export { remove as delete };

@@ -19,6 +19,8 @@ export interface Situation {
   readonly ownerId: string;
   /** Nodes that have it already; none before the first create. */
   readonly known: ReadonlySet<string>;
+  /** True if it has to claim an egress IP that it does not have. */
+  readonly isClaiming: boolean;
   readonly looked: ReadonlyMap<string, Looked>;
   /** The node that keeps the fleet's registry. */
   readonly registry: Looked;
@@ -53,14 +55,15 @@ export function pathOf({ gateways, clients = [] }: EgressGatewayArgs, name: stri
 }
 
 /** Where the gateway has never been it must be put; a known node that can't be reached is drift instead. */
-function unreachable({ args, looked, known, registry }: Situation): Problem[] {
+function unreachable({ args, looked, known, isClaiming, registry }: Situation): Problem[] {
   const keeper = args.gateways[0]?.registry.node ?? "";
+  const isTold = looked.has(keeper) && !known.has(keeper);
   const nodes = [...looked].flatMap(([node, { error }]): Problem[] => {
     if (!error || known.has(node)) return [];
     const message = `${error.message}. The gateway has never been on this node: make it reachable, or leave it out.`;
     return [{ path: pathOf(args, node), message }];
   });
-  if (known.size > 0 || !registry.error || looked.has(keeper)) return nodes;
+  if (!isClaiming || !registry.error || isTold) return nodes;
   const message = `${registry.error.message}. No egress IP can be claimed while the fleet's registry can't be reached.`;
   return [...nodes, { path: "egressIPs", message }];
 }

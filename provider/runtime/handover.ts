@@ -1,8 +1,9 @@
+import type { Claim } from "../model/claim";
 import type { RegistryEntry } from "../program/registry";
 import { isAbandoned } from "./abandon";
 import { nodesOf } from "./gateway-problems";
 import { type GatewayState, reachable, sessionOf } from "./gateway-rollout";
-import { isOwnStack } from "./owner";
+import { isOwnStack, labelText } from "./owner";
 import type { Wave } from "./rollout";
 import { memory } from "./run-memory";
 
@@ -42,6 +43,14 @@ export async function handoversTo(
   });
 }
 
+/** What nodes know of other gateways that have what `state` takes, as a registry would say it: it may name the taker already. */
+export const placedElsewhere = ({ ownerId, placement }: GatewayState, claims: readonly Claim[]): RegistryEntry[] =>
+  claims.flatMap((claim) => {
+    if (claim.kind !== "gateway" || claim.owner.id === ownerId) return [];
+    const ips = Object.keys(placement).filter((ip) => claim.placement[ip] !== undefined);
+    return ips.map((ip) => ({ key: `ip-${ip}`, owner: claim.owner.id, holder: labelText(claim.owner), content: "" }));
+  });
+
 /** Registry keys → whose they may be besides the taker's own. */
 export const formerOwners = (handovers: readonly Handover[]): ReadonlyMap<string, string> =>
   new Map(handovers.flatMap(({ from, ips }) => ips.map((ip): [string, string] => [`ip-${ip}`, from])));
@@ -73,6 +82,6 @@ export function givingUp(handovers: readonly Handover[]): Wave {
 export function clashMessage({ key, holder }: RegistryEntry, fleet: string): string {
   const message = `egress IP ${key.slice("ip-".length)} is already held by ${holder} in fleet "${fleet}"`;
   return isOwnStack(holder)
-    ? `${message}, which does not give it up before this gateway takes it. A gateway that is deleted lets go last, one outside --target not at all, and one that depends on this gateway only after it: give the address up in an earlier run, or let an alias make this gateway of that one.`
+    ? `${message}, which does not give it up before this gateway takes it. A gateway that is deleted lets go last, one outside --target not at all, and one that depends on this gateway only after it: give the address up in an earlier run, or let an alias make this gateway of that one. With few operations at a time (--parallel) it may not come to that one in time.`
     : message;
 }

@@ -17,7 +17,8 @@ export function legProblems(state: GatewayState, looked: ReadonlyMap<string, Loo
   const settings = settingsOf(fleetOf(state), looked);
   if (!settings) return [];
   const { start, count } = settings.tables;
-  const ofRun = new Map([...memory.gateways].map(([id, { wanted }]) => [id, claimOf(wanted)]));
+  const ofFleet = [...memory.gateways].filter(([, { wanted }]) => fleetOf(wanted) === fleetOf(state));
+  const ofRun = new Map(ofFleet.map(([id, { wanted }]) => [id, claimOf(wanted)]));
   ofRun.set(state.ownerId, claimOf(state));
   return reachable(nodesOf(state)).flatMap((node): Problem[] => {
     const snapshot = looked.get(node.node)?.snapshot;

@@ -1,3 +1,6 @@
+import type { FleetArgs } from "../model/args";
+import { isAbandoned } from "./abandon";
+import { session } from "./context";
 import type { NodeSession } from "./session";
 import type { Snapshot } from "./snapshot";
 
@@ -13,6 +16,14 @@ export async function look(node: NodeSession): Promise<Looked> {
   } catch (error) {
     return { error: error as Error };
   }
+}
+
+/** The node of a fleet's registry; nothing new can be claimed where that is written off. */
+export async function lookAtRegistry(registry: FleetArgs["registry"] | undefined): Promise<Looked> {
+  if (!registry) return {};
+  return isAbandoned(registry.node)
+    ? { error: new Error(`node ${registry.node}: written off in egress:abandon. Name another fleet.registry`) }
+    : look(session(registry.node, registry.connection));
 }
 
 /** Several nodes at once, by name. */

@@ -11,17 +11,18 @@ import { canonical, type Properties } from "./result";
 import { inner, memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
 
-/** A node that was never enrolled must be reachable; one that was shows as drift instead. */
+/** A node that was never enrolled must be reachable, one that was shows as drift instead; and the registry, where something is claimed. */
 export function reachProblems(
   args: NodeMarkArgs,
-  held: { readonly index: number } | undefined,
+  held: NodeMarkArgs | undefined,
   seen: { error?: Error },
   registry: { error?: Error },
 ): Problem[] {
-  if (held) return [];
+  const isClaiming =
+    !held || canonical(held.fleet) !== canonical(args.fleet) || (args.mark !== undefined && args.mark !== held.mark);
   return [
-    ...(seen.error ? [{ path: "connection", message: `${seen.error.message}` }] : []),
-    ...(registry.error && args.fleet.registry.node !== args.node
+    ...(seen.error && !held ? [{ path: "connection", message: `${seen.error.message}` }] : []),
+    ...(registry.error && isClaiming && (held || args.fleet.registry.node !== args.node)
       ? [
           {
             path: "fleet.registry",

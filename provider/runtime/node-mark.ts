@@ -8,8 +8,9 @@ import type { RegistryEntry } from "../program/registry";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { type Drift, driftOn, isClean, joined } from "./drift";
+import { leaveFormer } from "./former-registry";
 import { hostProblems, uplinkOf, warnForgotten } from "./host";
-import { isKnown, look, lookAll } from "./look";
+import { isKnown, look, lookAll, lookAtRegistry } from "./look";
 import {
   chooseIndex,
   fleetProblems,
@@ -34,6 +35,7 @@ import {
   isUnknown,
   type Properties,
 } from "./result";
+import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
 import type { Snapshot } from "./snapshot";
 
@@ -68,7 +70,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   if (isAbandoned(args.node))
     return held ? { inputs: { ...held, drift: {} } } : { inputs: news, failures: failures([ABANDONED]) };
   const seen = await look(here);
-  const registry = isAbandoned(args.fleet.registry.node) ? {} : await look(registrySession(args));
+  const registry = await lookAtRegistry(args.fleet.registry);
   const found = [...fleetProblems(args, label), ...reachProblems(args, held, seen, registry)];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const left = held || !seen.snapshot ? undefined : adoptByLabel("node", label, [seen.snapshot]);
@@ -125,6 +127,7 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
   }
   // What is adopted may have had another mark.
   if (isAdopted) await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
+  memory.created.add(state.ownerId);
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -146,12 +149,14 @@ export async function update(_id: string, olds: Properties, news: Properties): P
     await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
   if (before.index !== state.index)
     await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
+  await leaveFormer(before.fleet.registry, state.fleet.registry, before.fleet.name, state.ownerId);
   return { outs: outputs(news) };
 }
 
 /** @throws Error while gateways or policies still need the node. */
 async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as NodeMarkState;
+  if (memory.created.has(state.ownerId)) return;
   const here = session(state.node, state.connection);
   if (!isAbandoned(state.node)) {
     const { claims } = await here.snapshot();

@@ -9,8 +9,8 @@ import { describe, diff } from "../reconcile/diff";
 import { NodeError } from "../transport/errors";
 import type { Transport } from "../transport/transport";
 import { batchFor, type Change, isEmpty, withChanges } from "./batch";
-import { withoutOrphans } from "./orphans";
-import { COMPILER, parseSnapshot, type Snapshot } from "./snapshot";
+import { namesIn, orphanSets, withoutOrphans } from "./orphans";
+import { COMPILER, compiledOn, parseSnapshot, type Snapshot } from "./snapshot";
 
 /** So long a node that could not be read counts as unreachable without another try. */
 const FAILURE_KEPT_MS = 30_000;
@@ -26,8 +26,8 @@ export class NodeSession {
   private cached: Promise<Snapshot> | undefined;
   private waiting: Waiting[] = [];
   private isBusy = false;
-  /** This process found the manifest damaged, and puts it together again claim by claim. */
-  private isRebuilding = false;
+  /** Sets of policies that this process found on the node without a claim for them; it puts a lost manifest together claim by claim. */
+  private readonly orphans = new Set<string>();
 
   constructor(
     readonly name: string,
@@ -87,13 +87,14 @@ export class NodeSession {
 
   private async read(): Promise<Snapshot> {
     const snapshot = this.parsed(await this.run(probeScript(COMPILER)));
-    this.isRebuilding ||= !snapshot.isManifestWhole;
+    if (!snapshot.isManifestWhole)
+      for (const name of orphanSets(snapshot.actual, compiledOn(snapshot))) this.orphans.add(name);
     return snapshot;
   }
 
   private async run(script: string): Promise<string> {
     const { code, stdout, stderr } = await this.transport.run(this.name, this.connection, script);
-    if (stdout.includes("@@busy"))
+    if (/^@@busy$/m.test(stdout))
       throw new NodeError(this.name, "rejected", "another run holds the node's lock; nothing was changed. Try again.");
     const full = /^@@no-space (.*)$/m.exec(stdout)?.[1];
     if (full !== undefined)
@@ -170,9 +171,10 @@ export class NodeSession {
 
   /** The kernel must show what we asked for; what it shows instead is said exactly. */
   private async verify(desired: readonly Owned[], after: Snapshot): Promise<void> {
-    const there = this.isRebuilding ? withoutOrphans(after.actual, desired) : after.actual;
+    const there = withoutOrphans(after.actual, this.orphans, desired);
     const left = diff(desired, there, "");
     if (left.length === 0) {
+      for (const name of namesIn(desired)) this.orphans.delete(name);
       this.cached = Promise.resolve(after);
       // What nobody claims by the end of this run shows as drift in the next.
       if (there.length < after.actual.length) await this.run(forgetDigestScript());
@@ -192,7 +194,7 @@ export class NodeSession {
   private planned(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } {
     try {
       const planned = batchFor(snapshot, claims);
-      const actual = this.isRebuilding ? withoutOrphans(snapshot.actual, planned.desired) : snapshot.actual;
+      const actual = withoutOrphans(snapshot.actual, this.orphans, planned.desired);
       return actual.length === snapshot.actual.length ? planned : batchFor({ ...snapshot, actual }, claims);
     } catch (cause) {
       throw new NodeError(this.name, "rejected", (cause as Error).message, { cause });

@@ -8,7 +8,7 @@ import { lines } from "../kernel/kind";
 import { link } from "../kernel/link";
 import { neighbour } from "../kernel/neighbour";
 import { route } from "../kernel/route";
-import { type KernelObject, keyOf } from "../kernel/state";
+import { type KernelObject, keyOf, type Owned } from "../kernel/state";
 import { sysctl } from "../kernel/sysctl";
 import type { Claim } from "../model/claim";
 import { parseSections, type Sections } from "../program/frame";
@@ -80,6 +80,10 @@ export function parseSnapshot(stdout: string): Snapshot {
     registry: parseRegistry(sections),
   };
 }
+
+/** What the claims on a node, or others in their place, compile to there. */
+export const compiledOn = ({ claims, node, host }: Snapshot, instead: readonly Claim[] = claims): Owned[] =>
+  compileNode(instead, { tables: node?.tables ?? {}, dropPolicies: host.dropPolicies });
 
 /** Most nodes, most of the time. Addresses without a label of ours are in no digest, so where there may be some, all is compared. */
 function isAsRecorded(sections: Sections, claims: readonly Claim[], facts: NodeFacts, host: HostFacts): boolean {

@@ -14,7 +14,7 @@ export function storyOf(
   const program = [
     ...fleetOf(lab),
     gatewayOf(lab, "gateway", gatewayIPs),
-    policyOf("first", "gateway", edit.sources ?? [client1]),
+    policyOf("first", "gateway", edit.sources ?? [client1], { allocation: "round-robin" }),
     policyOf("second", "gateway", [client2], { allocation: "round-robin" }),
   ];
   return program.filter(({ name }) => name !== edit.without);

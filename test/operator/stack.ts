@@ -137,11 +137,12 @@ export class Stack {
   ) {
     const planned: { declared: Declared; change: Planned["change"]; isFirstDeleted: boolean; inputs: Properties }[] =
       [];
-    for (const [turn, one] of declared.entries()) {
+    let turn = 0;
+    for (const one of declared) {
       if (target && !target.includes(one.name)) continue;
       const old = this.state.get(one.name);
       const raw = one.inputs((name) => shown.get(name) ?? this.outputs(name));
-      const ofPolicy = one.type === "egress-policy" ? { turn } : {};
+      const ofPolicy = raw.allocation === "round-robin" ? { turn: turn++ } : {};
       const news = { ...raw, ...ofPolicy, label: { ...this.label, name: one.name }, dryRun };
       type Checked = { inputs: Properties; failures?: { property: string; reason: string }[] };
       const ask = async (olds: Properties): Promise<Properties> => {

@@ -29,6 +29,7 @@ const problems = (args: GatewayState, looked: Record<string, Looked>, known: rea
     label: args.label,
     ownerId: args.ownerId,
     known: new Set(known),
+    isClaiming: known.length === 0,
     looked: new Map(Object.entries(looked)),
     registry: {},
   });
@@ -90,7 +91,9 @@ describe("routing tables", () => {
     expect(legProblems(two, looked(seen({ used: [3001, 99] })))).toEqual([
       { path: "gateways[0]", message: needs(2, ", 1 of which others use there") },
     ]);
-    expect(legProblems(two, looked(seen({ used: [3001], tables: { 2: 77 } })))).toEqual([]);
+    expect(legProblems(two, looked(seen({ used: [], tables: { 2: 3001 } })))).toEqual([]);
+    // One outside the range moves into it.
+    expect(legProblems(two, looked(seen({ used: [3001], tables: { 2: 77 } })))).toHaveLength(1);
   });
 
   test("of a fleet of another stack are known by its nodes", () => {

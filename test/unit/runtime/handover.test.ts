@@ -2,7 +2,7 @@ import type { Claim, GatewayClaim } from "../../../provider/model/claim";
 import type { RegistryEntry } from "../../../provider/program/registry";
 import { withChanges } from "../../../provider/runtime/batch";
 import type { GatewayState } from "../../../provider/runtime/gateway-rollout";
-import { formerOwners, fromOtherNodes, handoversTo } from "../../../provider/runtime/handover";
+import { formerOwners, fromOtherNodes, handoversTo, placedElsewhere } from "../../../provider/runtime/handover";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
 
 const [A, B] = ["192.0.2.1", "192.0.2.2"] as const;
@@ -59,6 +59,28 @@ describe("egress IPs that one gateway takes from another", () => {
     // Nobody can tell which node has it.
     expect(fromOtherNodes(found, taker)).toEqual([A]);
   });
+});
+
+test("what a hand-over that got half way left is known by the nodes, where the registry names the taker already", async () => {
+  const claim = (id: string, placement: Readonly<Record<string, string>>): GatewayClaim => ({
+    kind: "gateway",
+    owner: { id, ...label(id) },
+    nodes: {},
+    placement,
+    hold: [],
+    extraIgnore: [],
+    onTunnelLoss: "drop",
+    inbound: "drop",
+    weave: false,
+  });
+  const taker = gateway("y", { [A]: "gw-2" });
+  const left = placedElsewhere(taker, [claim("x", { [A]: "gw-1", [B]: "gw-1" }), claim("y", { [A]: "gw-2" })]);
+  expect(left).toEqual([entry(A, "x")]);
+  const later = setTimeout(() => says(gateway("x", { [B]: "gw-1" }), gateway("x", { [A]: "gw-1", [B]: "gw-1" })), 100);
+  const found = await handoversTo(taker, [entry(A, "y"), ...left], 5_000);
+  clearTimeout(later);
+  expect(found).toMatchObject([{ from: "x", ips: [A] }]);
+  expect(fromOtherNodes(found, taker)).toEqual([A]);
 });
 
 test("a claim loses what another gateway takes, before or after its own update", () => {
