@@ -12,7 +12,7 @@ import {
   PEERS,
   TUNNEL,
 } from "./names";
-import { type NodeView, own } from "./node";
+import { type NodeView, own } from "./view";
 
 /** What enrolment puts on a node: the tunnel device with its address, and the sets that all policies share. */
 export function compileBase({ node }: NodeView): Owned[] {

@@ -2,7 +2,7 @@ import { minimalCover } from "../model/address";
 import type { Claim, GatewayClaim, PolicyClaim } from "../model/claim";
 import { MASK_ALL, markOf } from "../model/mark";
 import { firstMeeting, rangesOf } from "../model/ranges";
-import { type NodeFacts, type NodeView, type PlacedPolicy, viewOf } from "./node";
+import { type NodeFacts, type NodeView, type PlacedPolicy, viewOf } from "./view";
 
 /** Sources and destinations of connections. Networks are canonical CIDRs. */
 export interface Connections {

@@ -2,7 +2,7 @@ import { egressLabel } from "../kernel/address";
 import type { KernelObject, Owned } from "../kernel/state";
 import { MASK_MARK, markOf, tunnelAddress, tunnelMac } from "../model/mark";
 import { EGRESS_ADDRESSES, GUARD_IGNORE, IGNORE, PEERS, TUNNEL } from "./names";
-import { type NodeView, own, peersOf } from "./node";
+import { type NodeView, own, peersOf } from "./view";
 
 /** Legs to the peers, and on a gateway node its egress addresses. */
 export function compileGateways(view: NodeView): Owned[] {

@@ -1,6 +1,6 @@
 import { element } from "../kernel/ipset";
 import type { KernelObject, Owned } from "../kernel/state";
-import { type NodeView, own, type PlacedPolicy } from "./node";
+import { type NodeView, own, type PlacedPolicy } from "./view";
 
 /** The sets of each policy, doubled: one pair chooses, the other guards. */
 export function compilePolicies({ policies }: NodeView): Owned[] {

@@ -24,7 +24,7 @@ import {
   policyComment,
   TUNNEL,
 } from "./names";
-import { type NodeView, own, type PlacedPolicy, peersOf } from "./node";
+import { type NodeView, own, type PlacedPolicy, peersOf } from "./view";
 
 interface OwnedRule {
   readonly rule: string;

@@ -1,7 +1,8 @@
 import { cutsOf } from "../compile/cuts";
 import { shortHash } from "../compile/names";
-import { compileNode, type NodeFacts, peersOf, viewOf } from "../compile/node";
+import { compileNode } from "../compile/node";
 import { chooseTable, isOneOf } from "../compile/table-number";
+import { type NodeFacts, peersOf, viewOf } from "../compile/view";
 import { type KernelObject, keyOf, type Owned } from "../kernel/state";
 import type { Claim, GatewayClaim } from "../model/claim";
 import type { Batch } from "../program/apply";

@@ -1,13 +1,15 @@
 import { contains } from "../model/address";
-import type { EgressGatewayArgs, NodeRef, Problem } from "../model/args";
+import type { EgressGatewayArgs, Problem } from "../model/args";
 import type { Claim, GatewayClaim } from "../model/claim";
 import { expandEgressIPs } from "../model/defaults";
 import { rangeOf } from "../model/ranges";
 import type { RegistryEntry } from "../program/registry";
 import { settingsOf } from "./fleet-settings";
+import { fleetOf, pathOf } from "./gateway-state";
 import { deviceTowards } from "./host";
+import { type Label, labelText } from "./label";
 import type { Looked } from "./look";
-import { isOwnStack, type Label, labelText } from "./owner";
+import { isOwnStack } from "./owner";
 import { inner, memory } from "./run-memory";
 
 /** What an EgressGateway wants, and what its nodes look like now. */
@@ -37,21 +39,6 @@ export function gatewayProblems(situation: Situation): Problem[] {
     tunnelProblems,
     droppedProblems,
   ].flatMap((rule) => rule(situation));
-}
-
-/** Gateways and clients, each node once, gateways first. */
-export function nodesOf(args: EgressGatewayArgs): NodeRef[] {
-  const nodes = new Map<string, NodeRef>();
-  for (const node of [...args.gateways, ...(args.clients ?? [])]) if (!nodes.has(node.node)) nodes.set(node.node, node);
-  return [...nodes.values()];
-}
-
-export const fleetOf = (args: EgressGatewayArgs): string => args.gateways[0]?.fleet ?? "";
-
-/** Where a node is named: as gateway node before as client node. */
-export function pathOf({ gateways, clients = [] }: EgressGatewayArgs, name: string): string {
-  const index = gateways.findIndex(({ node }) => node === name);
-  return index >= 0 ? `gateways[${index}]` : `clients[${clients.findIndex(({ node }) => node === name)}]`;
 }
 
 /** Where the gateway has never been it must be put; a known node that can't be reached is drift instead. */

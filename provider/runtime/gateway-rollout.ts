@@ -1,20 +1,11 @@
 import { minimalCover } from "../model/address";
-import type { EgressGatewayArgs, GatewayRef, NodeRef } from "../model/args";
+import type { NodeRef } from "../model/args";
 import type { GatewayClaim, PolicyClaim } from "../model/claim";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
-import { nodesOf } from "./gateway-problems";
-import type { Label } from "./owner";
+import { type GatewayState, nodesOf } from "./gateway-state";
 import type { Wave } from "./rollout";
 import type { NodeSession } from "./session";
-
-/** An EgressGateway as it is kept in state. */
-export interface GatewayState extends EgressGatewayArgs {
-  readonly label: Label;
-  readonly ownerId: string;
-  readonly placement: Readonly<Record<string, string>>;
-  readonly ref: GatewayRef;
-}
 
 /** The claim behind a state: the same text on all its nodes. `hold` = addresses that another node may still have. */
 export function claimOf(state: GatewayState, hold: readonly string[] = []): GatewayClaim {

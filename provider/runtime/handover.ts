@@ -1,9 +1,10 @@
 import type { Claim } from "../model/claim";
 import type { RegistryEntry } from "../program/registry";
 import { isAbandoned } from "./abandon";
-import { nodesOf } from "./gateway-problems";
-import { type GatewayState, reachable, sessionOf } from "./gateway-rollout";
-import { isOwnStack, labelText } from "./owner";
+import { reachable, sessionOf } from "./gateway-rollout";
+import { type GatewayState, nodesOf } from "./gateway-state";
+import { labelText } from "./label";
+import { isOwnStack } from "./owner";
 import type { Wave } from "./rollout";
 import { memory } from "./run-memory";
 

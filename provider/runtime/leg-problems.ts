@@ -1,10 +1,10 @@
-import { peersOf, viewOf } from "../compile/node";
 import { countFree, isOneOf } from "../compile/table-number";
+import { peersOf, viewOf } from "../compile/view";
 import type { NodeRef, Problem } from "../model/args";
 import type { FleetSettings, GatewayClaim, NodeClaim } from "../model/claim";
 import { settingsOf } from "./fleet-settings";
-import { fleetOf, nodesOf, pathOf } from "./gateway-problems";
-import { claimOf, type GatewayState, reachable } from "./gateway-rollout";
+import { claimOf, reachable } from "./gateway-rollout";
+import { fleetOf, type GatewayState, nodesOf, pathOf } from "./gateway-state";
 import type { Looked } from "./look";
 import { memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";

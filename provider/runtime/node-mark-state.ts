@@ -3,7 +3,7 @@ import type { NodeMarkArgs, NodeRef } from "../model/args";
 import type { NodeClaim } from "../model/claim";
 import { normalizeFleet } from "../model/defaults";
 import { hex, markOf, tunnelAddress } from "../model/mark";
-import type { Label } from "./owner";
+import type { Label } from "./label";
 
 /** A NodeMark as it is kept in state. */
 export interface NodeMarkState extends NodeMarkArgs {

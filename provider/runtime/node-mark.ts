@@ -10,6 +10,7 @@ import { session } from "./context";
 import { type Drift, driftOn, isClean, joined } from "./drift";
 import { leaveFormer } from "./former-registry";
 import { hostProblems, uplinkOf, warnForgotten } from "./host";
+import { type Label, labelText } from "./label";
 import { isKnown, look, lookAll, lookAtRegistry } from "./look";
 import {
   chooseIndex,
@@ -24,7 +25,7 @@ import {
   settingsProblems,
 } from "./node-mark-problems";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
-import { adoptByLabel, formerNames, type Label, labelText, newOwnerId } from "./owner";
+import { adoptByLabel, formerNames, newOwnerId } from "./owner";
 import { lostEntries } from "./registry-entries";
 import {
   type CheckResult,

@@ -1,18 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Claim } from "../model/claim";
+import { type Label, labelText } from "./label";
 import type { Properties } from "./result";
 import { memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
-
-/** Who a resource is, as its constructor says it. No URN reaches a dynamic provider. */
-export interface Label {
-  readonly project: string;
-  readonly stack: string;
-  readonly name: string;
-}
-
-/** For sentences: `project/stack/name`. */
-export const labelText = ({ project, stack, name }: Label): string => `${project}/${stack}/${name}`;
 
 /** What a resource remembers of its stack's former names; `pulumi stack rename` changes nothing on the nodes. */
 export function formerNames(olds: Properties, { project, stack }: Label): { readonly formerly?: readonly string[] } {

@@ -4,7 +4,7 @@ import { expandNodes } from "../model/compact-nodes";
 import { normalizeDestinations, normalizeSources } from "../model/defaults";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
-import type { Label } from "./owner";
+import type { Label } from "./label";
 import { canonical } from "./result";
 import type { Wave } from "./rollout";
 import type { NodeSession } from "./session";

@@ -1,6 +1,6 @@
 import type { FleetSettings } from "../model/claim";
 import type { NamedPolicy } from "../model/overlap";
-import type { GatewayState } from "./gateway-rollout";
+import type { GatewayState } from "./gateway-state";
 
 /**
  * What the resources of this run have said so far. The engine calls check one by one in one process,

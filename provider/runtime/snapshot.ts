@@ -1,5 +1,6 @@
 import { TUNNEL } from "../compile/names";
-import { compileNode, type NodeFacts } from "../compile/node";
+import { compileNode } from "../compile/node";
+import type { NodeFacts } from "../compile/view";
 import { address, type DeviceAddress, egressLabel } from "../kernel/address";
 import { ipRule } from "../kernel/ip-rule";
 import { ipset, setMember } from "../kernel/ipset";

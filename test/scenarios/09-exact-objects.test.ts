@@ -1,4 +1,5 @@
-import { compileNode, type NodeFacts } from "../../provider/compile/node";
+import { compileNode } from "../../provider/compile/node";
+import type { NodeFacts } from "../../provider/compile/view";
 import type { KernelObject } from "../../provider/kernel/state";
 import type { Claim } from "../../provider/model/claim";
 import { execOk, type Lab, labDrift } from "../lab";

@@ -1,7 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { shortHash } from "../../../provider/compile/names";
-import { compileNode, type NodeFacts, viewOf } from "../../../provider/compile/node";
+import { compileNode } from "../../../provider/compile/node";
+import { type NodeFacts, viewOf } from "../../../provider/compile/view";
 import { type KernelObject, printState } from "../../../provider/kernel/state";
 import type { Claim } from "../../../provider/model/claim";
 import { FACTS, gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { NodeFacts } from "../../../provider/compile/node";
+import type { NodeFacts } from "../../../provider/compile/view";
 import type { Claim, GatewayClaim, PolicyClaim } from "../../../provider/model/claim";
 import { gatewayClaim, NODES, type NodeName, nodeClaim, peer, policyClaim, type Situation } from "./states";
 

@@ -1,7 +1,7 @@
 import type { Claim, GatewayClaim } from "../../../provider/model/claim";
 import type { RegistryEntry } from "../../../provider/program/registry";
 import { withChanges } from "../../../provider/runtime/batch";
-import type { GatewayState } from "../../../provider/runtime/gateway-rollout";
+import type { GatewayState } from "../../../provider/runtime/gateway-state";
 import { formerOwners, fromOtherNodes, handoversTo, placedElsewhere } from "../../../provider/runtime/handover";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
 

@@ -1,0 +1,98 @@
+import type { KernelObject, Owned } from "../kernel/state";
+import { compareText } from "../kernel/state";
+import { type Cidr, minimalCover } from "../model/address";
+import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
+import { destinationMembers } from "../model/selection";
+import { type PolicySets, policySets } from "./names";
+
+/** What compile needs to know of a node besides its claims; read from the node and kept in its manifest. */
+export interface NodeFacts {
+  /** Node index → routing table, as allocated on this node. */
+  readonly tables: Readonly<Record<string, number>>;
+  /** Built-in chains of the filter table whose policy is DROP. */
+  readonly dropPolicies: readonly string[];
+}
+
+/** A policy on this node, with what its gateway decided. */
+export interface PlacedPolicy {
+  readonly policy: PolicyClaim;
+  readonly gateway: GatewayClaim;
+  /** Where its egress IP is: on this node, on a peer, or nowhere (then its packets are dropped). */
+  readonly at: "here" | "peer" | "nowhere";
+  /** Index of the peer that holds the egress IP. */
+  readonly peer?: number;
+  /** Networks that it selects, and exceptions in them. */
+  readonly destinations: { readonly match: readonly Cidr[]; readonly nomatch: readonly Cidr[] };
+  readonly sets: PolicySets;
+}
+
+/** Everything that compile derives from the claims before it makes objects. */
+export interface NodeView {
+  readonly node: NodeClaim;
+  readonly gateways: readonly GatewayClaim[];
+  readonly policies: readonly PlacedPolicy[];
+  readonly facts: NodeFacts;
+}
+
+/** Claims sorted and joined: policies know where their egress IP is. */
+export function viewOf(claims: readonly Claim[], facts: NodeFacts): NodeView | undefined {
+  const sorted = [...claims].sort((a, b) => compareText(a.owner.id, b.owner.id));
+  const node = sorted.find((claim): claim is NodeClaim => claim.kind === "node");
+  if (!node) return undefined;
+  const gateways = sorted.filter((claim): claim is GatewayClaim => claim.kind === "gateway");
+  const policies = sorted
+    .filter((claim): claim is PolicyClaim => claim.kind === "policy")
+    .flatMap((policy): PlacedPolicy[] => {
+      // A policy whose gateway is not here selects all the same, and what it selects is dropped.
+      const gateway = gateways.find((candidate) => candidate.owner.id === policy.gateway) ?? absentGateway(policy);
+      return selectionsOf(policy).map((one) => place(node, one, gateway));
+    });
+  return { node, gateways, policies, facts };
+}
+
+const absentGateway = (policy: PolicyClaim): GatewayClaim => ({
+  kind: "gateway",
+  owner: { ...policy.owner, id: policy.gateway },
+  nodes: {},
+  placement: {},
+  hold: [],
+  extraIgnore: [],
+  onTunnelLoss: "drop",
+  inbound: "drop",
+  weave: false,
+});
+
+/** A policy that still selects what it selected before is two policies, unless one with the sources of both says the same. */
+function selectionsOf({ also, ...policy }: PolicyClaim): PolicyClaim[] {
+  if (!also) return [policy];
+  const isSame =
+    JSON.stringify([also.destinations, also.except]) === JSON.stringify([policy.destinations, policy.except]);
+  return isSame
+    ? [{ ...policy, sources: minimalCover([...policy.sources, ...also.sources]) }]
+    : [policy, { ...policy, ...also }];
+}
+
+function place(node: NodeClaim, policy: PolicyClaim, gateway: GatewayClaim): PlacedPolicy {
+  const destinations = destinationMembers({ ...policy, except: [...policy.except, ...gateway.extraIgnore] });
+  const members = [...destinations.match, ...destinations.nomatch.map((cidr) => `${cidr} nomatch`)];
+  const sets = policySets(policy.owner.id, policy.egressIP, members);
+  const holder = gateway.placement[policy.egressIP];
+  if (holder === node.node) return { policy, gateway, destinations, sets, at: "here" };
+  const peer = holder === undefined ? undefined : gateway.nodes[holder]?.index;
+  return { policy, gateway, destinations, sets, ...(peer === undefined ? { at: "nowhere" } : { at: "peer", peer }) };
+}
+
+/** The peers that this node has a leg to, by index: gateways for everyone, and everyone for a gateway. */
+export function peersOf(view: NodeView): { index: number; underlay: string; owner: string }[] {
+  const peers = new Map<number, { index: number; underlay: string; owner: string }>();
+  for (const gateway of view.gateways) {
+    const self = gateway.nodes[view.node.node];
+    for (const [name, peer] of Object.entries(gateway.nodes)) {
+      if (name === view.node.node || !self || !(self.gateway || peer.gateway) || peers.has(peer.index)) continue;
+      peers.set(peer.index, { index: peer.index, underlay: peer.underlay, owner: gateway.owner.id });
+    }
+  }
+  return [...peers.values()].sort((a, b) => a.index - b.index);
+}
+
+export const own = (owner: string, ...objects: KernelObject[]): Owned[] => objects.map((object) => ({ object, owner }));

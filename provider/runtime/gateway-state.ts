@@ -1,0 +1,25 @@
+import type { EgressGatewayArgs, GatewayRef, NodeRef } from "../model/args";
+import type { Label } from "./label";
+
+/** An EgressGateway as it is kept in state. */
+export interface GatewayState extends EgressGatewayArgs {
+  readonly label: Label;
+  readonly ownerId: string;
+  readonly placement: Readonly<Record<string, string>>;
+  readonly ref: GatewayRef;
+}
+
+/** Gateways and clients, each node once, gateways first. */
+export function nodesOf(args: EgressGatewayArgs): NodeRef[] {
+  const nodes = new Map<string, NodeRef>();
+  for (const node of [...args.gateways, ...(args.clients ?? [])]) if (!nodes.has(node.node)) nodes.set(node.node, node);
+  return [...nodes.values()];
+}
+
+export const fleetOf = (args: EgressGatewayArgs): string => args.gateways[0]?.fleet ?? "";
+
+/** Where a node is named: as gateway node before as client node. */
+export function pathOf({ gateways, clients = [] }: EgressGatewayArgs, name: string): string {
+  const index = gateways.findIndex(({ node }) => node === name);
+  return index >= 0 ? `gateways[${index}]` : `clients[${clients.findIndex(({ node }) => node === name)}]`;
+}
