@@ -54,6 +54,15 @@ test("what state has forgotten is adopted: state delete, and retainOnDelete", as
   expect(await execOk(lab, "client-2", ["ipset", "save"])).toBe(retained);
 });
 
+test("a resource that is replaced by force stays what it is", async () => {
+  const before = await execOk(lab, "client-1", ["ipset", "save"]);
+  const first = await project.resource("first");
+  await project.up("--target", first.urn, "--target-replace", first.urn);
+  expect((await project.resource("first")).id).toBe(first.id);
+  expect(await execOk(lab, "client-1", ["ipset", "save"])).toBe(before);
+  await project.preview(0, "--expect-no-changes");
+});
+
 test("renamed resources (by aliases) and a renamed stack change nothing", async () => {
   project.program(story('prefix: "new-"').replace("retainOnDelete: true", "retainOnDelete: false"));
   await project.ok("stack", "rename", "production");
