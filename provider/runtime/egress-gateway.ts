@@ -1,8 +1,6 @@
-import { minimalCover } from "../model/address";
-import type { EgressGatewayArgs, GatewayRef, NodeRef, Problem } from "../model/args";
+import type { EgressGatewayArgs, NodeRef, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { Claim, PolicyClaim } from "../model/claim";
-import { compactNodes } from "../model/compact-nodes";
 import { expandEgressIPs } from "../model/defaults";
 import { placeAddresses } from "../model/placement";
 import { validateEgressGateway } from "../model/validate";
@@ -12,12 +10,12 @@ import { type Drift, driftOn, isClean, joined } from "./drift";
 import { leaveFormer } from "./former-registry";
 import { gatewayProblems } from "./gateway-problems";
 import { claimOf, type Given, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
-import { fleetOf, type GatewayState, nodesOf } from "./gateway-state";
+import { fleetOf, type GatewayState, nodesOf, refOf, registryRefOf } from "./gateway-state";
 import { clashMessage, formerOwners, fromOtherNodes, givingUp, handoversTo, placedElsewhere } from "./handover";
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
-import { adoptByLabel, formerNames, newOwnerId } from "./owner";
+import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noted } from "./owner";
 import { lostEntries } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
@@ -58,12 +56,15 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   if (names.length === 0) return { inputs: news, failures: failures([ALL_ABANDONED]) };
   const fixed = Object.fromEntries(Object.entries(args.placement ?? {}).filter(([, node]) => !isAbandoned(node)));
   const placement = placeAddresses(ips, names, fixed, held?.placement ?? left?.placement ?? {});
-  const registry = await lookAtRegistry(args.gateways[0]?.registry);
+  const registry = await lookAtRegistry(registryRefOf(args));
   const ref = refOf(args, held?.ref.name ?? label.name, ownerId, ips, placement);
   const wanted = { ...args, label, ownerId, placement, ref };
   const known = new Set(held ? nodesOf(held).map(({ node }) => node) : []);
-  const isClaiming = ips.some((ip) => held?.placement[ip] === undefined);
+  const all = nodesOf(args).map(({ node }) => node);
+  const isMoved = held !== undefined && registryRefOf(held)?.node !== registryRefOf(args)?.node;
+  const isClaiming = isMoved || ips.some((ip) => held?.placement[ip] === undefined);
   const found = [
+    ...noted(ownerId, label, all),
     ...gatewayProblems({ args, ips, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
   ];
@@ -95,7 +96,6 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
     throw error;
   }
   if (left) await releaseDropped(left, state);
-  memory.created.add(state.ownerId);
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -109,7 +109,11 @@ export async function update(_id: string, olds: Properties, news: Properties): P
   const state = news as unknown as GatewayState;
   // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
   const isNew = Object.keys(state.placement).some((ip) => before.placement[ip] === undefined);
-  const given = isNew || !isClean(await lostAddresses(state)) ? await claimAddresses(state) : undefined;
+  const [former, now] = [registryRefOf(before), registryRefOf(state)];
+  const given =
+    isNew || former?.node !== now?.node || !isClean(await lostAddresses(state))
+      ? await claimAddresses(state)
+      : undefined;
   try {
     await rollOut(growing(state, before, await policiesOf(before), given));
   } catch (error) {
@@ -117,14 +121,13 @@ export async function update(_id: string, olds: Properties, news: Properties): P
     throw error;
   }
   await releaseDropped(before, state);
-  const [former, now] = [before.gateways[0]?.registry, state.gateways[0]?.registry];
   if (former && now) await leaveFormer(former, now, fleetOf(before), state.ownerId);
   return { outs: outputs(news) };
 }
 
 async function releaseDropped(before: GatewayState, state: GatewayState): Promise<void> {
   const isDropped = Object.keys(before.placement).some((ip) => state.placement[ip] === undefined);
-  if (!isDropped || isAbandoned(state.gateways[0]?.registry.node ?? "")) return;
+  if (!isDropped || isAbandoned(registryRefOf(state)?.node ?? "")) return;
   const kept = Object.keys(state.placement).map((ip) => `ip-${ip}`);
   await registryOf(state).release(fleetOf(state), state.ownerId, kept);
 }
@@ -148,7 +151,8 @@ async function releaseUntaken(before: GatewayState, state: GatewayState): Promis
 /** @throws Error while policies still use the gateway. */
 async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as GatewayState;
-  if (memory.created.has(state.ownerId)) return;
+  const stays = nodesThatStay(state.ownerId);
+  if (stays) return rollOut(shrinking(state, stays));
   const users = await policiesOf(state);
   if (users.length > 0) {
     throw new Error(
@@ -156,7 +160,7 @@ async function remove(_id: string, props: Properties): Promise<void> {
     );
   }
   await rollOut(shrinking(state));
-  const registry = state.gateways[0]?.registry.node ?? "";
+  const registry = registryRefOf(state)?.node ?? "";
   if (!isAbandoned(registry)) await registryOf(state).release(fleetOf(state), state.ownerId);
 }
 
@@ -186,7 +190,7 @@ async function policiesOf(state: GatewayState): Promise<PolicyClaim[]> {
 }
 
 function registryOf(state: EgressGatewayArgs): NodeSession {
-  const registry = state.gateways[0]?.registry;
+  const registry = registryRefOf(state);
   if (!registry) throw new Error("a gateway without gateway nodes");
   return session(registry.node, registry.connection);
 }
@@ -202,7 +206,7 @@ async function driftOfState(state: GatewayState): Promise<Drift> {
 }
 
 async function lostAddresses(state: GatewayState): Promise<Drift> {
-  const registry = state.gateways[0]?.registry;
+  const registry = registryRefOf(state);
   const keys = Object.keys(state.placement).map((ip) => `ip-${ip}`);
   return registry ? lostEntries(registry, fleetOf(state), state.ownerId, keys) : {};
 }
@@ -210,17 +214,6 @@ async function lostAddresses(state: GatewayState): Promise<Drift> {
 function heldState(olds: Properties): GatewayState | undefined {
   const state = olds as unknown as Partial<GatewayState> | undefined;
   return state?.ownerId === undefined ? undefined : (state as GatewayState);
-}
-
-function refOf(
-  args: EgressGatewayArgs,
-  name: string,
-  id: string,
-  egressIPs: readonly string[],
-  placement: Readonly<Record<string, string>>,
-): GatewayRef {
-  const ignore = minimalCover([...(args.gateways[0]?.ignore ?? []), ...(args.extraIgnore ?? [])]);
-  return { id, name, fleet: fleetOf(args), egressIPs, placement, ignore, ...compactNodes(nodesOf(args)) };
 }
 
 /** All or none. What other gateways of this stack hold and give up in this run is taken from them; what they give up on nodes is returned. */

@@ -7,7 +7,7 @@ import { validateEgressPolicy } from "../model/validate";
 import { driftOn, isClean } from "./drift";
 import { type Label, labelText } from "./label";
 import { isKnown, type Looked, lookAll } from "./look";
-import { adoptByLabel, formerNames, isOwnStack, newOwnerId } from "./owner";
+import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noted as noteLive } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
 import { claimOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } from "./policy-waves";
 import { noted, untilQuiet } from "./quiet";
@@ -45,7 +45,13 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const egressIP =
     args.egressIP ?? allocateEgressIP(args.gateway.egressIPs, modeOf(args), lastAddress(args, held, left), turn);
   const state: PolicyState = { ...args, label, ownerId, egressIP };
-  const found = [...unreachable(held, looked), ...overlapProblems(state, looked), ...routeProblems(state, looked)];
+  const names = sessionsOf(args.gateway).map(({ name }) => name);
+  const found = [
+    ...noteLive(ownerId, label, names),
+    ...unreachable(held, looked),
+    ...overlapProblems(state, looked),
+    ...routeProblems(state, looked),
+  ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const drift = dryRun && held ? await driftOn(driftTargets(held)) : {};
   return { inputs: { ...state, ...former, __provider, drift } };
@@ -68,7 +74,6 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
     await rollOut(shrinking(state)).catch(() => undefined);
     throw error;
   }
-  memory.created.add(state.ownerId);
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -85,7 +90,7 @@ export async function update(_id: string, olds: Properties, news: Properties): P
 
 async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as PolicyState;
-  if (!memory.created.has(state.ownerId)) await rollOut(shrinking(state));
+  await rollOut(shrinking(state, nodesThatStay(state.ownerId)));
 }
 
 export { remove as delete };

@@ -1,4 +1,5 @@
 import type { FleetArgs } from "../model/args";
+import { NodeError } from "../transport/errors";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 
@@ -6,6 +7,14 @@ type Registry = FleetArgs["registry"];
 
 /** After an update that names another node for a fleet's registry: what the former one knows of an owner is let go. */
 export async function leaveFormer(before: Registry, now: Registry, fleet: string, owner: string): Promise<void> {
-  if (before.node !== now.node && !isAbandoned(before.node))
+  if (before.node === now.node || isSameMachine(before, now) || isAbandoned(before.node)) return;
+  try {
     await session(before.node, before.connection).release(fleet, owner);
+  } catch (error) {
+    if (!(error instanceof NodeError && error.kind === "unreachable")) throw error;
+    console.warn(`${error.message}. What the former registry of fleet "${fleet}" knows stays there.`);
+  }
 }
+
+const isSameMachine = ({ connection: a }: Registry, { connection: b }: Registry): boolean =>
+  a.host === b.host && (a.port ?? 22) === (b.port ?? 22) && a.proxy?.host === b.proxy?.host;

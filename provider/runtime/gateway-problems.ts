@@ -5,7 +5,7 @@ import { expandEgressIPs } from "../model/defaults";
 import { rangeOf } from "../model/ranges";
 import type { RegistryEntry } from "../program/registry";
 import { settingsOf } from "./fleet-settings";
-import { fleetOf, pathOf } from "./gateway-state";
+import { fleetOf, pathOf, registryRefOf } from "./gateway-state";
 import { deviceTowards } from "./host";
 import { type Label, labelText } from "./label";
 import type { Looked } from "./look";
@@ -43,7 +43,7 @@ export function gatewayProblems(situation: Situation): Problem[] {
 
 /** Where the gateway has never been it must be put; a known node that can't be reached is drift instead. */
 function unreachable({ args, looked, known, isClaiming, registry }: Situation): Problem[] {
-  const keeper = args.gateways[0]?.registry.node ?? "";
+  const keeper = registryRefOf(args)?.node ?? "";
   const isTold = looked.has(keeper) && !known.has(keeper);
   const nodes = [...looked].flatMap(([node, { error }]): Problem[] => {
     if (!error || known.has(node)) return [];

@@ -74,9 +74,9 @@ export function growing(
 }
 
 /** Clients first, so that nothing is sent to a gateway that no longer answers for it. */
-export function shrinking(state: GatewayState): Wave[] {
+export function shrinking(state: GatewayState, stays: ReadonlySet<string> = new Set()): Wave[] {
   const isGateway = new Set(state.gateways.map(({ node }) => node));
-  const nodes = reachable(nodesOf(state));
+  const nodes = reachable(nodesOf(state)).filter(({ node }) => !stays.has(node));
   return [
     nodes.filter(({ node }) => !isGateway.has(node)).map((node) => removal(node, state.ownerId, [])),
     nodes.filter(({ node }) => isGateway.has(node)).map((node) => removal(node, state.ownerId, [])),

@@ -1,6 +1,6 @@
 import { shortHash } from "../compile/names";
 import { allocateMark } from "../model/allocation";
-import type { NodeMarkArgs, Problem } from "../model/args";
+import type { FleetArgs, NodeMarkArgs, Problem } from "../model/args";
 import type { Claim } from "../model/claim";
 import { normalizeFleet } from "../model/defaults";
 import { hex, indexOf, markOf } from "../model/mark";
@@ -12,15 +12,19 @@ import { canonical, type Properties } from "./result";
 import { inner, memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
 
+/** Whether nothing has to be claimed anew: the same settings, at the same registry, however that is reached. */
+export const isSameFleet = (a: FleetArgs, b: FleetArgs): boolean =>
+  canonical([normalizeFleet(a), a.registry.node]) === canonical([normalizeFleet(b), b.registry.node]);
+
 /** A node that was never enrolled must be reachable, one that was shows as drift instead; and the registry, where something is claimed. */
 export function reachProblems(
   args: NodeMarkArgs,
-  held: NodeMarkArgs | undefined,
+  held: (NodeMarkArgs & { readonly index: number }) | undefined,
   seen: { error?: Error },
   registry: { error?: Error },
 ): Problem[] {
-  const isClaiming =
-    !held || canonical(held.fleet) !== canonical(args.fleet) || (args.mark !== undefined && args.mark !== held.mark);
+  const isOtherMark = args.mark !== undefined && indexOf(Number(args.mark)) !== held?.index;
+  const isClaiming = !held || !isSameFleet(held.fleet, args.fleet) || isOtherMark;
   return [
     ...(seen.error && !held ? [{ path: "connection", message: `${seen.error.message}` }] : []),
     ...(registry.error && isClaiming && (held || args.fleet.registry.node !== args.node)

@@ -18,6 +18,7 @@ import {
   foreignMembers,
   foreignNode,
   isEnrolledBy,
+  isSameFleet,
   reachProblems,
   renameProblems,
   settingsMessage,
@@ -25,7 +26,7 @@ import {
   settingsProblems,
 } from "./node-mark-problems";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
-import { adoptByLabel, formerNames, newOwnerId } from "./owner";
+import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noted } from "./owner";
 import { lostEntries } from "./registry-entries";
 import {
   type CheckResult,
@@ -36,7 +37,6 @@ import {
   isUnknown,
   type Properties,
 } from "./result";
-import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
 import type { Snapshot } from "./snapshot";
 
@@ -91,7 +91,12 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
         ...(held ? [] : renameProblems(olds, args, seen.snapshot)),
       ]
     : [];
-  const late = [...settingsProblems(args, registry.snapshot), ...markProblems, ...nodeProblems];
+  const late = [
+    ...noted(ownerId, label, [args.node]),
+    ...settingsProblems(args, registry.snapshot),
+    ...markProblems,
+    ...nodeProblems,
+  ];
   if (late.length > 0 || uplink === undefined || index === undefined) return { inputs: news, failures: failures(late) };
   if (dryRun && seen.snapshot) warnForgotten(seen.snapshot.host, args, egressIPsOn(seen.snapshot));
   const state = computed(args, label, ownerId, index, uplink, seen.snapshot?.host.mtus[uplink], held);
@@ -128,7 +133,6 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
   }
   // What is adopted may have had another mark.
   if (isAdopted) await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
-  memory.created.add(state.ownerId);
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -140,11 +144,7 @@ export async function update(_id: string, olds: Properties, news: Properties): P
   const before = olds as unknown as NodeMarkState;
   const state = news as unknown as NodeMarkState;
   // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
-  if (
-    before.index !== state.index ||
-    canonical(before.fleet) !== canonical(state.fleet) ||
-    !isClean(await lostMark(state))
-  )
+  if (before.index !== state.index || !isSameFleet(before.fleet, state.fleet) || !isClean(await lostMark(state)))
     await claimMark(state);
   if (!isAbandoned(state.node))
     await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
@@ -157,7 +157,7 @@ export async function update(_id: string, olds: Properties, news: Properties): P
 /** @throws Error while gateways or policies still need the node. */
 async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as NodeMarkState;
-  if (memory.created.has(state.ownerId)) return;
+  if (nodesThatStay(state.ownerId)?.has(state.node)) return;
   const here = session(state.node, state.connection);
   if (!isAbandoned(state.node)) {
     const { claims } = await here.snapshot();

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Problem } from "../model/args";
 import type { Claim } from "../model/claim";
 import { type Label, labelText } from "./label";
 import type { Properties } from "./result";
@@ -21,6 +22,26 @@ export const isOwnStack = (holder: string): boolean =>
 
 export const newOwnerId = (kind: Claim["kind"]): string => `${kind}-${randomUUID()}`;
 
+/** The resource of this run that has this id, where it is not the one of this label: nodes may know it by a former name still. */
+const otherWith = (id: string, label: Label): string | undefined => {
+  const live = memory.live.get(id);
+  return live && live.label !== labelText(label) ? live.label : undefined;
+};
+
+/** Notes where the program has a resource. One that was renamed, while another one took up its name, may find its id adopted. */
+export function noted(id: string, label: Label, nodes: readonly string[]): Problem[] {
+  const other = otherWith(id, label);
+  if (other === undefined) {
+    memory.live.set(id, { label: labelText(label), nodes: new Set(nodes) });
+    return [];
+  }
+  const message = `the nodes know ${labelText(label)} by its former name, which ${other} of this program has now. Give that one another name, or declare it after an up that changes ${labelText(label)}.`;
+  return [{ path: "label", message }];
+}
+
+/** The nodes on which a resource that the engine deletes stays nevertheless: replaced by force, it was found again under its id. */
+export const nodesThatStay = (id: string): ReadonlySet<string> | undefined => memory.live.get(id)?.nodes;
+
 /** A claim of this label that is already on a node: left by a create that was killed, or by a state that was lost. It is adopted. */
 export function adoptByLabel<K extends Claim["kind"]>(
   kind: K,
@@ -28,7 +49,7 @@ export function adoptByLabel<K extends Claim["kind"]>(
   snapshots: readonly Snapshot[],
 ): Extract<Claim, { kind: K }> | undefined {
   const isMine = (claim: Claim): claim is Extract<Claim, { kind: K }> =>
-    claim.kind === kind && labelText(claim.owner) === labelText(label);
+    claim.kind === kind && labelText(claim.owner) === labelText(label) && !otherWith(claim.owner.id, label);
   const found = snapshots.flatMap(({ claims }) => claims).find(isMine);
   if (found)
     console.warn(`${kind} ${labelText(label)}: adopts what an earlier run left on the nodes (${found.owner.id})`);

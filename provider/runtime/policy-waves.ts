@@ -76,9 +76,9 @@ function selectsNoMore(a: PolicyClaim, b: PolicyClaim): boolean {
 const selectionOf = ({ sources, destinations, except }: PolicyClaim) => ({ sources, destinations, except });
 
 /** The nodes that choose first, then the gateway: nothing is sent to a gateway that no longer translates it. */
-export function shrinking(state: PolicyState): Wave[] {
+export function shrinking(state: PolicyState, stays: ReadonlySet<string> = new Set()): Wave[] {
   const holder = state.gateway.placement[state.egressIP];
-  const nodes = sessionsOf(state.gateway);
+  const nodes = sessionsOf(state.gateway).filter(({ name }) => !stays.has(name));
   return [
     nodes.filter(({ name }) => name !== holder).map((node) => removal(node, state.ownerId)),
     nodes.filter(({ name }) => name === holder).map((node) => removal(node, state.ownerId)),

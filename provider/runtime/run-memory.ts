@@ -17,8 +17,8 @@ export interface RunMemory {
   readonly egressIPs: Map<string, Map<string, string>>;
   /** Owner id → the gateway as this run wants it, and as state has it. */
   readonly gateways: Map<string, { readonly wanted: GatewayState; readonly held: GatewayState | undefined }>;
-  /** Owner ids that this run has created. The engine replaces a resource by force under the id that it finds again, and then deletes "the old one". */
-  readonly created: Set<string>;
+  /** Owner id → which resource of this run's program it is, and on which nodes. */
+  readonly live: Map<string, { readonly label: string; readonly nodes: ReadonlySet<string> }>;
   /** Owner id → the policy. */
   readonly policies: Map<string, NamedPolicy & { readonly egressIP: string }>;
 }
@@ -29,7 +29,7 @@ export const memory: RunMemory = {
   fleets: new Map(),
   egressIPs: new Map(),
   gateways: new Map(),
-  created: new Set(),
+  live: new Map(),
   policies: new Map(),
 };
 
