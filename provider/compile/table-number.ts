@@ -22,7 +22,7 @@ export function chooseTable(range: { start: number; count: number }, seed: strin
 /** How many tables of a range are left. */
 export function countFree(range: { start: number; count: number }, used: ReadonlySet<number>): number {
   const taken = new Set([...RESERVED, ...used]);
-  return range.count - [...taken].filter((table) => table >= range.start && table < range.start + range.count).length;
+  return range.count - [...taken].filter((table) => isOneOf(range, table)).length;
 }
 
 /** Whether a table is in a fleet's range. */

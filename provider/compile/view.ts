@@ -1,5 +1,4 @@
-import type { KernelObject, Owned } from "../kernel/state";
-import { compareText } from "../kernel/state";
+import { compareText, type KernelObject, type Owned } from "../kernel/state";
 import { type Cidr, minimalCover } from "../model/address";
 import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
 import { destinationMembers } from "../model/selection";

@@ -15,7 +15,7 @@ import { clashMessage, formerOwners, fromOtherNodes, givingUp, handoversTo, plac
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
-import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noted } from "./owner";
+import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { lostEntries } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
@@ -64,7 +64,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const isMoved = held !== undefined && registryRefOf(held)?.node !== registryRefOf(args)?.node;
   const isClaiming = isMoved || ips.some((ip) => held?.placement[ip] === undefined);
   const found = [
-    ...noted(ownerId, label, all),
+    ...noteLive(ownerId, label, all),
     ...gatewayProblems({ args, ips, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
   ];
@@ -128,8 +128,7 @@ export async function update(_id: string, olds: Properties, news: Properties): P
 async function releaseDropped(before: GatewayState, state: GatewayState): Promise<void> {
   const isDropped = Object.keys(before.placement).some((ip) => state.placement[ip] === undefined);
   if (!isDropped || isAbandoned(registryRefOf(state)?.node ?? "")) return;
-  const kept = Object.keys(state.placement).map((ip) => `ip-${ip}`);
-  await registryOf(state).release(fleetOf(state), state.ownerId, kept);
+  await registryOf(state).release(fleetOf(state), state.ownerId, keysOf(state));
 }
 
 /** After an update that failed: egress IPs that no node has taken on are let go. */
@@ -195,6 +194,9 @@ function registryOf(state: EgressGatewayArgs): NodeSession {
   return session(registry.node, registry.connection);
 }
 
+/** What the registry calls the egress IPs of a gateway. */
+const keysOf = ({ placement }: GatewayState): string[] => Object.keys(placement).map((ip) => `ip-${ip}`);
+
 async function driftOfState(state: GatewayState): Promise<Drift> {
   const claim = claimOf(state);
   const targets = reachable(nodesOf(state)).map((node) => ({
@@ -207,8 +209,7 @@ async function driftOfState(state: GatewayState): Promise<Drift> {
 
 async function lostAddresses(state: GatewayState): Promise<Drift> {
   const registry = registryRefOf(state);
-  const keys = Object.keys(state.placement).map((ip) => `ip-${ip}`);
-  return registry ? lostEntries(registry, fleetOf(state), state.ownerId, keys) : {};
+  return registry ? lostEntries(registry, fleetOf(state), state.ownerId, keysOf(state)) : {};
 }
 
 function heldState(olds: Properties): GatewayState | undefined {

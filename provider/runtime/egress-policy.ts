@@ -7,7 +7,7 @@ import { validateEgressPolicy } from "../model/validate";
 import { driftOn, isClean } from "./drift";
 import { type Label, labelText } from "./label";
 import { isKnown, type Looked, lookAll } from "./look";
-import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noted as noteLive } from "./owner";
+import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
 import { claimOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } from "./policy-waves";
 import { noted, untilQuiet } from "./quiet";

@@ -16,7 +16,7 @@ import type { Snapshot } from "./snapshot";
 export function legProblems(state: GatewayState, looked: ReadonlyMap<string, Looked>): Problem[] {
   const settings = settingsOf(fleetOf(state), looked);
   if (!settings) return [];
-  const { start, count } = settings.tables;
+  const { count } = settings.tables;
   const ofFleet = [...memory.gateways].filter(([, { wanted }]) => fleetOf(wanted) === fleetOf(state));
   const ofRun = new Map(ofFleet.map(([id, { wanted }]) => [id, claimOf(wanted)]));
   ofRun.set(state.ownerId, claimOf(state));
@@ -28,7 +28,7 @@ export function legProblems(state: GatewayState, looked: ReadonlyMap<string, Loo
     const others = [...(snapshot?.host.tables ?? [])];
     const used = new Set([...others, ...kept.map((index) => held[index] ?? 0)]);
     if (legs.length - kept.length <= countFree(settings.tables, used)) return [];
-    const foreign = others.filter((table) => table >= start && table < start + count).length;
+    const foreign = others.filter((table) => isOneOf(settings.tables, table)).length;
     return [
       {
         path: pathOf(state, node.node),

@@ -26,7 +26,7 @@ import {
   settingsProblems,
 } from "./node-mark-problems";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
-import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noted } from "./owner";
+import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { lostEntries } from "./registry-entries";
 import {
   type CheckResult,
@@ -92,7 +92,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
       ]
     : [];
   const late = [
-    ...noted(ownerId, label, [args.node]),
+    ...noteLive(ownerId, label, [args.node]),
     ...settingsProblems(args, registry.snapshot),
     ...markProblems,
     ...nodeProblems,

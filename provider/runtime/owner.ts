@@ -29,7 +29,7 @@ const otherWith = (id: string, label: Label): string | undefined => {
 };
 
 /** Notes where the program has a resource. One that was renamed, while another one took up its name, may find its id adopted. */
-export function noted(id: string, label: Label, nodes: readonly string[]): Problem[] {
+export function noteLive(id: string, label: Label, nodes: readonly string[]): Problem[] {
   const other = otherWith(id, label);
   if (other === undefined) {
     memory.live.set(id, { label: labelText(label), nodes: new Set(nodes) });

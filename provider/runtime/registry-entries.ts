@@ -1,14 +1,8 @@
-import type { ConnectionRef } from "../model/connection";
+import type { FleetArgs } from "../model/args";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import type { Drift } from "./drift";
 import { look } from "./look";
-
-/** The node that keeps a fleet's registry, as resources name it. */
-interface RegistryNode {
-  readonly node: string;
-  readonly connection: ConnectionRef;
-}
 
 /**
  * What an owner holds and its fleet's registry does not say, one line for each key; node → lines, as in any drift.
@@ -16,7 +10,7 @@ interface RegistryNode {
  * is not judged: whether an entry is there is not known, and the node itself says that it is unreachable.
  */
 export async function lostEntries(
-  { node, connection }: RegistryNode,
+  { node, connection }: FleetArgs["registry"],
   fleet: string,
   owner: string,
   keys: readonly string[],

@@ -13,6 +13,17 @@ function gateway(name: string, placement: Readonly<Record<string, string>>): Gat
   const ref = { id: name, name, fleet: "lab", egressIPs, placement, ignore: [], nodes: {}, connection: {} };
   return { gateways: [], egressIPs, label: label(name), ownerId: name, placement, ref };
 }
+const claim = (id: string, placement: Readonly<Record<string, string>>): GatewayClaim => ({
+  kind: "gateway",
+  owner: { id, ...label(id) },
+  nodes: {},
+  placement,
+  hold: [],
+  extraIgnore: [],
+  onTunnelLoss: "drop",
+  inbound: "drop",
+  weave: false,
+});
 const entry = (ip: string, owner: string, stack = "shop/prod"): RegistryEntry => ({
   key: `ip-${ip}`,
   owner,
@@ -62,17 +73,6 @@ describe("egress IPs that one gateway takes from another", () => {
 });
 
 test("what a hand-over that got half way left is known by the nodes, where the registry names the taker already", async () => {
-  const claim = (id: string, placement: Readonly<Record<string, string>>): GatewayClaim => ({
-    kind: "gateway",
-    owner: { id, ...label(id) },
-    nodes: {},
-    placement,
-    hold: [],
-    extraIgnore: [],
-    onTunnelLoss: "drop",
-    inbound: "drop",
-    weave: false,
-  });
   const taker = gateway("y", { [A]: "gw-2" });
   const left = placedElsewhere(taker, [claim("x", { [A]: "gw-1", [B]: "gw-1" }), claim("y", { [A]: "gw-2" })]);
   expect(left).toEqual([entry(A, "x")]);
@@ -84,24 +84,14 @@ test("what a hand-over that got half way left is known by the nodes, where the r
 });
 
 test("a claim loses what another gateway takes, before or after its own update", () => {
-  const claim = (placement: Readonly<Record<string, string>>): GatewayClaim => ({
-    kind: "gateway",
-    owner: { id: "x", ...label("x") },
-    nodes: {},
-    placement,
-    hold: [],
-    extraIgnore: [],
-    onTunnelLoss: "drop",
-    inbound: "drop",
-    weave: false,
-  });
+  const x = (placement: Readonly<Record<string, string>>): GatewayClaim => claim("x", placement);
   const letGo = { write: [], remove: [], letGo: { owner: "x", ips: [A] } };
-  const update = { write: [claim({ [B]: "gw-1" })], remove: [] };
-  const before: Claim[] = [claim({ [A]: "gw-1" })];
-  expect(withChanges(before, [letGo])).toEqual([claim({})]);
+  const update = { write: [x({ [B]: "gw-1" })], remove: [] };
+  const before: Claim[] = [x({ [A]: "gw-1" })];
+  expect(withChanges(before, [letGo])).toEqual([x({})]);
   for (const changes of [
     [letGo, update],
     [update, letGo],
   ])
-    expect(withChanges(before, changes)).toEqual([claim({ [B]: "gw-1" })]);
+    expect(withChanges(before, changes)).toEqual([x({ [B]: "gw-1" })]);
 });

@@ -1,5 +1,5 @@
 import type { Claim } from "../../../provider/model/claim";
-import { adoptByLabel, nodesThatStay, noted } from "../../../provider/runtime/owner";
+import { adoptByLabel, nodesThatStay, noteLive } from "../../../provider/runtime/owner";
 import { forgetRun } from "../../../provider/runtime/run-memory";
 import type { Snapshot } from "../../../provider/runtime/snapshot";
 import { seen } from "./snapshots";
@@ -26,13 +26,13 @@ test("what no state knows is adopted by its name", () => {
 });
 
 test("what a renamed resource of this run has is not adopted under its former name", () => {
-  expect(noted("policy-1", label("web-old"), ["n1"])).toEqual([]);
+  expect(noteLive("policy-1", label("web-old"), ["n1"])).toEqual([]);
   expect(adoptByLabel("policy", label("web"), [node])).toBeUndefined();
 });
 
 test("a renamed resource whose id was adopted before it was heard of is refused, and both are named", () => {
-  expect(noted("policy-1", label("web"), ["n1"])).toEqual([]);
-  expect(noted("policy-1", label("web-old"), ["n1"])).toEqual([
+  expect(noteLive("policy-1", label("web"), ["n1"])).toEqual([]);
+  expect(noteLive("policy-1", label("web-old"), ["n1"])).toEqual([
     {
       path: "label",
       message: expect.stringMatching(/^the nodes know shop\/prod\/web-old by .*, which shop\/prod\/web of this/),
@@ -42,7 +42,7 @@ test("a renamed resource whose id was adopted before it was heard of is refused,
 
 test("a resource that is replaced by force stays on the nodes that the program has it on", () => {
   expect(nodesThatStay("policy-1")).toBeUndefined();
-  noted("policy-1", label("web"), ["n1"]);
-  noted("policy-1", label("web"), ["n1", "n2"]);
+  noteLive("policy-1", label("web"), ["n1"]);
+  noteLive("policy-1", label("web"), ["n1", "n2"]);
   expect(nodesThatStay("policy-1")).toEqual(new Set(["n1", "n2"]));
 });
