@@ -22,12 +22,6 @@ function rangeLines({ sources, destinations, except }: Connections, prefix: stri
   return [...sources.map(range("s")), ...destinations.map(range("d")), ...except.map(range("x"))];
 }
 
-/**
- * In awk: whether what conntrack shows of a connection is one that never was open. Also one that its pod reset: the other side
- * answered the SYN with the acknowledgement of an older connection (RFC 5961, 4.2), and the pod repeats it a second later.
- */
-const OPENS = `function opens() { return $4 ~ /^SYN_(SENT|RECV)/ || ($4 == "CLOSE" && !/\\[ASSURED\\]/) }`;
-
 /** Seconds for which a flow without connections is refused: as long as conntrack would have kept it. */
 const UDP_TIMEOUT = 120;
 const ICMP_TIMEOUT = 30;
@@ -53,7 +47,7 @@ egw_cut() {
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
     function hits(by) { return by == UNMARKED ? int(mark / 16777216) != 38 : index(by, "-m " mark "/") == 1 || by == "-q " rdst }
     function lives() { return $4 ~ /^(SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT|LAST_ACK)$/ && int(mark / 16777216) % 256 "," mark % 256 != "38,1" }
-    ${OPENS}
+    function opens() { return $4 ~ /^SYN_(SENT|RECV)/ }
     function tally(counts, by) { counts[by]++; counts[by, src]++; counts[by, src, dst]++ }
     function anew(j,  a) { for (a = 1; a <= anews[j]; a++) if (selects("a", j "." a)) return 1; return !refuses[j] }
     function stays(j,  t) { for (t = 1; t <= stayings[j]; t++) if (selects("t", j "." t)) return 1; return 0 }
@@ -134,7 +128,6 @@ egw_cut() {
   # What began between the list and its deletion is in what conntrack says that it deleted, and in no list.
   [ -s $T/cut-gone ] && awk -v members=$T/cut-members -v refuses="$(grep -c ' refuse$' $T/cuts)" '
     BEGIN { while ((getline line < members) > 0) { split(line, w, " "); known[w[2], w[3]] = 1 } }
-    ${OPENS}
     function remember(set, more) { if (!known[set, src ",tcp:" sport "," dst]++) print "add " set " " src ",tcp:" sport "," dst more }
     $1 == "tcp" {
       src = dst = sport = dport = ""
@@ -145,7 +138,7 @@ egw_cut() {
         if (dport == "" && $i ~ /^dport=/) dport = substr($i, 7)
       }
       remember("egw-cut", "")
-      if (refuses > 0 && opens()) remember("egw-cut-opening", " comment " dport)
+      if (refuses > 0 && $4 ~ /^SYN_(SENT|RECV)/) remember("egw-cut-opening", " comment " dport)
     }' $T/cut-gone > $T/cut-late
   [ -s $T/cut-late ] && ipset -exist restore < $T/cut-late 2>/dev/null
   return 0

@@ -11,6 +11,8 @@ export interface Connection {
   readonly begin: number;
   last: number;
   readonly isn: number | undefined;
+  /** Nothing but its SYN was sent so far; or its pod reset it then, and begins anew with the next one, be it the same. */
+  opening: "yes" | "no" | "reset";
   /** The source that it must keep: the first that it was seen with when it left the cluster, and since when. */
   source?: string;
   since?: number;
@@ -49,6 +51,7 @@ export class Connections {
     const connection =
       packet.fragment > 0 ? (this.match(packet) ?? this.current(pod, packet)) : this.current(pod, packet);
     connection.last = packet.time;
+    if (connection.opening === "yes" && !opens(packet)) connection.opening = isReset(packet) ? "reset" : "no";
     const entry = { time: packet.time, sport: packet.sport, id: packet.id, connection };
     for (const key of packet.more ? [contentKey(packet), fragmentKey(packet)] : [contentKey(packet)]) {
       const list = this.byContent.get(key);
@@ -86,7 +89,8 @@ export class Connections {
     if (latest !== undefined && !isAnother(latest, packet)) return latest;
     const { proto, sport, dst, dport, time } = packet;
     const isn = opens(packet) ? packet.seq : undefined;
-    const connection = { pod, proto, sport, dst, dport, begin: time, last: time, isn, seen: new Map() };
+    const opening = isn === undefined ? ("no" as const) : ("yes" as const);
+    const connection = { pod, proto, sport, dst, dport, begin: time, last: time, isn, opening, seen: new Map() };
     this.byTuple.set(key, [...list, connection]);
     return connection;
   }
@@ -97,8 +101,14 @@ export function opens(packet: Packet): boolean {
   return packet.proto === tcp && (packet.flags & (flag.syn | flag.ack | flag.rst | flag.fin)) === flag.syn;
 }
 
+export function isReset(packet: Packet): boolean {
+  return packet.proto === tcp && (packet.flags & flag.rst) !== 0;
+}
+
 function isAnother(latest: Connection, packet: Packet): boolean {
-  return opens(packet) ? packet.seq !== latest.isn : packet.proto !== tcp && packet.time - latest.last > flowPause;
+  return opens(packet)
+    ? packet.seq !== latest.isn || latest.opening === "reset"
+    : packet.proto !== tcp && packet.time - latest.last > flowPause;
 }
 
 function score(sent: Sent, packet: Packet): number {
@@ -109,13 +119,16 @@ function podKey(pod: string, packet: Pick<Packet, "proto" | "sport" | "dst" | "d
   return `${pod} ${packet.proto} ${packet.sport} ${packet.dst} ${packet.dport}`;
 }
 
-/** What no NAT changes of a packet: a sequence number, a payload, the identification of the packet that an error is about. */
+/**
+ * What no NAT changes of a packet: a sequence number, a payload, the identification of the packet that an error is about.
+ * A reset that the node's kernel sends for a connection has the number of a packet of the pod, but is none of the pod.
+ */
 function contentKey(packet: Packet): string {
   if (packet.fragment > 0) return fragmentKey(packet);
   const { proto, dst, dport } = packet;
   switch (proto) {
     case tcp:
-      return `${proto} ${dst} ${dport} ${packet.seq}`;
+      return `${proto} ${dst} ${dport} ${packet.seq}${isReset(packet) ? " reset" : ""}`;
     case udp:
       return `${proto} ${dst} ${dport} ${packet.payload}`;
     case icmp:

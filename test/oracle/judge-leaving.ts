@@ -1,7 +1,7 @@
 import { answerKey, tupleKey } from "./answers";
-import type { Connection } from "./connections";
+import { type Connection, isReset } from "./connections";
 import type { Court } from "./court";
-import { flag, type Packet, tcp } from "./packet";
+import { type Packet, tcp } from "./packet";
 
 /** Judges a packet on its way to an outside address: on a node's uplink, or beyond the router. */
 export function judgeLeaving(court: Court, packet: Packet, where: "uplink" | "outward"): void {
@@ -31,10 +31,6 @@ function isAnswer(court: Court, packet: Packet, key: string, known: Connection |
 /** A new TCP connection of a pod, on ports on which an outside host had opened one before. */
 function beginsHere(packet: Packet, connection: Connection | undefined): boolean {
   return packet.proto === tcp && connection?.isn === packet.seq;
-}
-
-function isReset(packet: Packet): boolean {
-  return packet.proto === tcp && (packet.flags & flag.rst) !== 0;
 }
 
 function count(connection: Connection, packet: Packet): void {

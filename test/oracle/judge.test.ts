@@ -34,6 +34,8 @@ const syn = (time: number, source: string, seq = 99): Packet[] =>
   seen(time, source, { proto: tcp, flags: flag.syn, seq });
 const data = (time: number, source: string, seq = 100): Packet[] =>
   seen(time, source, { proto: tcp, flags: flag.ack, seq });
+const reset = (time: number, source: string, seq = 100): Packet[] =>
+  seen(time, source, { proto: tcp, flags: flag.rst, seq });
 const datagram = (time: number, source: string, payload: string): Packet[] => seen(time, source, { payload });
 
 interface Given {
@@ -86,6 +88,19 @@ test.each<[string, Packet[], boolean, string[]]>([
     ["was seen with 192.168.0.11 before"],
   ],
   ["one that moves in a cut", [...syn(12, nodeIP), ...data(13, egressIP)], true, ["was seen with 192.168.0.11 before"]],
+  ["an attempt that moves", [...syn(12, nodeIP), ...syn(13, egressIP)], false, ["was seen with 192.168.0.11 before"]],
+  [
+    "an attempt that its pod reset and begins anew",
+    [...syn(12, nodeIP), ...reset(12.5, nodeIP), ...syn(13, egressIP)],
+    false,
+    [],
+  ],
+  [
+    "a connection that its pod reset, with the same number again",
+    [...syn(12, nodeIP), ...data(12.2, nodeIP), ...reset(12.5, nodeIP), ...syn(13, egressIP)],
+    false,
+    ["was seen with 192.168.0.11 before"],
+  ],
   [
     "a flow that moves",
     [...datagram(5, nodeIP, "a"), ...datagram(25, egressIP, "b")],
@@ -129,10 +144,14 @@ test("who is spoken to may answer, and a node may report errors, but not with a 
   });
   const begin = 20;
   const knock = packet(begin, { ...inward, proto: tcp, flags: flag.ack });
-  const reset = packet(begin + 0.01, { proto: tcp, flags: flag.rst, sport: 6000 });
+  const own = packet(begin + 0.01, { proto: tcp, flags: flag.rst, sport: 6000 });
   const error = packet(begin + 0.02, { proto: icmp, icmp: 0x0304, src: nodeIP, sport: 0, dport: 0, about: knock });
-  expect(verdictOf([knock, reset, error]).failures).toEqual([]);
-  expect(verdictOf([reset]).failures).toEqual([expect.stringContaining("no pod sent this")]);
+  expect(verdictOf([knock, own, error]).failures).toEqual([]);
+  expect(verdictOf([own]).failures).toEqual([expect.stringContaining("no pod sent this")]);
+  // Also for a connection of a pod that was cut, with the number of the packet that the pod sent last.
+  const cut = [...syn(5, nodeIP), ...data(5.1, nodeIP), { ...knock, dst: nodeIP }];
+  const forIt = packet(begin + 0.01, { proto: tcp, flags: flag.rst, sport: 6000, src: nodeIP, seq: 100 });
+  expect(verdictOf([...cut, forIt], { expect: change(true) }).failures).toEqual([]);
   expect(verdictOf([{ ...error, src: podIP }]).failures).toEqual([expect.stringContaining("a pod's own address")]);
 });
 

@@ -3,14 +3,15 @@ import { CliStack } from "../engine/cli-stack";
 import { type Lab, type LabOptions, labDrift, labReset, labUp } from "../lab";
 import { Operator } from "../operator/operator";
 import { type AnyStack, Stack } from "../operator/stack";
-import { type ChangeOptions, type Oracle, startOracle } from "../oracle";
+import { type ChangeOptions, type Oracle, startOracle, type WatchOptions } from "../oracle";
 import { testFull } from "../setup/skip";
 import { type Profile, profiles } from "./profiles";
 
-/** The profile of a scenario's lab, and which of its pods send all the time while the scenario runs. */
+/** The profile of a scenario's lab, and who sends all the time while the scenario runs. */
 export interface Setting extends Partial<LabOptions> {
+  /** Pods whose connections must not break but while something changes. Left out: all pods send, and are judged by their source alone. */
   readonly senders?: readonly string[];
-  /** How often each of them begins something new. */
+  /** How often each pod begins something new. */
   readonly intervalMs?: number;
   /** What the scenario itself leaves on nodes, as a reset takes it back: lines that match are no residue. */
   readonly leaves?: RegExp;
@@ -46,7 +47,7 @@ type Body = (scene: Scene) => Promise<void>;
  * The body leaves nothing on any node; what it leaves is the failure.
  */
 export function scenario(name: string, setting: Setting, body: Body, run: typeof testFull = test): void {
-  const { senders = [], intervalMs, leaves, excuses, engine, timeoutMs, ...options } = setting;
+  const { senders, intervalMs: _, leaves, excuses, engine, timeoutMs, ...options } = setting;
   const file = path.basename(expect.getState().testPath ?? "");
   const isByCli = engine !== "mini" && (process.env.EGW_FULL === "1" || BY_CLI.test(file));
   const once = async (): Promise<void> => {
@@ -54,11 +55,12 @@ export function scenario(name: string, setting: Setting, body: Body, run: typeof
     await labReset(lab);
     const operator = Operator.start(lab);
     const cli = isByCli ? new CliStack(lab) : undefined;
-    const oracle = await startOracle(lab, { pods: senders, ...(intervalMs === undefined ? {} : { intervalMs }) });
+    const oracle = await startOracle(lab, sendersOf(lab, setting));
     try {
       await body({ lab, operator, oracle, stack: cli ?? new Stack(operator), change: changeOf(lab, oracle) });
-      const { failures: found, brokenOutsideChanges, pcaps } = await oracle.stop();
+      const { failures: found, brokenOutsideChanges: broken, pcaps } = await oracle.stop();
       const failures = found.filter((failure) => !excuses?.test(failure));
+      const brokenOutsideChanges = senders === undefined ? [] : broken;
       const left = { failures, brokenOutsideChanges, ...(failures.length > 0 ? { pcaps } : {}) };
       expect(left).toEqual({ failures: [], brokenOutsideChanges: [] });
       for (const { name: node } of lab.nodes) {
@@ -71,6 +73,15 @@ export function scenario(name: string, setting: Setting, body: Body, run: typeof
   };
   (EVERY_RUN.test(file) ? run : testFull)(name, once, timeoutMs);
 }
+
+function sendersOf(lab: Lab, { senders, intervalMs }: Setting): WatchOptions {
+  const pods = senders ?? lab.pods.map(({ name }) => name);
+  const interval = intervalMs ?? (senders === undefined ? BESIDES_MS : undefined);
+  return { pods, ...(interval === undefined ? {} : { intervalMs: interval }) };
+}
+
+/** How often a pod begins something new beside what a scenario is about. */
+const BESIDES_MS = 250;
 
 /** The scenarios of every run, by the number of their file; all others are the long matrix's. */
 const EVERY_RUN =
