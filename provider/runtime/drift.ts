@@ -76,10 +76,10 @@ export async function driftOn(
   return Object.fromEntries(entries.filter(([, lines]) => lines.length > 0).sort(byName));
 }
 
-/** Two drifts as one: what both say of a node, in this order. */
-export function joined(one: Drift, two: Drift): Drift {
-  const nodes = [...new Set([...Object.keys(one), ...Object.keys(two)])].sort();
-  return Object.fromEntries(nodes.map((node) => [node, [...(one[node] ?? []), ...(two[node] ?? [])]]));
+/** Several drifts as one: what all say of a node, in this order. */
+export function joined(...drifts: readonly Drift[]): Drift {
+  const nodes = [...new Set(drifts.flatMap((drift) => Object.keys(drift)))].sort();
+  return Object.fromEntries(nodes.map((node) => [node, drifts.flatMap((drift) => drift[node] ?? [])]));
 }
 
 const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);

@@ -16,7 +16,7 @@ import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
 import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
-import { lostEntries } from "./registry-entries";
+import { lostEntries, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
 import { memory } from "./run-memory";
@@ -204,7 +204,11 @@ async function driftOfState(state: GatewayState): Promise<Drift> {
     ownerId: state.ownerId,
     claim,
   }));
-  return joined(await driftOn(targets), await lostAddresses(state));
+  const registry = registryRefOf(state);
+  // A NodeMark of the fleet in this program, or the node itself, says it already.
+  const isSilent = memory.fleets.has(fleetOf(state)) || nodesOf(state).some(({ node }) => node === registry?.node);
+  const unknown = registry && !isSilent ? await unknownRegistry(registry, fleetOf(state)) : {};
+  return joined(await driftOn(targets), await lostAddresses(state), unknown);
 }
 
 async function lostAddresses(state: GatewayState): Promise<Drift> {

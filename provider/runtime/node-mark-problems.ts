@@ -38,11 +38,14 @@ export function reachProblems(
   ];
 }
 
+/** A NodeMark as messages of this program name it. */
+export const namedIn = (label: Label, node: string): string => `${label.name} (${node})`;
+
 export function fleetProblems(args: NodeMarkArgs, label: Label): Problem[] {
   const settings = normalizeFleet(args.fleet);
   const registry = args.fleet.registry.node;
   const first = memory.fleets.get(args.fleet.name);
-  if (!first) memory.fleets.set(args.fleet.name, { settings, registry, node: `${label.name} (${args.node})` });
+  if (!first) memory.fleets.set(args.fleet.name, { settings, registry, node: namedIn(label, args.node) });
   if (!first || canonical([first.settings, first.registry]) === canonical([settings, registry])) return [];
   return [
     {

@@ -19,6 +19,7 @@ import {
   foreignNode,
   isEnrolledBy,
   isSameFleet,
+  namedIn,
   reachProblems,
   renameProblems,
   settingsMessage,
@@ -27,7 +28,7 @@ import {
 } from "./node-mark-problems";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
 import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
-import { lostEntries } from "./registry-entries";
+import { lostEntries, unknownRegistry } from "./registry-entries";
 import {
   type CheckResult,
   canonical,
@@ -37,6 +38,7 @@ import {
   isUnknown,
   type Properties,
 } from "./result";
+import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
 import type { Snapshot } from "./snapshot";
 
@@ -179,15 +181,13 @@ function startProbes(hint: CompactNodes): void {
   for (const { node, connection } of expandNodes(hint)) void look(session(node, connection));
 }
 
-const driftOfState = async (state: NodeMarkState): Promise<Drift> =>
-  isAbandoned(state.node)
-    ? {}
-    : joined(
-        await driftOn([
-          { session: session(state.node, state.connection), ownerId: state.ownerId, claim: claimOf(state) },
-        ]),
-        await lostMark(state),
-      );
+async function driftOfState(state: NodeMarkState): Promise<Drift> {
+  const { node, connection, fleet, ownerId, label } = state;
+  if (isAbandoned(node)) return {};
+  const here = await driftOn([{ session: session(node, connection), ownerId, claim: claimOf(state) }]);
+  const isSilent = fleet.registry.node === node || memory.fleets.get(fleet.name)?.node !== namedIn(label, node);
+  return joined(here, await lostMark(state), isSilent ? {} : await unknownRegistry(fleet.registry, fleet.name));
+}
 
 const lostMark = (state: NodeMarkState): Promise<Drift> =>
   lostEntries(state.fleet.registry, state.fleet.name, state.ownerId, ["settings", `mark-${state.index}`]);

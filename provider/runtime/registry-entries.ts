@@ -7,7 +7,7 @@ import { look } from "./look";
 /**
  * What an owner holds and its fleet's registry does not say, one line for each key; node → lines, as in any drift.
  * `settings` has no owner: there it counts that there are some. A registry that can't be reached, or that is written off,
- * is not judged: whether an entry is there is not known, and the node itself says that it is unreachable.
+ * is not judged: whether an entry is there is not known, which `unknownRegistry` says once.
  */
 export async function lostEntries(
   { node, connection }: FleetArgs["registry"],
@@ -26,4 +26,11 @@ export async function lostEntries(
     return key === "settings" || entry.owner === owner ? [] : [`changed  ${name} is held by ${entry.holder}`];
   });
   return lines.length === 0 ? {} : { [node]: lines };
+}
+
+/** That a fleet's registry can't be read: for the one resource of a run that speaks for it. Nothing is done about it in `up`. */
+export async function unknownRegistry({ node, connection }: FleetArgs["registry"], fleet: string): Promise<Drift> {
+  if (isAbandoned(node)) return {};
+  const { error } = await look(session(node, connection));
+  return error ? { [node]: [`unknown  registry of fleet "${fleet}": ${error.message}`] } : {};
 }

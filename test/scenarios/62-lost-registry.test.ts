@@ -3,6 +3,7 @@ import { execOk, type Lab } from "../lab";
 import type { Operator } from "../operator/operator";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import type { Planned } from "../operator/stack";
+import { pullCable } from "./cable";
 import { addressesOf, scenario } from "./scenario";
 
 const EGRESS = "192.168.0.200";
@@ -52,6 +53,35 @@ scenario(
       `gateway: egressIPs: ${EGRESS} is already held by organization/test/second/gateway in fleet "lab".`,
     );
     await onRegistry(lab, `mv /run/kept ${file}`);
+    expect(changed(await stack.preview(program))).toEqual({});
+    await change([POD], () => stack.destroy(), { established: "cut" });
+  },
+);
+
+scenario(
+  "a registry that can't be reached is shown once, and nothing that is held waits for it",
+  { engine: "mini" },
+  async ({ lab, stack, change }) => {
+    const [node] = lab.nodes.filter(({ name }) => name === "gateway-2");
+    const connection = {
+      host: node?.ssh.host,
+      privateKey: `file:${node?.ssh.keyPath}`,
+      perDialTimeout: 1,
+      dialErrorLimit: 1,
+    };
+    const registry = { node: "gateway-2", connection: { ...connection, knownHosts: node?.ssh.knownHostsPath } };
+    const others = { of: ["client-1"], on: ["gateway-1"] };
+    const program = [
+      ...fleetOf(lab, { registry }).filter(({ name }) => name !== "gateway-2" && name !== "client-2"),
+      gatewayOf(lab, "gateway", [EGRESS], others),
+      policyOf("policy", "gateway", addressesOf(lab, [POD])),
+    ];
+    await change([POD], () => stack.up(program), { to: [EGRESS] });
+    await pullCable(lab, "gateway-2", async () => {
+      const lines = [expect.stringMatching(/^unknown {2}registry of fleet "lab": node gateway-2: .*did not answer within 1 s/)];
+      expect(changed(await stack.preview(program))).toEqual({ "client-1": { "gateway-2": lines } });
+      await stack.up(program);
+    });
     expect(changed(await stack.preview(program))).toEqual({});
     await change([POD], () => stack.destroy(), { established: "cut" });
   },
