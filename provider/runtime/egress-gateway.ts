@@ -1,6 +1,5 @@
-import type { EgressGatewayArgs, NodeRef, Problem } from "../model/args";
+import type { EgressGatewayArgs, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
-import type { Claim, PolicyClaim } from "../model/claim";
 import { expandEgressIPs } from "../model/defaults";
 import { placeAddresses } from "../model/placement";
 import { validateEgressGateway } from "../model/validate";
@@ -8,10 +7,19 @@ import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { type Drift, driftOn, isClean, joined } from "./drift";
 import { leaveFormer } from "./former-registry";
+import { claimsOn, leftOnNodes, policiesOf } from "./gateway-claims";
 import { gatewayProblems } from "./gateway-problems";
 import { claimOf, type Given, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
 import { fleetOf, type GatewayState, nodesOf, refOf, registryRefOf } from "./gateway-state";
-import { clashMessage, formerOwners, fromOtherNodes, givingUp, handoversTo, placedElsewhere } from "./handover";
+import {
+  clashMessage,
+  formerOwners,
+  fromOtherNodes,
+  givingUp,
+  handoversTo,
+  notGiven,
+  placedElsewhere,
+} from "./handover";
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
@@ -165,29 +173,6 @@ async function remove(_id: string, props: Properties): Promise<void> {
 
 export { remove as delete };
 
-/** What the nodes of a gateway know, of whomever. */
-async function claimsOn(state: GatewayState): Promise<Claim[]> {
-  const looked = [...(await lookAll(reachable(nodesOf(state)).map(sessionOf))).values()];
-  return looked.flatMap(({ snapshot }) => snapshot?.claims ?? []);
-}
-
-/** The gateway as an earlier run left it on those of its nodes that know it. */
-async function leftOnNodes(state: GatewayState): Promise<GatewayState | undefined> {
-  const claim = (await claimsOn(state)).find((one) => one.kind === "gateway" && one.owner.id === state.ownerId);
-  if (claim?.kind !== "gateway") return undefined;
-  const isThere = ({ node }: NodeRef): boolean => claim.nodes[node] !== undefined;
-  const [gateways, clients] = [state.gateways.filter(isThere), state.clients?.filter(isThere)];
-  return { ...state, gateways, clients, placement: claim.placement };
-}
-
-/** Policies that use the gateway, as its nodes know them. */
-async function policiesOf(state: GatewayState): Promise<PolicyClaim[]> {
-  const users = (await claimsOn(state)).filter((claim) => claim.kind === "policy");
-  return [
-    ...new Map(users.filter(({ gateway }) => gateway === state.ownerId).map((one) => [one.owner.id, one])).values(),
-  ];
-}
-
 function registryOf(state: EgressGatewayArgs): NodeSession {
   const registry = registryRefOf(state);
   if (!registry) throw new Error("a gateway without gateway nodes");
@@ -232,8 +217,10 @@ async function claimAddresses(state: GatewayState): Promise<Given> {
     content: state.placement[ip] ?? "",
   }));
   const known = (await registry.snapshot()).registry.get(fleetOf(state)) ?? [];
-  const handovers = await handoversTo(state, [...known, ...placedElsewhere(state, await claimsOn(state))]);
-  const clashes = await registry.claim(fleetOf(state), entries, [], formerOwners(handovers));
+  const placed = placedElsewhere(state, await claimsOn(state));
+  const handovers = await handoversTo(state, [...known, ...placed]);
+  const kept = notGiven(placed, handovers);
+  const clashes = kept.length > 0 ? kept : await registry.claim(fleetOf(state), entries, [], formerOwners(handovers));
   if (clashes.length === 0) return { fromOtherNodes: fromOtherNodes(handovers, state), wave: givingUp(handovers) };
   throw new Error(clashes.map((entry) => clashMessage(entry, fleetOf(state))).join("\n"));
 }

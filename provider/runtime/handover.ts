@@ -45,12 +45,20 @@ export async function handoversTo(
 }
 
 /** What nodes know of other gateways that have what `state` takes, as a registry would say it: it may name the taker already. */
-export const placedElsewhere = ({ ownerId, placement }: GatewayState, claims: readonly Claim[]): RegistryEntry[] =>
-  claims.flatMap((claim) => {
+export function placedElsewhere({ ownerId, placement }: GatewayState, claims: readonly Claim[]): RegistryEntry[] {
+  const found = claims.flatMap((claim) => {
     if (claim.kind !== "gateway" || claim.owner.id === ownerId) return [];
     const ips = Object.keys(placement).filter((ip) => claim.placement[ip] !== undefined);
     return ips.map((ip) => ({ key: `ip-${ip}`, owner: claim.owner.id, holder: labelText(claim.owner), content: "" }));
   });
+  return [...new Map(found.map((entry) => [entry.key, entry])).values()];
+}
+
+/** Those that their gateway has on its nodes and keeps, whomever the registry names. */
+export const notGiven = (placed: readonly RegistryEntry[], handovers: readonly Handover[]): RegistryEntry[] =>
+  placed.filter(
+    ({ key, owner }) => !handovers.some(({ from, ips }) => from === owner && ips.some((ip) => key === `ip-${ip}`)),
+  );
 
 /** Registry keys → whose they may be besides the taker's own. */
 export const formerOwners = (handovers: readonly Handover[]): ReadonlyMap<string, string> =>

@@ -39,6 +39,8 @@ export interface HostFacts {
   readonly addresses: readonly { readonly device: string; readonly cidr: string }[];
   readonly mtus: Readonly<Record<string, number>>;
   readonly routes: readonly string[];
+  /** Ip rules of others that lead to a way out: to a table with a default route, or to none. */
+  readonly rules: readonly string[];
   readonly tables: ReadonlySet<number>;
 }
 
@@ -161,6 +163,7 @@ function parseHost(sections: Sections): HostFacts {
     addresses: pairs("host-addresses").map(([device = "", cidr = ""]) => ({ device, cidr })),
     mtus: Object.fromEntries(pairs("host-links").map(([device = "", mtu]) => [device, Number(mtu)])),
     routes: lines(sections.get("host-routes") ?? ""),
+    rules: lines(sections.get("host-rules") ?? ""),
     tables: new Set(lines(sections.get("host-tables") ?? "").map(Number)),
   };
 }

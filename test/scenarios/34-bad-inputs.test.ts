@@ -1,3 +1,4 @@
+import { execOk } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import type { AnyStack, Declared } from "../operator/stack";
 import { addressesOf, scenario } from "./scenario";
@@ -84,4 +85,12 @@ scenario("a preview refuses every bad input of a resource at once and names its 
     "sources.cidrs",
     "sources.namespace",
   ]);
+
+  // What stands on a node is judged like an input.
+  const rule = (verb: "add" | "del") =>
+    execOk(lab, "client-1", ["ip", "rule", verb, "pref", "100", "from", "10.0.1.0/24", "lookup", "main"]);
+  await rule("add");
+  expect(await refused(stack, program, "client-1")).toEqual(["fleet.rulePreference"]);
+  await rule("del");
+  expect(await refused(stack, program, "client-1")).toEqual([]);
 });

@@ -78,7 +78,9 @@ scenario(
     ];
     await change([POD], () => stack.up(program), { to: [EGRESS] });
     await pullCable(lab, "gateway-2", async () => {
-      const lines = [expect.stringMatching(/^unknown {2}registry of fleet "lab": node gateway-2: .*did not answer within 1 s/)];
+      const lines = [
+        expect.stringMatching(/^unknown {2}registry of fleet "lab": node gateway-2: .*did not answer within 1 s/),
+      ];
       expect(changed(await stack.preview(program))).toEqual({ "client-1": { "gateway-2": lines } });
       await stack.up(program);
     });

@@ -124,11 +124,17 @@ scenario(
       { ips: [B, A], on: "gateway-2", uses: A },
       order,
     );
-    // Who takes it alone is told who holds it, and nothing has changed.
-    await expect(stack.up(after, { target: ["y"] })).rejects.toThrow(
-      `egress IP ${A} is already held by organization/test/dev/x in fleet "lab", which does not give it up before this gateway takes it.`,
-    );
-    expect(await holders(lab, A)).toEqual(["gateway-1"]);
+    // Who takes it alone is told who holds it, and nothing has changed; also where the registry names the taker already.
+    const entry = `/var/lib/pulumi-egress/registry/lab/ip-${A}`;
+    const owner = `sed -i 's/"owner":"[^"]*"/"owner":"${stack.id("y")}"/' ${entry}`;
+    for (const state of ["true", `cp ${entry} /run/kept && ${owner}`]) {
+      await execOk(lab, "gateway-1", ["sh", "-c", state]);
+      await expect(stack.up(after, { target: ["y"] })).rejects.toThrow(
+        `egress IP ${A} is already held by organization/test/dev/x in fleet "lab", which does not give it up before this gateway takes it.`,
+      );
+      expect(await holders(lab, A)).toEqual(["gateway-1"]);
+    }
+    await execOk(lab, "gateway-1", ["mv", "/run/kept", entry]);
     expect((await stack.preview(before)).filter(({ change: one }) => one !== "same")).toEqual([]);
 
     await change([OF_X], () => change([OF_Y], () => stack.up(after, { serial: true }), { to: [A] }), { to: [SPARE] });

@@ -37,6 +37,7 @@ export function hostOf(change: Partial<HostFacts> = {}): HostFacts {
     addresses: [],
     mtus: { eth0: 1500 },
     routes: ["default via 192.0.2.254 dev eth0"],
+    rules: [],
     tables: new Set(),
     ...change,
   };
