@@ -46,14 +46,14 @@ export function cutsOf(before: readonly Claim[], after: readonly Claim[], facts:
   };
   const left = [...then].flatMap(([id, placed]) => {
     const successor = next.get(id);
-    const stays = successor && (samePath(placed, successor) || keepsOldPath(placed, successor));
-    if (stays && !cuts(successor)) return [];
-    const connections = [placed, formerly.get(id)].flatMap((one) =>
-      one ? onPath(one).map((cut) => refusing(sparing(cut, one, now), [one.policy.egressIP], now)) : [],
-    );
-    return stays
-      ? connections.map((cut) => ({ ...cut, spare: [...(cut.spare ?? []), selection(successor)] }))
-      : connections;
+    return [placed, formerly.get(id) ?? []].flat().flatMap((one) => {
+      const stays = successor && (samePath(one, successor) || keepsOldPath(one, successor));
+      if (stays && !cuts(successor)) return [];
+      const connections = onPath(one).map((cut) => refusing(sparing(cut, one, now), [one.policy.egressIP], now));
+      return stays
+        ? connections.map((cut) => ({ ...cut, spare: [...(cut.spare ?? []), selection(successor)] }))
+        : connections;
+    });
   });
   const found = [...next.values()]
     .filter(cuts)

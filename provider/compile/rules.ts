@@ -127,8 +127,9 @@ export function rulesOf(view: NodeView): Owned[] {
     ...chainOf("nat", CHAINS.choose, node.owner.id, [
       base(`-i ${TUNNEL} -j RETURN`),
       base(NOT_IGNORED),
+      // The last mark holds.
       ...each(
-        remote.filter((placed) => placed.at === "peer"),
+        formerFirst(remote.filter((placed) => placed.at === "peer")),
         (placed) =>
           `${selects(placed)} ${comment(placed)} -j MARK --set-xmark ${hex(markOf(placed.peer ?? 0))}/${hex(MASK_MARK)}`,
       ),
@@ -184,6 +185,11 @@ export function rulesOf(view: NodeView): Owned[] {
     ...(dropsOutput ? hooks("filter", "OUTPUT", node.owner.id, [`-j ${CHAINS.keep}`], "last") : []),
   ];
 }
+
+const formerFirst = (policies: readonly PlacedPolicy[]): PlacedPolicy[] => [
+  ...policies.filter(({ isFormer }) => isFormer),
+  ...policies.filter(({ isFormer }) => !isFormer),
+];
 
 const comment = ({ policy }: PlacedPolicy): string => policyComment(policy.owner.id);
 

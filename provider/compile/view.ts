@@ -1,6 +1,6 @@
 import { compareText, type KernelObject, type Owned } from "../kernel/state";
 import { type Cidr, minimalCover } from "../model/address";
-import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
+import type { Claim, FormerSelection, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
 import { destinationMembers } from "../model/selection";
 import { type PolicySets, policySets } from "./names";
 
@@ -23,6 +23,8 @@ export interface PlacedPolicy {
   /** Networks that it selects, and exceptions in them. */
   readonly destinations: { readonly match: readonly Cidr[]; readonly nomatch: readonly Cidr[] };
   readonly sets: PolicySets;
+  /** What the policy selected before the change that is under way; where both select, the other one chooses if its egress IP is elsewhere. */
+  readonly isFormer: boolean;
 }
 
 /** Everything that compile derives from the claims before it makes objects. */
@@ -42,9 +44,12 @@ export function viewOf(claims: readonly Claim[], facts: NodeFacts): NodeView | u
   const policies = sorted
     .filter((claim): claim is PolicyClaim => claim.kind === "policy")
     .flatMap((policy): PlacedPolicy[] => {
-      // A policy whose gateway is not here selects all the same, and what it selects is dropped.
-      const gateway = gateways.find((candidate) => candidate.owner.id === policy.gateway) ?? absentGateway(policy);
-      return selectionsOf(policy).map((one) => place(node, one, gateway));
+      return selectionsOf(policy).flatMap((one, i) => {
+        const isFormer = i > 0;
+        const gateway = gateways.find((candidate) => candidate.owner.id === one.gateway);
+        // A policy whose gateway is not here selects all the same, and what it selects is dropped. What it only selected before never was selected here then.
+        return gateway || !isFormer ? [{ ...place(node, one, gateway ?? absentGateway(one)), isFormer }] : [];
+      });
     });
   return { node, gateways, policies, facts };
 }
@@ -61,17 +66,17 @@ const absentGateway = (policy: PolicyClaim): GatewayClaim => ({
   weave: false,
 });
 
-/** A policy that still selects what it selected before is two policies, unless one with the sources of both says the same. */
+/** A policy that still selects what it selected before is two policies, the former one second, unless one with the sources of both says the same. */
 function selectionsOf({ also, ...policy }: PolicyClaim): PolicyClaim[] {
   if (!also) return [policy];
-  const isSame =
-    JSON.stringify([also.destinations, also.except]) === JSON.stringify([policy.destinations, policy.except]);
-  return isSame
+  const rest = ({ gateway, egressIP, destinations, except }: FormerSelection) =>
+    JSON.stringify([gateway, egressIP, destinations, except]);
+  return rest(also) === rest(policy)
     ? [{ ...policy, sources: minimalCover([...policy.sources, ...also.sources]) }]
     : [policy, { ...policy, ...also }];
 }
 
-function place(node: NodeClaim, policy: PolicyClaim, gateway: GatewayClaim): PlacedPolicy {
+function place(node: NodeClaim, policy: PolicyClaim, gateway: GatewayClaim): Omit<PlacedPolicy, "isFormer"> {
   const destinations = destinationMembers({ ...policy, except: [...policy.except, ...gateway.extraIgnore] });
   const members = [...destinations.match, ...destinations.nomatch.map((cidr) => `${cidr} nomatch`)];
   const sets = policySets(policy.owner.id, policy.egressIP, members);

@@ -62,6 +62,12 @@ export interface GatewayClaim {
   readonly weave: boolean;
 }
 
+/** What a policy selected before a change, and by which egress IP of which gateway it left. */
+export interface FormerSelection extends Selection {
+  readonly gateway: string;
+  readonly egressIP: Address;
+}
+
 /** EgressPolicy: these sources to these destinations leave by that egress IP. */
 export interface PolicyClaim extends Selection {
   readonly kind: "policy";
@@ -71,6 +77,6 @@ export interface PolicyClaim extends Selection {
   readonly egressIP: Address;
   /** What happens to connections that are open when the policy comes or changes. Connections on a path that goes are always cut. */
   readonly established: "keep" | "cut";
-  /** While a change is under way: what it selected before, and still does. */
-  readonly also?: Selection;
+  /** While a change is under way: what it selected before, and still does, with the source that it had. */
+  readonly also?: FormerSelection;
 }

@@ -1,5 +1,5 @@
 import type { EgressPolicyArgs, GatewayRef } from "../model/args";
-import type { PolicyClaim } from "../model/claim";
+import type { FormerSelection, PolicyClaim } from "../model/claim";
 import { expandNodes } from "../model/compact-nodes";
 import { normalizeDestinations, normalizeSources } from "../model/defaults";
 import { isAbandoned } from "./abandon";
@@ -41,7 +41,7 @@ export function replacing(before: PolicyState | undefined, state: PolicyState): 
   const old = before && claimOf(before);
   const takes = old === undefined || !selectsNoMore(claim, old);
   const isLess = old !== undefined && !selectsNoMore(old, { ...claim, egressIP: old.egressIP, gateway: old.gateway });
-  const first = isLess ? { ...claim, also: selectionOf(old) } : claim;
+  const first = isLess ? { ...claim, also: formerOf(old) } : claim;
   const isFirst = takes || !isLess;
   const holder = state.gateway.placement[state.egressIP];
   const write = (node: NodeSession, what: PolicyClaim) => ({ session: node, change: { write: [what], remove: [] } });
@@ -73,7 +73,13 @@ function selectsNoMore(a: PolicyClaim, b: PolicyClaim): boolean {
   );
 }
 
-const selectionOf = ({ sources, destinations, except }: PolicyClaim) => ({ sources, destinations, except });
+const formerOf = ({ gateway, egressIP, sources, destinations, except }: PolicyClaim): FormerSelection => ({
+  gateway,
+  egressIP,
+  sources,
+  destinations,
+  except,
+});
 
 /** The nodes that choose first, then the gateway: nothing is sent to a gateway that no longer translates it. */
 export function shrinking(state: PolicyState, stays: ReadonlySet<string> = new Set()): Wave[] {

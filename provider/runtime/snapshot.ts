@@ -16,7 +16,7 @@ import { parseSections, type Sections } from "../program/frame";
 import type { RegistryEntry } from "../program/registry";
 
 /** Changes whenever the same claims compile to another state: then a node's digests no longer speak for its state. */
-export const COMPILER = "7";
+export const COMPILER = "8";
 
 /** What a node remembers besides its claims: `node.json`. */
 export interface NodeFile {

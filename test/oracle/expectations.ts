@@ -11,10 +11,13 @@ interface Entry {
   readonly adds: boolean;
 }
 
+/** What a change does to connections that are open: see `ChangeOptions`. */
+export type Established = "keep" | "cut-paths" | "cut";
+
 interface ChangeSpan {
   readonly from: number;
   until: number;
-  readonly cuts: boolean;
+  readonly established: Established;
   readonly matches: (target: string) => boolean;
 }
 
@@ -30,7 +33,7 @@ export class Expectations {
   private readonly entries = new Map<string, Entry[]>();
   private readonly changes = new Map<string, ChangeSpan[]>();
 
-  constructor(usual: ReadonlyMap<string, readonly string[]>) {
+  constructor(private readonly usual: ReadonlyMap<string, readonly string[]>) {
     for (const [who, sources] of usual) {
       this.entries.set(who, [{ at: Number.NEGATIVE_INFINITY, matches: () => true, sources, adds: false }]);
       this.changes.set(who, []);
@@ -44,9 +47,9 @@ export class Expectations {
     entries.sort((a, b) => a.at - b.at);
   }
 
-  /** A change begins; the answer tells that it has ended. One that cuts ends old connections on a source no longer allowed. */
-  begin(who: string, from: number, cuts: boolean, targets?: readonly string[]): (until: number) => void {
-    const span: ChangeSpan = { from, until: Number.POSITIVE_INFINITY, cuts, matches: matcher(targets) };
+  /** A change begins; the answer tells that it has ended. One that cuts ends old connections on a source that is no longer allowed. */
+  begin(who: string, from: number, established: Established, targets?: readonly string[]): (until: number) => void {
+    const span: ChangeSpan = { from, until: Number.POSITIVE_INFINITY, established, matches: matcher(targets) };
     this.of(this.changes, who).push(span);
     return (until) => {
       span.until = until;
@@ -61,14 +64,17 @@ export class Expectations {
   /** Whether between these times a change was done that cuts connections with this source. */
   wasCut(who: string, target: string, source: string, from: number, to: number): boolean {
     return this.changesOf(who, target).some(
-      ({ cuts, until }) =>
-        cuts && until > from && until < to - skewSeconds && !this.inForce(who, target, until, until).has(source),
+      ({ established, until }) =>
+        (established === "cut" || (established === "cut-paths" && !this.usual.get(who)?.includes(source))) &&
+        until > from &&
+        until < to - skewSeconds &&
+        !this.inForce(who, target, until, until).has(source),
     );
   }
 
   /** Whether a change that cuts was under way at any time of a span. */
   wasCutting(who: string, target: string, from: number, to: number): boolean {
-    return this.changesOf(who, target).some((change) => change.cuts && overlaps(change, from, to));
+    return this.changesOf(who, target).some((change) => change.established !== "keep" && overlaps(change, from, to));
   }
 
   /** Whether what is allowed was other at one time of a span than at another, or a change was under way. */

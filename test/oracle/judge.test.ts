@@ -1,6 +1,6 @@
 import { completeOptions } from "../lab/options";
 import { topologyOf } from "../lab/topology";
-import { Expectations } from "./expectations";
+import { type Established, Expectations } from "./expectations";
 import { usualSources } from "./judge";
 import { flag, icmp, type Packet, tcp, udp } from "./packet";
 import { capturePoints } from "./points";
@@ -60,58 +60,64 @@ function verdictOf(packets: readonly Packet[], given: Given = {}): Verdict {
 
 /** From second 10 to second 20 the pod is given the egress IP. */
 const change =
-  (cuts: boolean) =>
+  (established: Established) =>
   (expectations: Expectations): void => {
     expectations.add(pod, { at: 10, sources: [egressIP], adds: true });
-    const done = expectations.begin(pod, 10, cuts);
+    const done = expectations.begin(pod, 10, established);
     expectations.add(pod, { at: 20, sources: [egressIP] });
     done(20);
   };
 
-test.each<[string, Packet[], boolean, string[]]>([
-  ["the node's address before a change", syn(5, nodeIP), false, []],
+test.each<[string, Packet[], Established, string[]]>([
+  ["the node's address before a change", syn(5, nodeIP), "keep", []],
   [
     "the egress IP before a change",
     syn(5, egressIP),
-    false,
+    "keep",
     ["it left with 192.168.0.200; allowed then: 192.168.0.11"],
   ],
-  ["the egress IP just before a change", syn(9.99, egressIP), false, []],
-  ["either address during a change", [...syn(12, nodeIP), ...syn(13, egressIP, 1)], false, []],
-  ["the node's address after a change", syn(25, nodeIP), false, ["allowed then: 192.168.0.200"]],
-  ["the node's address after a change, begun before", [...syn(5, nodeIP), ...data(25, nodeIP)], false, []],
-  ["the same where the change cuts", [...syn(5, nodeIP), ...data(25, nodeIP)], true, ["should have been cut"]],
+  ["the egress IP just before a change", syn(9.99, egressIP), "keep", []],
+  ["either address during a change", [...syn(12, nodeIP), ...syn(13, egressIP, 1)], "keep", []],
+  ["the node's address after a change", syn(25, nodeIP), "keep", ["allowed then: 192.168.0.200"]],
+  ["the node's address after a change, begun before", [...syn(5, nodeIP), ...data(25, nodeIP)], "keep", []],
+  ["the same where the change cuts", [...syn(5, nodeIP), ...data(25, nodeIP)], "cut", ["should have been cut"]],
+  ["and where it cuts paths only", [...syn(5, nodeIP), ...data(25, nodeIP)], "cut-paths", []],
   [
     "a connection that moves",
     [...syn(12, nodeIP), ...data(13, egressIP)],
-    false,
+    "keep",
     ["was seen with 192.168.0.11 before"],
   ],
-  ["one that moves in a cut", [...syn(12, nodeIP), ...data(13, egressIP)], true, ["was seen with 192.168.0.11 before"]],
-  ["an attempt that moves", [...syn(12, nodeIP), ...syn(13, egressIP)], false, ["was seen with 192.168.0.11 before"]],
+  [
+    "one that moves in a cut",
+    [...syn(12, nodeIP), ...data(13, egressIP)],
+    "cut",
+    ["was seen with 192.168.0.11 before"],
+  ],
+  ["an attempt that moves", [...syn(12, nodeIP), ...syn(13, egressIP)], "keep", ["was seen with 192.168.0.11 before"]],
   [
     "an attempt that its pod reset and begins anew",
     [...syn(12, nodeIP), ...reset(12.5, nodeIP), ...syn(13, egressIP)],
-    false,
+    "keep",
     [],
   ],
   [
     "a connection that its pod reset, with the same number again",
     [...syn(12, nodeIP), ...data(12.2, nodeIP), ...reset(12.5, nodeIP), ...syn(13, egressIP)],
-    false,
+    "keep",
     ["was seen with 192.168.0.11 before"],
   ],
   [
     "a flow that moves",
     [...datagram(5, nodeIP, "a"), ...datagram(25, egressIP, "b")],
-    false,
+    "keep",
     ["was seen with 192.168.0.11"],
   ],
-  ["a flow that moves in a cut", [...datagram(5, nodeIP, "a"), ...datagram(25, egressIP, "b")], true, []],
-  ["a flow after a long pause", [...datagram(5, nodeIP, "a"), ...datagram(45, egressIP, "b")], false, []],
-  ["a raw address", datagram(5, podIP, "a"), false, ["it left with a pod's own address"]],
-])("%s", (_, packets, cuts, failures) => {
-  expect(verdictOf(packets, { expect: change(cuts) }).failures).toEqual(
+  ["a flow that moves in a cut", [...datagram(5, nodeIP, "a"), ...datagram(25, egressIP, "b")], "cut", []],
+  ["a flow after a long pause", [...datagram(5, nodeIP, "a"), ...datagram(45, egressIP, "b")], "keep", []],
+  ["a raw address", datagram(5, podIP, "a"), "keep", ["it left with a pod's own address"]],
+])("%s", (_, packets, established, failures) => {
+  expect(verdictOf(packets, { expect: change(established) }).failures).toEqual(
     failures.map((text) => expect.stringContaining(text)),
   );
 });
@@ -151,7 +157,7 @@ test("who is spoken to may answer, and a node may report errors, but not with a 
   // Also for a connection of a pod that was cut, with the number of the packet that the pod sent last.
   const cut = [...syn(5, nodeIP), ...data(5.1, nodeIP), { ...knock, dst: nodeIP }];
   const forIt = packet(begin + 0.01, { proto: tcp, flags: flag.rst, sport: 6000, src: nodeIP, seq: 100 });
-  expect(verdictOf([...cut, forIt], { expect: change(true) }).failures).toEqual([]);
+  expect(verdictOf([...cut, forIt], { expect: change("cut") }).failures).toEqual([]);
   expect(verdictOf([{ ...error, src: podIP }]).failures).toEqual([expect.stringContaining("a pod's own address")]);
 });
 
@@ -168,7 +174,7 @@ test("what failed is told apart by whether something was changing", () => {
     return { pod, proto: "tcp", target: outside, port: 1, dport: 7, time, until: time + 0.1, ...how };
   };
   const attempts = [5, 6, 15].map((time) => attempt(time, { error: "refused" }));
-  const verdict = verdictOf([], { attempts, expect: change(false) });
+  const verdict = verdictOf([], { attempts, expect: change("keep") });
   expect(verdict.brokenOutsideChanges).toEqual([
     "+5.000s tcp pod-client-1-1:1 → 203.0.113.10: refused",
     "+6.000s tcp pod-client-1-1:1 → 203.0.113.10: refused",

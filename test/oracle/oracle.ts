@@ -22,8 +22,8 @@ export interface Expectation {
 
 export interface ChangeOptions {
   readonly targets?: readonly string[];
-  /** "cut": once it is done, old connections too may only show what is allowed then. */
-  readonly established?: "keep" | "cut";
+  /** Once it is done, old connections too may only show what is allowed then: "cut" all, "cut-paths" those that show another source than the usual one. */
+  readonly established?: "keep" | "cut-paths" | "cut";
 }
 
 export interface Change {
@@ -69,7 +69,7 @@ export async function startOracle(lab: Lab, options: WatchOptions = {}): Promise
       const from = now();
       const during = targets === undefined ? {} : { targets };
       add(who, { sources: allowedDuring, ...during, from }, true);
-      const ends = each(who).map((one) => expectations.begin(one, from, established === "cut", targets));
+      const ends = each(who).map((one) => expectations.begin(one, from, established, targets));
       note(`${print(who)} may also show ${allowedDuring.join(", ") || "nothing"}`);
       return {
         done: (sources = allowedDuring) => {

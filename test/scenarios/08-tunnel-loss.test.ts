@@ -20,6 +20,8 @@ const LOSSES = [
   },
 ];
 const PODS = LOSSES.map(({ pod }) => pod);
+const podsOf = (address: string): string[] =>
+  LOSSES.flatMap(({ pod, egressIP }) => (egressIP === address ? [pod] : []));
 
 async function shows(lab: Lab): Promise<string[]> {
   const target = lab.outside[0]?.address ?? "";
@@ -39,37 +41,20 @@ scenario(
   "a tunnel that is gone lets nothing out, or new connections by the node where the gateway says so",
   {},
   async (scene) => {
-    const { lab, stack, oracle } = scene;
+    const { lab, stack, oracle, change } = scene;
     const program = (onTunnelLoss: string) => [
       ...fleetOf(lab),
       gatewayOf(lab, "gateway", [FIRST, SECOND], {
         placement: { [FIRST]: "gateway-1", [SECOND]: "gateway-2" },
         onTunnelLoss,
       }),
-      policyOf(
-        "first",
-        "gateway",
-        addressesOf(
-          lab,
-          PODS.filter((_, i) => LOSSES[i]?.egressIP === FIRST),
-        ),
-        { egressIP: FIRST },
-      ),
-      policyOf(
-        "second",
-        "gateway",
-        addressesOf(
-          lab,
-          PODS.filter((_, i) => LOSSES[i]?.egressIP === SECOND),
-        ),
-        { egressIP: SECOND },
-      ),
+      policyOf("first", "gateway", addressesOf(lab, podsOf(FIRST)), { egressIP: FIRST }),
+      policyOf("second", "gateway", addressesOf(lab, podsOf(SECOND)), { egressIP: SECOND }),
     ];
     const usual = PODS.map((pod) => usualSource(lab, pod));
     const chosen = LOSSES.map(({ egressIP }) => egressIP);
-    for (const { pod, egressIP } of LOSSES) oracle.expect(pod, { sources: [egressIP] });
-
-    await stack.up(program("drop"));
+    const select = () => change(podsOf(SECOND), () => stack.up(program("drop")), { to: [SECOND] });
+    await change(podsOf(FIRST), select, { to: [FIRST] });
     expect(await shows(lab)).toEqual(chosen);
     await loseTunnels(lab);
     const lost = await shows(lab);
@@ -88,6 +73,6 @@ scenario(
     await stack.up(program("node-ip"));
     expect(await shows(lab)).toEqual(chosen);
     await Promise.all(held.map((one) => one.close()));
-    await stack.destroy();
+    await change(PODS, () => stack.destroy(), { established: "cut" });
   },
 );

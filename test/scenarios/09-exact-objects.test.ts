@@ -77,5 +77,5 @@ scenario("every node has exactly what the programs of the provider say, and noth
   // client-2 is enrolled and no more: no leg, no policy.
   expect(await legsAndPolicies("client-2")).toBe("0\n0\n");
   expect(await legsAndPolicies("client-1")).toBe("2\n2\n");
-  await stack.destroy();
+  await change([...PODS, "pod-client-1-2"], () => stack.destroy(), { established: "cut" });
 });

@@ -10,7 +10,7 @@ const SENDERS = [...BEFORE, ...AFTER];
 
 scenario(
   "sources edited under traffic: some pods get the egress IP, some lose it",
-  { senders: SENDERS },
+  { senders: SENDERS, unbroken: true },
   async (scene) => {
     const { lab, stack, oracle, change } = scene;
     const program = (sources: readonly string[]) => [

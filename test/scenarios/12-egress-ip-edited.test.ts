@@ -25,27 +25,31 @@ async function macOf(lab: Lab, node: string): Promise<string> {
   return (await execOk(lab, node, ["cat", "/sys/class/net/eth0/address"])).trim();
 }
 
-scenario("an egress IP is changed, then moves to another node, under traffic", { senders: PODS }, async (scene) => {
-  const { lab, stack, change } = scene;
-  const program = (address: string, node: string) => [
-    ...fleetOf(lab),
-    gatewayOf(lab, "gateway", [address], { placement: { [address]: node } }),
-    policyOf("policy", "gateway", addressesOf(lab, PODS), { established: "cut" }),
-  ];
-  const holdAll = () => Promise.all(PODS.map((pod) => podHold(lab, pod, "203.0.113.10")));
-  await change(PODS, () => stack.up(program(OLD, "gateway-1")), { to: [OLD], established: "cut" });
-  expect(await holders(lab)).toEqual({ [OLD]: ["gateway-1"], [NEW]: [] });
+scenario(
+  "an egress IP is changed, then moves to another node, under traffic",
+  { senders: PODS, unbroken: true },
+  async (scene) => {
+    const { lab, stack, change } = scene;
+    const program = (address: string, node: string) => [
+      ...fleetOf(lab),
+      gatewayOf(lab, "gateway", [address], { placement: { [address]: node } }),
+      policyOf("policy", "gateway", addressesOf(lab, PODS), { established: "cut" }),
+    ];
+    const holdAll = () => Promise.all(PODS.map((pod) => podHold(lab, pod, "203.0.113.10")));
+    await change(PODS, () => stack.up(program(OLD, "gateway-1")), { to: [OLD], established: "cut" });
+    expect(await holders(lab)).toEqual({ [OLD]: ["gateway-1"], [NEW]: [] });
 
-  const onOld = await holdAll();
-  await change(PODS, () => stack.up(program(NEW, "gateway-1")), { to: [NEW], established: "cut" });
-  expect(await holders(lab)).toEqual({ [OLD]: [], [NEW]: ["gateway-1"] });
-  expect(await Promise.all(onOld.map((held) => held.say()))).toEqual(PODS.map(() => "reset"));
+    const onOld = await holdAll();
+    await change(PODS, () => stack.up(program(NEW, "gateway-1")), { to: [NEW], established: "cut" });
+    expect(await holders(lab)).toEqual({ [OLD]: [], [NEW]: ["gateway-1"] });
+    expect(await Promise.all(onOld.map((held) => held.say()))).toEqual(PODS.map(() => "reset"));
 
-  const beforeMove = await holdAll();
-  await change(PODS, () => stack.up(program(NEW, "gateway-2")), { to: [NEW], established: "cut" });
-  expect(await holders(lab)).toEqual({ [OLD]: [], [NEW]: ["gateway-2"] });
-  expect(await macAtRouter(lab, NEW)).toBe(await macOf(lab, "gateway-2"));
-  expect(await Promise.all(beforeMove.map((held) => held.say()))).toEqual(PODS.map(() => "reset"));
+    const beforeMove = await holdAll();
+    await change(PODS, () => stack.up(program(NEW, "gateway-2")), { to: [NEW], established: "cut" });
+    expect(await holders(lab)).toEqual({ [OLD]: [], [NEW]: ["gateway-2"] });
+    expect(await macAtRouter(lab, NEW)).toBe(await macOf(lab, "gateway-2"));
+    expect(await Promise.all(beforeMove.map((held) => held.say()))).toEqual(PODS.map(() => "reset"));
 
-  await change(PODS, () => stack.destroy(), { established: "cut" });
-});
+    await change(PODS, () => stack.destroy(), { established: "cut" });
+  },
+);

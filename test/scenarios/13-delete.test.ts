@@ -16,7 +16,7 @@ async function nodesOf(lab: Lab): Promise<string[]> {
 scenarioOnProfiles(
   "a policy that is deleted leaves the nodes as they were before it, and its pods with their own node's address",
   [base],
-  { senders: SELECTED },
+  { senders: SELECTED, unbroken: true },
   async ({ lab, stack, change }) => {
     const without = [...fleetOf(lab), gatewayOf(lab, "gateway", [EGRESS], { placement: { [EGRESS]: "gateway-1" } })];
     const program = [...without, policyOf("policy", "gateway", addressesOf(lab, SELECTED))];

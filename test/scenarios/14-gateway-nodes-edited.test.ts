@@ -7,7 +7,7 @@ const PODS = ["pod-client-1-1", "pod-gateway-1-1", "pod-gateway-2-1"];
 
 scenario(
   "the gateway node is another one, under traffic; no gateway node at all is refused",
-  { senders: PODS },
+  { senders: PODS, unbroken: true },
   async ({ lab, stack, change }) => {
     const program = (...on: string[]) => [
       ...fleetOf(lab),

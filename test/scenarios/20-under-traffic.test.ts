@@ -9,7 +9,7 @@ const OTHER = "pod-client-1-2";
 scenarioOnProfiles(
   "pods that send all the time never show a wrong source while a policy comes, changes and goes",
   [base, overlayNone],
-  { senders: [...SELECTED, OTHER] },
+  { senders: [...SELECTED, OTHER], unbroken: true },
   async ({ lab, stack, oracle, change }) => {
     const nodes = fleetOf(lab);
     const gateway = gatewayOf(lab, "gateway", [FIRST, SECOND], {

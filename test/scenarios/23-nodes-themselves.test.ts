@@ -26,23 +26,20 @@ scenario(
   "nodes and host-network pods keep their own address, also where a policy's sources contain it",
   {},
   async (scene) => {
-    const { lab, stack, oracle } = scene;
+    const { lab, stack, oracle, change } = scene;
+    const all = lab.pods.map(({ name }) => name);
     for (const { name, underlayIP } of lab.nodes) oracle.expect(name, { sources: [underlayIP] });
-    oracle.expect(
-      lab.pods.map(({ name }) => name),
-      { sources: [EGRESS] },
-    );
     const program = [
       ...fleetOf(lab),
       gatewayOf(lab, "gateway", [EGRESS], { placement: { [EGRESS]: "gateway-1" } }),
       policyOf("everything", "gateway", [lab.ranges.pods, lab.ranges.nodes]),
     ];
-    await stack.up(program);
+    await change(all, () => stack.up(program), { to: [EGRESS] });
     const shown = await Promise.all(lab.nodes.map(({ name }) => nodeShows(lab, name)));
     expect(shown).toEqual(lab.nodes.map(({ underlayIP }) => underlayIP));
-    const pods = await Promise.all(lab.pods.map(({ name }) => podCall(lab, name, lab.outside[0]?.address ?? "")));
-    expect(pods.map(({ source }) => source)).toEqual(lab.pods.map(() => EGRESS));
-    await stack.destroy();
+    const pods = await Promise.all(all.map((pod) => podCall(lab, pod, lab.outside[0]?.address ?? "")));
+    expect(pods.map(({ source }) => source)).toEqual(all.map(() => EGRESS));
+    await change(all, () => stack.destroy(), { established: "cut" });
   },
 );
 
@@ -50,8 +47,7 @@ scenario(
   "what listens on a gateway node is not reachable by the egress IP, unless the gateway says so",
   {},
   async (scene) => {
-    const { lab, stack, oracle } = scene;
-    oracle.expect(SELECTED, { sources: [EGRESS] });
+    const { lab, stack, change } = scene;
     const program = (inbound: "drop" | "allow") => [
       ...fleetOf(lab),
       gatewayOf(lab, "gateway", [EGRESS], { placement: { [EGRESS]: "gateway-1" }, inbound }),
@@ -66,7 +62,7 @@ scenario(
     const all = ["outside-1", "pod-client-1-1", "pod-client-2-2", "pod-gateway-1-1"];
     const calls = (address: string) => Promise.all(all.map((from) => call(from, address)));
     try {
-      await stack.up(program("drop"));
+      await change(SELECTED, () => stack.up(program("drop")), { to: [EGRESS] });
       expect(await calls(EGRESS)).toEqual(all.map(() => "timeout"));
       expect((await podCall(lab, "outside-1", EGRESS, { proto: "icmp", timeoutMs: 1000 })).error).toBe("timeout");
       expect(await calls("192.168.0.101")).toEqual(all.map(() => "answered"));
@@ -76,6 +72,6 @@ scenario(
     } finally {
       kubelet.kill();
     }
-    await stack.destroy();
+    await change(SELECTED, () => stack.destroy(), { established: "cut" });
   },
 );

@@ -72,7 +72,7 @@ scenario("TCP, UDP, HTTP and ICMP show the same source, whatever is changed", { 
   await check("other sources", FIRST, AFTER, [excepted]);
 
   const move = () => stack.up(program(SECOND, "gateway-2", [AFTER], [`${excepted}/32`]));
-  await change(AFTER, move, { to: [SECOND], targets: [chosen], established: "cut" });
+  await change(AFTER, move, { to: [SECOND], targets: [chosen], established: "cut-paths" });
   await check("another egress IP on another node", SECOND, AFTER, [excepted]);
 
   await change(AFTER, () => stack.up(program(SECOND, "gateway-2", [])), { established: "cut" });

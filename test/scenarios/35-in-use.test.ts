@@ -32,7 +32,10 @@ scenario(
 
     // The policy moves in the same run: the address is let go once nobody uses it.
     const moved = policyOf("policy", "gateway", addressesOf(lab, [POD]), { egressIP: SPARE, established: "cut" });
-    await change([POD], () => stack.up([...fleetOf(lab), gatewayOf(lab, "gateway", [SPARE]), moved]), { to: [SPARE] });
+    await change([POD], () => stack.up([...fleetOf(lab), gatewayOf(lab, "gateway", [SPARE]), moved]), {
+      to: [SPARE],
+      established: "cut",
+    });
     expect((await podCall(lab, POD, lab.outside[0]?.address ?? "")).source).toBe(SPARE);
     await change([POD], () => stack.up([]), { established: "cut" });
   },

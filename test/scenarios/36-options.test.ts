@@ -96,10 +96,13 @@ scenario("options of fleet, gateway, node and connection do what they say", {}, 
   const upload = { proto: "http", upload: 200_000, timeoutMs: 5000 } as const;
   expect(await podCall(lab, "pod-client-1-1", first, upload)).toMatchObject({ source: EGRESS, received: 200_000 });
   await capture.stop();
-  const begun = await packetsIn(capture.files["outside-1"] ?? "", "tcp[tcpflags] & (tcp-syn|tcp-ack) = tcp-syn");
+  const begun = await packetsIn(
+    capture.files["outside-1"] ?? "",
+    `src host ${EGRESS} and tcp[tcpflags] & (tcp-syn|tcp-ack) = tcp-syn`,
+  );
   // The pod of the gateway node needs no tunnel.
-  const segments = begun.map((line) => /\bmss (\d+)/.exec(line)?.[1]).sort();
-  expect(segments).toEqual(["1260", "1260", "1260", "1260", "1460"]);
+  const segments = new Set(begun.map((line) => /\bmss (\d+)/.exec(line)?.[1]));
+  expect([...segments].sort()).toEqual(["1260", "1460"]);
   expect(await changes(program)).toEqual([]);
 
   const usual = programOf(lab, { fleet: {}, gateway: {}, nodes: {} });

@@ -50,7 +50,8 @@ async function stray(lab: Lab, pod: LabPod): Promise<void> {
 
 scenario(
   "packets of no connection never leave with a pod's or a node's address",
-  {},
+  // No senders: all nodes forget all connections here.
+  { senders: [] },
   async ({ lab, stack, oracle }) => {
     oracle.expect(SELECTED, { sources: [EGRESS] });
     const gateway = gatewayOf(lab, "gateway", [EGRESS], { placement: { [EGRESS]: "gateway-1" } });

@@ -11,12 +11,12 @@ const BYTES = 10_000_000;
 const BLOCK = ["-p", "icmp", "--icmp-type", "fragmentation-needed", "-j", "DROP"];
 
 for (const mtu of [1500, 1400, 9000]) {
-  const body: Parameters<typeof scenario>[2] = async ({ lab, stack, oracle }) => {
+  const body: Parameters<typeof scenario>[2] = async ({ lab, stack, change }) => {
     const [server] = lab.outside;
     if (!server) throw new Error("a lab without outside");
-    oracle.expect(SELECTED, { sources: [EGRESS] });
     const gateway = gatewayOf(lab, "gateway", [EGRESS], { placement: { [EGRESS]: "gateway-1" } });
-    await stack.up([...fleetOf(lab), gateway, policyOf("policy", "gateway", addressesOf(lab, SELECTED))]);
+    const program = [...fleetOf(lab), gateway, policyOf("policy", "gateway", addressesOf(lab, SELECTED))];
+    await change(SELECTED, () => stack.up(program), { to: [EGRESS] });
     const ends = [...SELECTED, server.name];
     await Promise.all(ends.map((end) => execOk(lab, end, ["iptables", "-I", "INPUT", ...BLOCK])));
     try {
@@ -36,7 +36,7 @@ for (const mtu of [1500, 1400, 9000]) {
     } finally {
       await Promise.all(ends.map((end) => exec(lab, end, ["iptables", "-D", "INPUT", ...BLOCK])));
     }
-    await stack.destroy();
+    await change(SELECTED, () => stack.destroy(), { established: "cut" });
   };
   scenario(
     `10 MB go up and down where "fragmentation needed" is lost (MTU ${mtu})`,

@@ -3,7 +3,7 @@ import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import type { AnyStack, Declared } from "../operator/stack";
 import { testFull } from "../setup/skip";
 import { breakCall, mendCalls } from "./failing-tools";
-import { addressesOf, type Scene, scenario } from "./scenario";
+import { addressesOf, type Scene, type ShowOptions, scenario, usualSource } from "./scenario";
 
 const EGRESS = "192.168.0.200";
 const OTHER = "192.168.0.201";
@@ -69,8 +69,8 @@ scenario(
   testFull,
 );
 
-async function everyBatch({ lab, stack, oracle }: Scene): Promise<void> {
-  oracle.expect(PODS, { sources: [EGRESS, OTHER] });
+async function everyBatch({ lab, stack, change }: Scene): Promise<void> {
+  const others = lab.pods.flatMap(({ name }) => (PODS.includes(name) ? [] : [name]));
   const fleet = fleetOf(lab);
   const gateway = (...ips: string[]) => [
     ...fleet,
@@ -81,22 +81,26 @@ async function everyBatch({ lab, stack, oracle }: Scene): Promise<void> {
     egressIP: OTHER,
     destinations: { except: ["198.18.0.0/15"] },
   });
-  // One resource a step, and a node with how many batches the step is there: a policy takes what it selects, then lets go.
-  const steps: [string, Declared[], string | undefined, number?][] = [
-    ["gateway-1", gateway(EGRESS), undefined],
-    ["gateway-1", [...gateway(EGRESS), old], EGRESS],
-    ["gateway-1", [...gateway(EGRESS, OTHER), old], EGRESS],
-    ["client-1", [...gateway(EGRESS, OTHER), changed], OTHER, 2],
-    ["client-1", [...gateway(EGRESS, OTHER), old], EGRESS, 2],
-    ["gateway-1", [...gateway(EGRESS), old], EGRESS],
-    ["gateway-1", gateway(EGRESS), undefined],
-    ["gateway-1", fleet, undefined],
+  // One resource a step, what its pods show then, and a node with how many batches the step is there: a policy takes what it selects, then lets go.
+  const steps: [string, Declared[], (ShowOptions & { readonly all?: boolean })?, number?][] = [
+    ["gateway-1", gateway(EGRESS)],
+    ["gateway-1", [...gateway(EGRESS), old], { to: [EGRESS] }],
+    ["gateway-1", [...gateway(EGRESS, OTHER), old], { to: [EGRESS] }],
+    ["client-1", [...gateway(EGRESS, OTHER), changed], { to: [OTHER], all: true }, 2],
+    ["client-1", [...gateway(EGRESS, OTHER), old], { to: [EGRESS] }, 2],
+    // The address goes, and what was kept on it.
+    ["gateway-1", [...gateway(EGRESS), old], { to: [EGRESS], established: "cut-paths" }],
+    ["gateway-1", gateway(EGRESS), { established: "cut" }],
+    ["gateway-1", fleet],
   ];
   await stack.up(fleet);
-  for (const [node, program, shown, batches] of steps) {
-    expect(await failEach(lab, stack, node, program, batches)).toBeGreaterThan(0);
-    expect((await stack.preview(program)).filter(({ change }) => change !== "same")).toEqual([]);
-    if (shown) expect((await podCall(lab, "pod-client-1-1", lab.outside[0]?.address ?? "")).source).toBe(shown);
+  for (const [node, program, { all = false, ...shown } = {}, batches] of steps) {
+    const failing = async () => expect(await failEach(lab, stack, node, program, batches)).toBeGreaterThan(0);
+    const ofOthers = all ? shown : { established: shown.established ?? "keep" };
+    await change(PODS, () => change(others, failing, ofOthers), shown);
+    expect((await stack.preview(program)).filter((one) => one.change !== "same")).toEqual([]);
+    const source = shown.to?.[0] ?? usualSource(lab, "pod-client-1-1");
+    expect((await podCall(lab, "pod-client-1-1", lab.outside[0]?.address ?? "")).source).toBe(source);
   }
   await stack.destroy();
 }

@@ -28,5 +28,5 @@ const backAndForth =
 const name = (times: string) =>
   `an egress IP that moves ${times} between gateway nodes is the only source that is seen`;
 
-scenario(name("there and back"), { senders: PODS }, backAndForth(2));
-scenario(name("20 times"), { senders: PODS, timeoutMs: 300_000 }, backAndForth(20), testFull);
+scenario(name("there and back"), { senders: PODS, unbroken: true }, backAndForth(2));
+scenario(name("20 times"), { senders: PODS, unbroken: true, timeoutMs: 300_000 }, backAndForth(20), testFull);

@@ -25,7 +25,7 @@ scenario("what a lost state left on the nodes is adopted, and said", { engine: "
   const stack = new Stack(operator);
   const program = programOf(scene, "policy", EGRESS);
   const said = () => operator.call<string[]>("own", "warnings");
-  await change([POD], () => stack.up(program), { to: [EGRESS] });
+  await change([POD], () => stack.up(program), { to: [EGRESS], established: "cut" });
   const ids = program.map(({ name }) => stack.id(name));
 
   // Deleted with retainOnDelete, and created again.
@@ -52,7 +52,7 @@ scenario(
   async (scene) => {
     const { operator, change } = scene;
     const first = new Stack(operator);
-    await change([POD], () => first.up(programOf(scene, "policy", EGRESS)), { to: [EGRESS] });
+    await change([POD], () => first.up(programOf(scene, "policy", EGRESS)), { to: [EGRESS], established: "cut" });
     const stack = first.renamed("other-name");
     expect(await changes(stack, programOf(scene, "policy", EGRESS))).toEqual([]);
     stack.rename("policy", "better-name");
@@ -64,7 +64,7 @@ scenario(
     // The nodes still know the old names; that makes nothing of one's own foreign.
     const moved = programOf(scene, "better-name", OTHER);
     expect(await changes(stack, moved)).toEqual(["update gateway", "update better-name"]);
-    await change([POD], () => stack.up(moved), { to: [OTHER] });
+    await change([POD], () => stack.up(moved), { to: [OTHER], established: "cut" });
     expect(await shown(scene)).toBe(OTHER);
     expect(await changes(stack, moved)).toEqual([]);
     await change([POD], () => stack.destroy(), { established: "cut" });

@@ -14,7 +14,7 @@ const LOSSES: readonly [string, string, readonly string[]][] = [
 
 scenario(
   "a manifest that is lost is seen and put together again, and lets nothing out meanwhile",
-  { senders: [POD], intervalMs: 50, timeoutMs: 300_000 },
+  { senders: [POD], unbroken: true, intervalMs: 50, timeoutMs: 300_000 },
   async (scene) => {
     const { lab, stack, oracle } = scene;
     const { program, selected } = fleet(lab);

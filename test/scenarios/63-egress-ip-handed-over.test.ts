@@ -96,19 +96,19 @@ async function swapTwice({ lab, stack, change, oracle }: Scene, on: readonly [st
 
 scenario(
   "two gateways on two nodes exchange their egress IPs in one up, whichever comes first",
-  { senders: PODS, timeoutMs: 300_000 },
+  { senders: PODS, unbroken: true, timeoutMs: 300_000 },
   (scene) => swapTwice(scene, ["gateway-1", "gateway-2"]),
 );
 
 scenario(
   "two gateways on one node exchange their egress IPs in one up, whichever comes first",
-  { senders: PODS, timeoutMs: 300_000 },
+  { senders: PODS, unbroken: true, timeoutMs: 300_000 },
   (scene) => swapTwice(scene, ["gateway-1", "gateway-1"]),
 );
 
 scenario(
   "a gateway hands an egress IP over to another, which is updated before it",
-  { senders: PODS, timeoutMs: 300_000 },
+  { senders: PODS, unbroken: true, timeoutMs: 300_000 },
   async ({ lab, stack, change }) => {
     const order = ["y", "x"];
     const before = programOf(

@@ -34,7 +34,7 @@ async function changes(stack: AnyStack, program: readonly Declared[]): Promise<s
 
 scenario(
   "a NodeMark that gateways use is moved to another machine; on the same one it is renamed once nobody uses it",
-  { senders: [POD] },
+  { senders: [POD], unbroken: true },
   async ({ lab, stack, change }) => {
     const shown = async () => (await podCall(lab, POD, lab.outside[0]?.address ?? "")).source;
     const used = (machine: string, node: string) => [

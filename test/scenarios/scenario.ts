@@ -9,8 +9,10 @@ import { type Profile, profiles } from "./profiles";
 
 /** The profile of a scenario's lab, and who sends all the time while the scenario runs. */
 export interface Setting extends Partial<LabOptions> {
-  /** Pods whose connections must not break but while something changes. Left out: all pods send, and are judged by their source alone. */
+  /** Pods that begin connections all the time and hold some; all unless given. Whatever they send is judged by its source. */
   readonly senders?: readonly string[];
+  /** Their connections must not break either, but while something changes. */
+  readonly unbroken?: true;
   /** How often each pod begins something new. */
   readonly intervalMs?: number;
   /** What the scenario itself leaves on nodes, as a reset takes it back: lines that match are no residue. */
@@ -47,7 +49,7 @@ type Body = (scene: Scene) => Promise<void>;
  * The body leaves nothing on any node; what it leaves is the failure.
  */
 export function scenario(name: string, setting: Setting, body: Body, run: typeof testFull = test): void {
-  const { senders, intervalMs: _, leaves, excuses, engine, timeoutMs, ...options } = setting;
+  const { senders: _, intervalMs: __, unbroken, leaves, excuses, engine, timeoutMs, ...options } = setting;
   const file = path.basename(expect.getState().testPath ?? "");
   const isByCli = engine !== "mini" && (process.env.EGW_FULL === "1" || BY_CLI.test(file));
   const once = async (): Promise<void> => {
@@ -60,7 +62,7 @@ export function scenario(name: string, setting: Setting, body: Body, run: typeof
       await body({ lab, operator, oracle, stack: cli ?? new Stack(operator), change: changeOf(lab, oracle) });
       const { failures: found, brokenOutsideChanges: broken, pcaps } = await oracle.stop();
       const failures = found.filter((failure) => !excuses?.test(failure));
-      const brokenOutsideChanges = senders === undefined ? [] : broken;
+      const brokenOutsideChanges = unbroken ? broken : [];
       const left = { failures, brokenOutsideChanges, ...(failures.length > 0 ? { pcaps } : {}) };
       expect(left).toEqual({ failures: [], brokenOutsideChanges: [] });
       for (const { name: node } of lab.nodes) {
@@ -74,9 +76,9 @@ export function scenario(name: string, setting: Setting, body: Body, run: typeof
   (EVERY_RUN.test(file) ? run : testFull)(name, once, timeoutMs);
 }
 
-function sendersOf(lab: Lab, { senders, intervalMs }: Setting): WatchOptions {
+function sendersOf(lab: Lab, { senders, unbroken, intervalMs }: Setting): WatchOptions {
   const pods = senders ?? lab.pods.map(({ name }) => name);
-  const interval = intervalMs ?? (senders === undefined ? BESIDES_MS : undefined);
+  const interval = intervalMs ?? (unbroken ? undefined : BESIDES_MS);
   return { pods, ...(interval === undefined ? {} : { intervalMs: interval }) };
 }
 

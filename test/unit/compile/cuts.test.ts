@@ -102,7 +102,8 @@ describe("which connections end", () => {
 
   test("of a change under way: only where a path goes, and the rest when it is done", () => {
     const before = edited({ established: "cut", sources: ["10.0.1.12/32"] });
-    const also = { sources: before.sources, destinations: before.destinations, except: before.except };
+    const { gateway, egressIP, sources, destinations, except } = before;
+    const also = { gateway, egressIP, sources, destinations, except };
     const underWay = edited({ established: "cut", also });
     const done = edited({ established: "cut" });
     expect(cuts("client-1", [before], [underWay])).toEqual([]);
@@ -118,5 +119,14 @@ describe("which connections end", () => {
     expect(cuts("client-1", [underWay], [])).toEqual(
       expect.arrayContaining([{ ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), ...nobody }]),
     );
+    // With the address that it had, whatever the policy uses now.
+    const movedAndDone = edited({ established: "cut", egressIP: "192.0.2.2" });
+    expect(cuts("client-1", [moved], [movedAndDone])).toEqual([
+      { ...selected, by: toGateway("gateway-2"), ...itself, spare: [selected] },
+      { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), ...nobody },
+      { ...selected, except: cluster, by: { kind: "other" } },
+    ]);
+    const kept = (claim: PolicyClaim): PolicyClaim => ({ ...claim, established: "keep" });
+    expect(cuts("client-1", [kept(moved)], [kept(movedAndDone)])).toEqual([]);
   });
 });

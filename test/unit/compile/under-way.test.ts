@@ -9,7 +9,8 @@ const rules = (state: string): string[] => state.split("\n").filter((line) => li
 
 describe.each<NodeName>(["client-1", "gateway-1"])("a change of a policy under way on %s", (node) => {
   const before = policyClaim("policy-1");
-  const also = { sources: before.sources, destinations: before.destinations, except: before.except };
+  const { gateway, egressIP, sources, destinations, except } = before;
+  const also = { gateway, egressIP, sources, destinations, except };
 
   test("selects by the sources of both where only they change", () => {
     const after = policyClaim("policy-1", { sources: ["10.0.1.12/32"] });
@@ -21,5 +22,19 @@ describe.each<NodeName>(["client-1", "gateway-1"])("a change of a policy under w
     const after = policyClaim("policy-1", { sources: ["10.0.1.12/32"], destinations: ["198.51.100.0/24"] });
     const both = print(node, { ...after, also });
     expect(rules(both).sort()).toEqual([...rules(print(node, before)), ...rules(print(node, after))].sort());
+  });
+
+  test("gives what it no longer selects the egress IP that it had, and the new one where both select", () => {
+    const after = policyClaim("policy-1", { sources: ["10.0.1.12/32"], egressIP: "192.0.2.2" });
+    const both = rules(print(node, { ...after, also }));
+    expect([...both].sort()).toEqual([...rules(print(node, before)), ...rules(print(node, after))].sort());
+    const marking = both.filter((line) => line.includes("-j MARK"));
+    const ofNew = rules(print(node, after)).filter((line) => line.includes("-j MARK"));
+    expect(marking.at(-1)?.replace(/^.* -m set/, "")).toBe(ofNew.at(-1)?.replace(/^.* -m set/, ""));
+  });
+
+  test("selects nothing more where the gateway that it had is not there", () => {
+    const after = policyClaim("policy-1", { sources: ["10.0.1.12/32"] });
+    expect(print(node, { ...after, also: { ...also, gateway: "gateway-gone" } })).toBe(print(node, after));
   });
 });

@@ -129,7 +129,8 @@ describe.each(["client-1", "gateway-1"] as const)("on %s", (name) => {
       const node = nodeIn(name, situation);
       expect(check(name, node, situation, situation)).toEqual([]);
       for (const [source, destination] of PAIRS) {
-        const { before, here, peers } = both(situation, situation, source, destination);
+        const before = allowed(situation.claims, source, destination);
+        const { here, peers } = holdersOf(situation.claims, before.egressIPs.slice(0, 1));
         const verdict = trace(node.world, fromPod(source, destination));
         if (before.egressIPs.length === 0) continue;
         if (here.length > 0) expect(verdict).toEqual({ kind: "uplink", source: here[0] });

@@ -4,7 +4,7 @@ import { inside } from "./inside";
 
 /** What the claims of a node allow for one source and destination, worked out from the claims alone. */
 export interface Allowed {
-  /** The egress IPs by which it may leave the cluster; none = it isn't selected. */
+  /** The egress IPs by which it may leave the cluster, that of a change under way before the former one; none = it isn't selected. */
   readonly egressIPs: readonly string[];
   /** The user lets it leave by the node's address while the tunnel is lost. */
   readonly byNode: boolean;
@@ -22,8 +22,16 @@ export function allowed(claims: readonly Claim[], source: string, destination: s
   const gateways = gatewaysOf(claims);
   const found = claims
     .filter((claim): claim is PolicyClaim => claim.kind === "policy")
-    .map((policy) => ({ policy, gateway: gateways.find(({ owner }) => owner.id === policy.gateway) }))
-    .filter(({ policy, gateway }) => node && selects(node, policy, gateway, source, destination));
+    .flatMap((policy) => {
+      const at = (one: PolicyClaim) => ({
+        policy: one,
+        gateway: gateways.find(({ owner }) => owner.id === one.gateway),
+      });
+      const former = policy.also ? [at({ ...policy, ...policy.also })].filter(({ gateway }) => gateway) : [];
+      return [at(policy), ...former].filter(
+        (one) => node && selects(node, one.policy, one.gateway, source, destination),
+      );
+    });
   return {
     egressIPs: found.map(({ policy }) => policy.egressIP),
     byNode: found.some(({ gateway }) => gateway?.onTunnelLoss === "node-ip"),
@@ -56,12 +64,11 @@ function selects(
 ): boolean {
   const peers = Object.values(gateway?.nodes ?? {}).map(({ underlay }) => underlay);
   const never = [...node.fleet.ignore, node.underlay, ...peers, ...(gateway?.extraIgnore ?? [])];
-  return [policy, ...(policy.also ? [policy.also] : [])].some(({ sources, destinations, except }) => {
-    const wanted = destinations.length === 0 ? ["0.0.0.0/0"] : destinations;
-    return (
-      sources.some((cidr) => inside(cidr, source)) &&
-      wanted.some((cidr) => inside(cidr, destination)) &&
-      ![...never, ...except].some((cidr) => inside(cidr, destination))
-    );
-  });
+  const { sources, destinations, except } = policy;
+  const wanted = destinations.length === 0 ? ["0.0.0.0/0"] : destinations;
+  return (
+    sources.some((cidr) => inside(cidr, source)) &&
+    wanted.some((cidr) => inside(cidr, destination)) &&
+    ![...never, ...except].some((cidr) => inside(cidr, destination))
+  );
 }

@@ -113,6 +113,8 @@ export function situationsOf(node: NodeName): Situation[] {
   const usual = [base, gatewayClaim()];
   const one = policyClaim("policy-1");
   const two = policyClaim("policy-2", { sources: ["10.0.1.12/32"], egressIP: "192.0.2.2" });
+  const { gateway, egressIP, sources, destinations, except } = one;
+  const former = { gateway, egressIP, sources, destinations, except };
   return [
     situation("nothing", []),
     situation("enrolled", [base]),
@@ -147,7 +149,15 @@ export function situationsOf(node: NodeName): Situation[] {
       policyClaim("policy-1", {
         sources: ["10.0.1.12/32"],
         destinations: ["198.51.100.0/24"],
-        also: { sources: ["10.0.1.11/32"], destinations: ["203.0.113.0/24"], except: ["203.0.113.7/32"] },
+        also: { ...former, destinations: ["203.0.113.0/24"], except: ["203.0.113.7/32"] },
+      }),
+    ]),
+    situation("a change of sources and egress IP under way", [
+      ...usual,
+      policyClaim("policy-1", {
+        sources: ["10.0.1.11/32", "10.0.1.12/32"],
+        egressIP: "192.0.2.2",
+        also: { ...former, sources: ["10.0.1.11/32", "10.0.1.13/32"] },
       }),
     ]),
     situation("a policy without its gateway", [base, one]),

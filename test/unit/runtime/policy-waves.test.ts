@@ -26,7 +26,7 @@ function state(change: Partial<PolicyState>): PolicyState {
 /** Who gets what in each wave: `node: sources (and what is still selected)`. */
 function waves(before: PolicyState | undefined, after: PolicyState): string[][] {
   const print = ({ sources, also }: PolicyClaim): string =>
-    `${sources.join(" ")}${also ? ` also ${also.sources.join(" ")}` : ""}`;
+    `${sources.join(" ")}${also ? ` also ${also.sources.join(" ")} by ${also.egressIP}` : ""}`;
   return replacing(before, after).map((wave) =>
     wave.flatMap(({ session, change }) =>
       change.write.flatMap((claim) => (claim.kind === "policy" ? [`${session.name}: ${print(claim)}`] : [])),
@@ -47,13 +47,18 @@ describe("the waves of a policy", () => {
   });
 
   test("whose sources are exchanged: it takes in the first two and lets go in the last two", () => {
-    const both = "10.0.1.12/32 also 10.0.1.11/32";
+    const both = "10.0.1.12/32 also 10.0.1.11/32 by 192.0.2.1";
     expect(waves(state({}), state({ sources: { cidrs: ["10.0.1.12/32"] } }))).toEqual([
       [`gateway-1: ${both}`],
       [`client-1: ${both}`, `gateway-2: ${both}`],
       ["client-1: 10.0.1.12/32", "gateway-2: 10.0.1.12/32"],
       ["gateway-1: 10.0.1.12/32"],
     ]);
+  });
+
+  test("whose sources and address change: what it lets go of keeps the address that it had", () => {
+    const [first] = waves(state({}), state({ sources: { cidrs: ["10.0.1.12/32"] }, egressIP: "192.0.2.2" }));
+    expect(first).toEqual(["gateway-2: 10.0.1.12/32 also 10.0.1.11/32 by 192.0.2.1"]);
   });
 
   test("that only loses sources: nothing before the third", () => {
