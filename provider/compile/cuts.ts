@@ -37,6 +37,7 @@ export function cutsOf(before: readonly Claim[], after: readonly Claim[], facts:
   const then = byOwner(old);
   const next = byOwner(now);
   const formerly = byOwner(viewOf(before.flatMap(former), facts));
+  const stillFormer = byOwner(viewOf(after.flatMap(former), facts));
   const underWay = new Set(after.filter((claim) => claim.kind === "policy" && claim.also).map(({ owner }) => owner.id));
   const cuts = ({ policy }: PlacedPolicy): boolean => {
     const { id } = policy.owner;
@@ -47,6 +48,8 @@ export function cutsOf(before: readonly Claim[], after: readonly Claim[], facts:
   const left = [...then].flatMap(([id, placed]) => {
     const successor = next.get(id);
     return [placed, formerly.get(id) ?? []].flat().flatMap((one) => {
+      const still = stillFormer.get(id);
+      if (still && samePath(one, still) && sameSelection(one.policy, still.policy)) return [];
       const stays = successor && (samePath(one, successor) || keepsOldPath(one, successor));
       if (stays && !cuts(successor)) return [];
       const connections = onPath(one).map((cut) => refusing(sparing(cut, one, now), [one.policy.egressIP], now));

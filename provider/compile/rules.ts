@@ -54,12 +54,14 @@ const NOT_GUARD_IGNORED = `-m set --match-set ${GUARD_IGNORE} dst -j RETURN`;
  * Which chain does what, in the order in which a packet of a selected pod meets them: DESIGN.md, "The chains".
  */
 export function rulesOf(view: NodeView): Owned[] {
-  const { node, policies, facts } = view;
+  const { node, policies, isUnderWay, facts } = view;
   const base = (rule: string): OwnedRule => ({ rule, owner: node.owner.id });
   const each = (of: readonly PlacedPolicy[], rule: (placed: PlacedPolicy) => string): OwnedRule[] =>
     of.map((placed) => ({ rule: rule(placed), owner: placed.policy.owner.id }));
   const remote = policies.filter((placed) => placed.at !== "here");
   const here = policies.filter((placed) => placed.at === "here");
+  // What is here and may be selected by another one as well, elsewhere.
+  const contested = isUnderWay && remote.length > 0 ? here : [];
   const nodeIp = nodeIpPeers(view);
   const dropsForward = facts.dropPolicies.includes("FORWARD");
   const dropsOutput = facts.dropPolicies.includes("OUTPUT");
@@ -114,6 +116,7 @@ export function rulesOf(view: NodeView): Owned[] {
     ]),
     ...chainOf("mangle", CHAINS.guard, node.owner.id, [
       base(NOT_GUARD_IGNORED),
+      ...each(contested, (placed) => `${guards(placed)} ${comment(placed)} -j RETURN`),
       ...each(remote, (placed) => `${guards(placed)} ${comment(placed)} -j DROP`),
     ]),
     ...chainOf("mangle", CHAINS.stray, node.owner.id, [
@@ -129,9 +132,9 @@ export function rulesOf(view: NodeView): Owned[] {
       base(NOT_IGNORED),
       // The last mark holds.
       ...each(
-        formerFirst(remote.filter((placed) => placed.at === "peer")),
+        formerFirst(policies.filter((placed) => placed.at === "peer" || contested.includes(placed))),
         (placed) =>
-          `${selects(placed)} ${comment(placed)} -j MARK --set-xmark ${hex(markOf(placed.peer ?? 0))}/${hex(MASK_MARK)}`,
+          `${selects(placed)} ${comment(placed)} -j MARK --set-xmark ${hex(placed.at === "here" ? 0 : markOf(placed.peer ?? 0))}/${hex(MASK_MARK)}`,
       ),
       base(`-m mark --mark ${NODE} ${SAVE}`),
     ]),

@@ -23,7 +23,7 @@ export interface PlacedPolicy {
   /** Networks that it selects, and exceptions in them. */
   readonly destinations: { readonly match: readonly Cidr[]; readonly nomatch: readonly Cidr[] };
   readonly sets: PolicySets;
-  /** What the policy selected before the change that is under way; where both select, the other one chooses if its egress IP is elsewhere. */
+  /** What the policy selected before the change that is under way; where both select, the other one chooses. */
   readonly isFormer: boolean;
 }
 
@@ -32,6 +32,8 @@ export interface NodeView {
   readonly node: NodeClaim;
   readonly gateways: readonly GatewayClaim[];
   readonly policies: readonly PlacedPolicy[];
+  /** A policy is being changed: until that is done, two of them may select the same. */
+  readonly isUnderWay: boolean;
   readonly facts: NodeFacts;
 }
 
@@ -51,7 +53,8 @@ export function viewOf(claims: readonly Claim[], facts: NodeFacts): NodeView | u
         return gateway || !isFormer ? [{ ...place(node, one, gateway ?? absentGateway(one)), isFormer }] : [];
       });
     });
-  return { node, gateways, policies, facts };
+  const isUnderWay = claims.some((claim) => claim.kind === "policy" && claim.also !== undefined);
+  return { node, gateways, policies, isUnderWay, facts };
 }
 
 const absentGateway = (policy: PolicyClaim): GatewayClaim => ({
@@ -69,8 +72,9 @@ const absentGateway = (policy: PolicyClaim): GatewayClaim => ({
 /** A policy that still selects what it selected before is two policies, the former one second, unless one with the sources of both says the same. */
 function selectionsOf({ also, ...policy }: PolicyClaim): PolicyClaim[] {
   if (!also) return [policy];
-  const rest = ({ gateway, egressIP, destinations, except }: FormerSelection) =>
-    JSON.stringify([gateway, egressIP, destinations, except]);
+  // An address has one holder: one that was handed over to another gateway is where the policy now says.
+  const rest = ({ egressIP, destinations, except }: FormerSelection) =>
+    JSON.stringify([egressIP, destinations, except]);
   return rest(also) === rest(policy)
     ? [{ ...policy, sources: minimalCover([...policy.sources, ...also.sources]) }]
     : [policy, { ...policy, ...also }];

@@ -65,7 +65,7 @@ egw_facts() {
   echo @@host-links; ip -o link show | awk '{ for (i = 4; i < NF; i++) if ($i == "mtu") { sub(/@.*|:$/, "", $2); print $2, $(i + 1) } }'
   echo @@host-routes; ip -4 -N route show table main | head -n 2000
   echo @@host-rules; { ip -4 -N route show table all; ip -4 -N rule show; } | awk '
-    !/^[0-9]+:/ { if (/(^| )default /) { t = 254; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1); out[t] } next }
+    !/^[0-9]+:/ { if (/(^| )default / && !/^throw/) { t = 254; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1); out[t] } next }
     !/proto 38/ { t = ""; for (i = 1; i < NF; i++) if ($i == "lookup") t = $(i + 1); if (t == "" || t in out) print }'
   echo @@host-tables; { ip -4 -N route show table all | awk '!/ proto 38( |$)/ { for (i = 1; i < NF; i++) if ($i == "table") print $(i + 1) }'; ip -4 -N rule show | awk '!/proto 38/ { for (i = 1; i < NF; i++) if ($i == "lookup") print $(i + 1) }'; } | sort -u
 }

@@ -23,7 +23,7 @@ import {
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
-import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { adoptByLabel, formerNames, isInState, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { lostEntries, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
@@ -72,7 +72,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const isMoved = held !== undefined && registryRefOf(held)?.node !== registryRefOf(args)?.node;
   const isClaiming = isMoved || ips.some((ip) => held?.placement[ip] === undefined);
   const found = [
-    ...noteLive(ownerId, label, all),
+    ...noteLive(ownerId, label, all, isInState(olds)),
     ...gatewayProblems({ args, ips, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
   ];
@@ -91,7 +91,7 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as GatewayState;
   const left = await leftOnNodes(state);
-  const given = await claimAddresses(state);
+  const given = await claimAddresses(state, left);
   try {
     await rollOut(growing(state, left, await policiesOf(state), given));
   } catch (error) {
@@ -120,7 +120,7 @@ export async function update(_id: string, olds: Properties, news: Properties): P
   const [former, now] = [registryRefOf(before), registryRefOf(state)];
   const given =
     isNew || former?.node !== now?.node || !isClean(await lostAddresses(state))
-      ? await claimAddresses(state)
+      ? await claimAddresses(state, before)
       : undefined;
   try {
     await rollOut(growing(state, before, await policiesOf(before), given));
@@ -207,7 +207,7 @@ function heldState(olds: Properties): GatewayState | undefined {
 }
 
 /** All or none. What other gateways of this stack hold and give up in this run is taken from them; what they give up on nodes is returned. */
-async function claimAddresses(state: GatewayState): Promise<Given> {
+async function claimAddresses(state: GatewayState, before: GatewayState | undefined): Promise<Given> {
   const registry = registryOf(state);
   const holder = labelText(state.label);
   const entries = Object.keys(state.placement).map((ip) => ({
@@ -219,7 +219,7 @@ async function claimAddresses(state: GatewayState): Promise<Given> {
   const known = (await registry.snapshot()).registry.get(fleetOf(state)) ?? [];
   const placed = placedElsewhere(state, await claimsOn(state));
   const handovers = await handoversTo(state, [...known, ...placed]);
-  const kept = notGiven(placed, handovers);
+  const kept = notGiven(placed, handovers, before);
   const clashes = kept.length > 0 ? kept : await registry.claim(fleetOf(state), entries, [], formerOwners(handovers));
   if (clashes.length === 0) return { fromOtherNodes: fromOtherNodes(handovers, state), wave: givingUp(handovers) };
   throw new Error(clashes.map((entry) => clashMessage(entry, fleetOf(state))).join("\n"));

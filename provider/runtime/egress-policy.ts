@@ -7,7 +7,7 @@ import { validateEgressPolicy } from "../model/validate";
 import { driftOn, isClean } from "./drift";
 import { type Label, labelText } from "./label";
 import { isKnown, type Looked, lookAll } from "./look";
-import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { adoptByLabel, formerNames, isInState, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
 import { claimOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } from "./policy-waves";
 import { noted, untilQuiet } from "./quiet";
@@ -47,7 +47,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const state: PolicyState = { ...args, label, ownerId, egressIP };
   const names = sessionsOf(args.gateway).map(({ name }) => name);
   const found = [
-    ...noteLive(ownerId, label, names),
+    ...noteLive(ownerId, label, names, isInState(olds)),
     ...unreachable(held, looked),
     ...overlapProblems(state, looked),
     ...routeProblems(state, looked),

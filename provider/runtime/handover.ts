@@ -51,13 +51,19 @@ export function placedElsewhere({ ownerId, placement }: GatewayState, claims: re
     const ips = Object.keys(placement).filter((ip) => claim.placement[ip] !== undefined);
     return ips.map((ip) => ({ key: `ip-${ip}`, owner: claim.owner.id, holder: labelText(claim.owner), content: "" }));
   });
-  return [...new Map(found.map((entry) => [entry.key, entry])).values()];
+  return [...new Map(found.map((entry) => [`${entry.key} ${entry.owner}`, entry])).values()];
 }
 
-/** Those that their gateway has on its nodes and keeps, whomever the registry names. */
-export const notGiven = (placed: readonly RegistryEntry[], handovers: readonly Handover[]): RegistryEntry[] =>
+/** Those of them that are new to the taker, and that their gateway keeps, whomever the registry names. */
+export const notGiven = (
+  placed: readonly RegistryEntry[],
+  handovers: readonly Handover[],
+  before: GatewayState | undefined,
+): RegistryEntry[] =>
   placed.filter(
-    ({ key, owner }) => !handovers.some(({ from, ips }) => from === owner && ips.some((ip) => key === `ip-${ip}`)),
+    ({ key, owner }) =>
+      before?.placement[key.slice("ip-".length)] === undefined &&
+      !handovers.some(({ from, ips }) => from === owner && ips.some((ip) => key === `ip-${ip}`)),
   );
 
 /** Registry keys → whose they may be besides the taker's own. */

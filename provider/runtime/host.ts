@@ -2,7 +2,6 @@ import { contains, overlaps, parseNetwork } from "../model/address";
 import type { NodeMarkArgs, Problem } from "../model/args";
 import { normalizeFleet } from "../model/defaults";
 import { type NetworkRange, rangeOf } from "../model/ranges";
-import { rulesInFront } from "./rules-in-front";
 import type { HostFacts } from "./snapshot";
 
 /** What on this host would make the datapath fail: refused in preview, with the way out. */
@@ -47,7 +46,6 @@ export function hostProblems(host: HostFacts, args: NodeMarkArgs, uplink: string
       .map(({ cidr, device }) =>
         at("fleet.tunnelCIDR", `${fleet.tunnelCIDR} overlaps ${cidr} on ${device}. Choose another network.`),
       ),
-    ...rulesInFront(host, args),
   ];
 }
 

@@ -55,6 +55,13 @@ export function fleetProblems(args: NodeMarkArgs, label: Label): Problem[] {
   ];
 }
 
+/** The indexes of a fleet's nodes, as its registry and this run know them. */
+export function indexesIn(fleet: string, registry: Snapshot | undefined): number[] {
+  const entries = registry?.registry.get(fleet) ?? [];
+  const held = entries.flatMap(({ key }) => (key.startsWith("mark-") ? [Number(key.slice("mark-".length))] : []));
+  return [...new Set([...held, ...inner(memory.marks, fleet).keys()])];
+}
+
 export function foreignNode(snapshot: Snapshot, ownerId: string): Problem[] {
   const other = snapshot.claims.find((claim) => claim.kind === "node" && claim.owner.id !== ownerId);
   return other

@@ -17,6 +17,7 @@ import {
   fleetProblems,
   foreignMembers,
   foreignNode,
+  indexesIn,
   isEnrolledBy,
   isSameFleet,
   namedIn,
@@ -27,7 +28,7 @@ import {
   settingsProblems,
 } from "./node-mark-problems";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
-import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { adoptByLabel, formerNames, isInState, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { lostEntries, unknownRegistry } from "./registry-entries";
 import {
   type CheckResult,
@@ -38,6 +39,7 @@ import {
   isUnknown,
   type Properties,
 } from "./result";
+import { rulesInFront } from "./rules-in-front";
 import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
 import type { Snapshot } from "./snapshot";
@@ -89,12 +91,13 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const nodeProblems = seen.snapshot
     ? [
         ...hostProblems(seen.snapshot.host, args, uplink),
+        ...rulesInFront(seen.snapshot.host, args, indexesIn(args.fleet.name, registry.snapshot)),
         ...foreignNode(seen.snapshot, ownerId),
         ...(held ? [] : renameProblems(olds, args, seen.snapshot)),
       ]
     : [];
   const late = [
-    ...noteLive(ownerId, label, [args.node]),
+    ...noteLive(ownerId, label, [args.node], isInState(olds)),
     ...settingsProblems(args, registry.snapshot),
     ...markProblems,
     ...nodeProblems,

@@ -34,7 +34,7 @@ export function claimOf(state: PolicyState): PolicyClaim {
 /**
  * Four waves, the same for every policy, since rollouts that come together run wave by wave: first all policies take what
  * they select (the node that will translate, then those that choose), then they let go of what they no longer select
- * (in the other order). So what one policy lets go of and another takes is selected by one of them at every moment.
+ * (those that choose, then the node that translated it). So what one policy lets go of and another takes is selected by one of them at every moment.
  */
 export function replacing(before: PolicyState | undefined, state: PolicyState): Wave[] {
   const claim = claimOf(state);
@@ -43,22 +43,29 @@ export function replacing(before: PolicyState | undefined, state: PolicyState): 
   const isLess = old !== undefined && !selectsNoMore(old, { ...claim, egressIP: old.egressIP, gateway: old.gateway });
   const first = isLess ? { ...claim, also: formerOf(old) } : claim;
   const isFirst = takes || !isLess;
-  const holder = state.gateway.placement[state.egressIP];
   const write = (node: NodeSession, what: PolicyClaim) => ({ session: node, change: { write: [what], remove: [] } });
   const nodes = sessionsOf(state.gateway);
-  const gateway = nodes.filter(({ name }) => name === holder);
-  const others = nodes.filter(({ name }) => name !== holder);
+  const isTaker = ({ name }: NodeSession): boolean => name === state.gateway.placement[state.egressIP];
   const names = new Set(nodes.map(({ name }) => name));
-  const leaving = before ? sessionsOf(before.gateway).filter(({ name }) => !names.has(name)) : [];
-  return [
-    isFirst ? gateway.map((node) => write(node, first)) : [],
-    isFirst ? others.map((node) => write(node, first)) : [],
-    [
-      ...(isLess ? others : []).map((node) => write(node, claim)),
-      ...leaving.map((node) => removal(node, state.ownerId)),
-    ],
-    isLess ? gateway.map((node) => write(node, claim)) : [],
+  const left = before ? sessionsOf(before.gateway).filter(({ name }) => !names.has(name)) : [];
+  const isGiver = ({ name }: NodeSession): boolean => name === formerHolder(before, state);
+  const lettingGo = [
+    ...(isLess ? nodes : []).map((node) => write(node, claim)),
+    ...left.map((node) => removal(node, state.ownerId)),
   ];
+  return [
+    isFirst ? nodes.filter(isTaker).map((node) => write(node, first)) : [],
+    isFirst ? nodes.filter((node) => !isTaker(node)).map((node) => write(node, first)) : [],
+    lettingGo.filter(({ session: node }) => !isGiver(node)),
+    lettingGo.filter(({ session: node }) => isGiver(node)),
+  ];
+}
+
+/** The node that translates what the policy lets go of: of an address that its gateway has moved, the new one. */
+function formerHolder(before: PolicyState | undefined, { gateway }: PolicyState): string | undefined {
+  if (!before) return undefined;
+  const there = before.gateway.id === gateway.id ? undefined : before.gateway.placement[before.egressIP];
+  return gateway.placement[before.egressIP] ?? there;
 }
 
 /** Whether these waves of a policy let go of anything. */

@@ -1,7 +1,7 @@
 import { contains, overlaps, parseNetwork } from "../model/address";
 import type { NodeMarkArgs, Problem } from "../model/args";
 import { normalizeFleet } from "../model/defaults";
-import { CLASS_NODE, MASK_ROLE } from "../model/mark";
+import { markOf } from "../model/mark";
 import type { HostFacts } from "./snapshot";
 
 /** An ip rule of somebody else that leads to a way out, as `ip -N rule show` prints it. */
@@ -14,14 +14,18 @@ interface ForeignRule {
 
 /**
  * Ip rules that stand before ours and would take packets that we marked out of the tunnel: the guards would drop these.
- * A rule that can't meet a forwarded packet with a mark of ours is left alone, as are those for the node's own traffic.
+ * `indexes` are the nodes of the fleet, whose marks packets here may bear. A rule that can't meet a forwarded packet
+ * with one of these marks is left alone, as are those for the node's own traffic.
  */
-export function rulesInFront(host: HostFacts, args: NodeMarkArgs): Problem[] {
+export function rulesInFront(host: HostFacts, args: NodeMarkArgs, indexes: readonly number[]): Problem[] {
   const { rulePreference, ignore } = normalizeFleet(args.fleet);
-  const pods = args.fleet.ignore.pods;
-  const taking = host.rules
-    .flatMap(parseRule)
-    .filter((rule) => rule.preference < rulePreference && takes(rule, pods, ignore));
+  const { pods } = args.fleet.ignore;
+  const taking = host.rules.flatMap(parseRule).filter((rule) => {
+    // Of one preference the older one comes first.
+    const isInFront = rule.preference <= rulePreference;
+    const isOver = rule.words.has("goto") && Number(rule.words.get("goto")) <= rulePreference;
+    return isInFront && !isOver && takes(rule, pods, ignore, indexes.map(markOf));
+  });
   const [first] = taking.sort((a, b) => a.preference - b.preference);
   if (!first) return [];
   const way = first.preference > 1 ? `Set fleet.rulePreference below ${first.preference}` : "Move it behind ours";
@@ -40,26 +44,31 @@ function parseRule(line: string): ForeignRule[] {
   return [{ preference: Number(preference), text, words: new Map(parts.map((word, i) => [word, parts[i + 1] ?? ""])) }];
 }
 
-const OWN_TRAFFIC = ["oif", "uidrange"];
+/** Words of rules that are for the node's own traffic, for a device's, or for what has no default route. */
+const APART = ["iif", "oif", "uidrange", "suppress_prefixlength", "nop", "[detached]"];
 
-function takes({ words }: ForeignRule, pods: readonly string[], ignore: readonly string[]): boolean {
-  if (words.get("lookup") === "255" || words.has("suppress_prefixlength") || words.has("goto") || words.has("nop"))
-    return false;
-  if (words.get("iif") === "lo" || OWN_TRAFFIC.some((word) => words.has(word))) return false;
-  // `not` turns the whole selector around: it takes what the words do not name.
-  if (words.has("not")) return true;
-  const mark = words.get("fwmark");
-  if (mark !== undefined && !meetsMark(mark)) return false;
+function takes(
+  { words }: ForeignRule,
+  pods: readonly string[],
+  ignore: readonly string[],
+  marks: readonly number[],
+): boolean {
+  if (words.get("lookup") === "255" || APART.some((word) => words.has(word))) return false;
   const from = networkOf(words.get("from"));
-  if (from !== undefined && !pods.some((network) => overlaps(network, from))) return false;
   const to = networkOf(words.get("to"));
-  return to === undefined || !ignore.some((network) => contains(network, to)) || pods.some((all) => contains(to, all));
+  const isMet = marks.map((mark) => meets(words.get("fwmark"), mark));
+  // `not` turns the whole selector around: it takes what the words do not name.
+  if (words.has("not")) return from !== undefined || to !== undefined || isMet.includes(false);
+  if (!isMet.includes(true)) return false;
+  const isInside = (network: string): boolean => ignore.some((one) => contains(one, network));
+  if (from !== undefined && isInside(from) && !pods.some((network) => overlaps(network, from))) return false;
+  return to === undefined || !isInside(to) || pods.some((all) => contains(to, all));
 }
 
-/** Whether a mark of ours can be one that `value/mask` means: the index is any, class and role are ours. */
-function meetsMark(text: string): boolean {
-  const [value = 0, mask = 0xffffffff] = text.split("/").map(Number);
-  return ((value ^ CLASS_NODE) & mask & MASK_ROLE) === 0;
+/** Whether a rule for `value/mask`, or for any mark, is for this one. */
+function meets(fwmark: string | undefined, mark: number): boolean {
+  const [value = 0, mask = 0xffffffff] = fwmark?.split("/").map(Number) ?? [0, 0];
+  return ((value ^ mark) & mask) === 0;
 }
 
 function networkOf(text: string | undefined): string | undefined {

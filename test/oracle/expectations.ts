@@ -65,22 +65,28 @@ export class Expectations {
   wasCut(who: string, target: string, source: string, from: number, to: number): boolean {
     return this.changesOf(who, target).some(
       ({ established, until }) =>
-        (established === "cut" || (established === "cut-paths" && !this.usual.get(who)?.includes(source))) &&
+        this.cuts(who, established, source) &&
         until > from &&
         until < to - skewSeconds &&
         !this.inForce(who, target, until, until).has(source),
     );
   }
 
-  /** Whether a change that cuts was under way at any time of a span. */
-  wasCutting(who: string, target: string, from: number, to: number): boolean {
-    return this.changesOf(who, target).some((change) => change.established !== "keep" && overlaps(change, from, to));
+  /** Whether a change that cuts connections with this source was under way at any time of a span. */
+  wasCutting(who: string, target: string, source: string, from: number, to: number): boolean {
+    return this.changesOf(who, target).some(
+      (change) => this.cuts(who, change.established, source) && overlaps(change, from, to),
+    );
   }
 
   /** Whether what is allowed was other at one time of a span than at another, or a change was under way. */
   wasChanging(who: string, target: string, from: number, to: number): boolean {
     const begins = this.entriesOf(who, target).some(({ at }) => overlaps({ from: at, until: at }, from, to));
     return begins || this.changesOf(who, target).some((change) => overlaps(change, from, to));
+  }
+
+  private cuts(who: string, established: Established, source: string): boolean {
+    return established === "cut" || (established === "cut-paths" && !this.usual.get(who)?.includes(source));
   }
 
   private inForce(who: string, target: string, from: number, to: number): ReadonlySet<string> {

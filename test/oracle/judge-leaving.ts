@@ -63,8 +63,9 @@ function judgeSource(court: Court, packet: Packet, connection: Connection): void
 }
 
 /** A cut can't end a flow that has no connection: what comes after it is a new one. */
-function startsAnew(court: Court, packet: Packet, { proto, pod, dst, since = packet.time }: Connection): boolean {
-  return proto !== tcp && court.expectations.wasCutting(pod, dst, since, packet.time);
+function startsAnew(court: Court, packet: Packet, connection: Connection): boolean {
+  const { proto, pod, dst, source = "", since = packet.time } = connection;
+  return proto !== tcp && court.expectations.wasCutting(pod, dst, source, since, packet.time);
 }
 
 function wrongSource(court: Court, source: string, allowed: ReadonlySet<string>): string {

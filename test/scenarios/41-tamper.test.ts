@@ -5,7 +5,7 @@ import { Random } from "./random";
 import { type Scene, type Setting, scenario } from "./scenario";
 import { type Case, casesOf, kindNames } from "./tamper";
 import { type Fleet, fleet, SELECTED } from "./tamper/fleet";
-import { oneOfEach, together, toldOf } from "./tamper/groups";
+import { oneOfEach, packed, together, toldOf } from "./tamper/groups";
 import { trySources } from "./try-sources";
 
 const SETTING: Setting = {
@@ -78,12 +78,12 @@ async function tamper(
 const random = new Random();
 
 scenario(
-  `one object of each kind, and three of any at once, are shown, let nothing out and are repaired (seed ${random.seed})`,
+  `one object of each kind, and three of any, are shown, let nothing out and are repaired (seed ${random.seed})`,
   SETTING,
   (scene) =>
     tamper(scene, (cases) => [
-      ...kindNames.map((kind) => [random.pick(cases.filter((one) => one.kind === kind))]),
-      ...together(cases, random, 2),
+      ...packed(kindNames.map((kind) => random.pick(cases.filter((one) => one.kind === kind)))),
+      ...together(cases, random, 1),
     ]),
 );
 

@@ -23,20 +23,33 @@ function shapeOf({ role, how, kind, what }: Case): string {
   return `${role} ${how} ${kind} ${name.replace(/-[0-9a-f]{10}\b/g, "-#").replace(/(0x)?[0-9a-f:.]*\d[0-9a-f:.]*/g, "#")}`;
 }
 
-/** Groups of three that don't touch the same, and of which none takes both what chooses and what guards from one node. */
+/** Random groups of three that can be done at once. */
 export function together(cases: readonly Case[], random: Random, count: number): Case[][] {
   const groups: Case[][] = [];
   while (groups.length < count) {
     const group = [random.pick(cases), random.pick(cases), random.pick(cases)];
-    if (
-      areApart(group) &&
-      !group.some((one) =>
-        group.some((other) => isGuard(one) && isChoice(other) && one !== other && one.node === other.node),
-      )
-    )
-      groups.push(group);
+    if (areAllowed(group)) groups.push(group);
   }
   return groups;
+}
+
+/** All of these in as few groups of three as it takes to put each into the first one where it can be done at once with what is there. */
+export function packed(cases: readonly Case[]): Case[][] {
+  const groups: Case[][] = [];
+  for (const one of cases) {
+    const free = groups.find((group) => group.length < 3 && areAllowed([...group, one]));
+    if (free) free.push(one);
+    else groups.push([one]);
+  }
+  return groups;
+}
+
+/** They don't touch the same, and don't take both what chooses and what guards from one node. */
+function areAllowed(group: readonly Case[]): boolean {
+  const isHalved = group.some((one) =>
+    group.some((other) => isGuard(one) && isChoice(other) && one !== other && one.node === other.node),
+  );
+  return areApart(group) && !isHalved;
 }
 
 function areApart(group: readonly Case[]): boolean {

@@ -113,9 +113,9 @@ describe("which connections end", () => {
       { ...selected, except: cluster, by: { kind: "other" } },
     ]);
     const moved = { ...underWay, egressIP: "192.0.2.2" };
-    expect(cuts("client-1", [before], [moved])).toEqual([
-      { ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), ...nobody },
-    ]);
+    expect(cuts("client-1", [before], [moved])).toEqual([]);
+    // Nor by what else is done on the node meanwhile.
+    expect(cuts("client-1", [moved], [moved, policyClaim("policy-2", { sources: ["10.0.1.13/32"] })])).toEqual([]);
     expect(cuts("client-1", [underWay], [])).toEqual(
       expect.arrayContaining([{ ...selected, sources: ["10.0.1.12/32"], by: toGateway("gateway-1"), ...nobody }]),
     );

@@ -120,7 +120,7 @@ function nodeIn(name: NodeName, situation: Situation): FakeNode {
   return node;
 }
 
-describe.each(["client-1", "gateway-1"] as const)("on %s", (name) => {
+describe.each(["client-1", "gateway-1", "gateway-2"] as const)("on %s", (name) => {
   const [nothing, ...rest] = situationsOf(name);
 
   test.each(rest.map((situation) => [situation.name, situation] as const))(
@@ -133,8 +133,11 @@ describe.each(["client-1", "gateway-1"] as const)("on %s", (name) => {
         const { here, peers } = holdersOf(situation.claims, before.egressIPs.slice(0, 1));
         const verdict = trace(node.world, fromPod(source, destination));
         if (before.egressIPs.length === 0) continue;
-        if (here.length > 0) expect(verdict).toEqual({ kind: "uplink", source: here[0] });
-        else if (peers.length === 0) expect(verdict.kind).toBe("dropped");
+        const [address] = here;
+        if (address !== undefined) {
+          const tunnelled = trace(node.world, fromTunnel(source, destination, tunnelMac(NODES["client-1"].index)));
+          for (const one of [verdict, tunnelled]) expect(one).toEqual({ kind: "uplink", source: address });
+        } else if (peers.length === 0) expect(verdict.kind).toBe("dropped");
         else if (Object.keys(situation.facts.tables).length === 4)
           expect(verdict).toEqual({ kind: "tunnel", underlay: peers[0]?.underlay });
         else expect(verdict.kind).toMatch(/dropped|tunnel/);

@@ -49,38 +49,6 @@ test("an underlay address or uplink that is not there is refused with those that
   expect(texts({}, "eth7")).toEqual(['uplink: node gateway-1: there is no device "eth7". There are lo, eth0.']);
 });
 
-describe("an ip rule of somebody else in front of ours", () => {
-  test.each([
-    ["for pods", "1536: from 10.0.1.11 to 203.0.113.0/24 lookup 2"],
-    ["for everything", "100: from all lookup 254"],
-    ["for some of our marks", "9: from all fwmark 0x200/0xf00 lookup 2004"],
-    ["for all but a mark", "100: not from all fwmark 0xca6c lookup 51820"],
-    ["towards all pods", "100: from all to 10.0.0.0/8 lookup 254"],
-    ["that ends the search", "100: from 10.0.1.0/24 blackhole"],
-  ])("%s is refused with the way out", (_, rule) => {
-    const [, preference, text] = /^(\d+): (.*)$/.exec(rule) ?? [];
-    expect(texts({ rules: [rule, "4999: from all lookup 7"] })).toEqual([
-      `fleet.rulePreference: node gateway-1: ip rule "${preference}: ${text}" stands in front of ours at 5000 and would take marked packets out of the tunnel. Set fleet.rulePreference below ${preference}, or narrow it to what is not selected.`,
-    ]);
-  });
-
-  test("that can meet no marked packet is left alone", () => {
-    const rules = [
-      "0: from all lookup 255",
-      "512: from all to 10.0.1.11 lookup 254",
-      "1024: from all fwmark 0x80/0x80 lookup 254",
-      "1030: from all fwmark 0x40000/0xff0c0000 lookup 254",
-      "1100: from 192.0.2.91 lookup 4",
-      "1200: from all iif lo lookup 5",
-      "1201: from all uidrange 0-0 lookup 5",
-      "1300: from all lookup 254 suppress_prefixlength 0",
-      "5001: from all lookup 9",
-      "32766: from all lookup 254",
-    ];
-    expect(texts({ rules })).toEqual([]);
-  });
-});
-
 describe("a tunnel network", () => {
   const { routes } = hostOf();
 

@@ -57,8 +57,9 @@ describe("the waves of a policy", () => {
   });
 
   test("whose sources and address change: what it lets go of keeps the address that it had", () => {
-    const [first] = waves(state({}), state({ sources: { cidrs: ["10.0.1.12/32"] }, egressIP: "192.0.2.2" }));
+    const [first, , , last] = waves(state({}), state({ sources: { cidrs: ["10.0.1.12/32"] }, egressIP: "192.0.2.2" }));
     expect(first).toEqual(["gateway-2: 10.0.1.12/32 also 10.0.1.11/32 by 192.0.2.1"]);
+    expect(last).toEqual(["gateway-1: 10.0.1.12/32"]);
   });
 
   test("that only loses sources: nothing before the third", () => {
