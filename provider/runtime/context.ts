@@ -36,6 +36,9 @@ export function session(node: string, connection: ConnectionRef): NodeSession {
   return found;
 }
 
+/** The nodes that this process has to do with so far. */
+export const knownSessions = (): NodeSession[] => [...sessions.values()];
+
 /** Replaces the transport and forgets all nodes: for tests, and for scenarios that act as several runs in one process. */
 export async function resetContext(next?: Transport): Promise<void> {
   if (transport && transport !== next) await transport.close();

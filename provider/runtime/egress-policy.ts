@@ -2,8 +2,11 @@ import { allocateEgressIP } from "../model/allocation";
 import type { EgressPolicyArgs, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { PolicyClaim } from "../model/claim";
+import { expandNodes } from "../model/compact-nodes";
 import { findOverlapsWith, type NamedPolicy } from "../model/overlap";
 import { validateEgressPolicy } from "../model/validate";
+import { isAbandoned } from "./abandon";
+import { knownSessions } from "./context";
 import { driftOn, isClean } from "./drift";
 import { type Label, labelText } from "./label";
 import { isKnown, type Looked, lookAll } from "./look";
@@ -15,6 +18,7 @@ import { type CheckResult, changedProperties, type DiffResult, failures, isUnkno
 import { rollOut } from "./rollout";
 import { routeProblems } from "./route-problems";
 import { memory } from "./run-memory";
+import type { NodeSession } from "./session";
 
 export { configure } from "./context";
 
@@ -53,14 +57,14 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...routeProblems(state, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
-  const drift = dryRun && held ? await driftOn(driftTargets(held)) : {};
+  const drift = dryRun && held ? await driftOn(await driftTargets(held)) : {};
   return { inputs: { ...state, ...former, __provider, drift } };
 }
 
 export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
   if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };
   const changed = changedProperties(olds, news).length > 0;
-  return { changes: changed || !isClean(await driftOn(driftTargets(olds as unknown as PolicyState))) };
+  return { changes: changed || !isClean(await driftOn(await driftTargets(olds as unknown as PolicyState))) };
 }
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
@@ -82,7 +86,8 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 }
 
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
-  const waves = replacing(olds as unknown as PolicyState, news as unknown as PolicyState);
+  const state = news as unknown as PolicyState;
+  const waves = replacing(olds as unknown as PolicyState, state, await straysOf(state));
   if (letsGo(waves)) await untilQuiet();
   await noted(() => rollOut(waves));
   return { outs: outputs(news) };
@@ -95,9 +100,21 @@ async function remove(_id: string, props: Properties): Promise<void> {
 
 export { remove as delete };
 
-function driftTargets(state: PolicyState) {
+async function driftTargets(state: PolicyState) {
+  const { ownerId } = state;
   const claim = claimOf(state);
-  return sessionsOf(state.gateway).map((node) => ({ session: node, ownerId: state.ownerId, claim }));
+  const right = sessionsOf(state.gateway).map((session) => ({ session, ownerId, claim }));
+  return [...right, ...(await straysOf(state)).map((session) => ({ session, ownerId, claim: undefined }))];
+}
+
+/** Nodes of this run that have the policy though its gateway is not there: left by an update that failed, and was taken back. */
+async function straysOf({ gateway, ownerId }: PolicyState): Promise<NodeSession[]> {
+  const names = new Set(expandNodes(gateway).map(({ node }) => node));
+  const others = knownSessions().filter(({ name }) => !names.has(name) && !isAbandoned(name));
+  const looked = await lookAll(others);
+  const hasIt = (name: string): boolean =>
+    looked.get(name)?.snapshot?.claims.some(({ owner }) => owner.id === ownerId) ?? false;
+  return others.filter(({ name }) => hasIt(name));
 }
 
 function heldState(olds: Properties): PolicyState | undefined {

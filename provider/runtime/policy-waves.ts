@@ -34,9 +34,13 @@ export function claimOf(state: PolicyState): PolicyClaim {
 /**
  * Four waves, the same for every policy, since rollouts that come together run wave by wave: first all policies take what
  * they select (the node that will translate, then those that choose), then they let go of what they no longer select
- * (those that choose, then the node that translated it). So what one policy lets go of and another takes is selected by one of them at every moment.
+ * (those that choose, then the node that translated it). `strays`: other nodes that have the policy, and are to lose it. So what one policy lets go of and another takes is selected by one of them at every moment.
  */
-export function replacing(before: PolicyState | undefined, state: PolicyState): Wave[] {
+export function replacing(
+  before: PolicyState | undefined,
+  state: PolicyState,
+  strays: readonly NodeSession[] = [],
+): Wave[] {
   const claim = claimOf(state);
   const old = before && claimOf(before);
   const takes = old === undefined || !selectsNoMore(claim, old);
@@ -47,11 +51,11 @@ export function replacing(before: PolicyState | undefined, state: PolicyState): 
   const nodes = sessionsOf(state.gateway);
   const isTaker = ({ name }: NodeSession): boolean => name === state.gateway.placement[state.egressIP];
   const names = new Set(nodes.map(({ name }) => name));
-  const left = before ? sessionsOf(before.gateway).filter(({ name }) => !names.has(name)) : [];
+  const left = before ? new Set([...sessionsOf(before.gateway), ...strays].filter(({ name }) => !names.has(name))) : [];
   const isGiver = ({ name }: NodeSession): boolean => name === formerHolder(before, state);
   const lettingGo = [
     ...(isLess ? nodes : []).map((node) => write(node, claim)),
-    ...left.map((node) => removal(node, state.ownerId)),
+    ...[...left].map((node) => removal(node, state.ownerId)),
   ];
   return [
     isFirst ? nodes.filter(isTaker).map((node) => write(node, first)) : [],

@@ -1,0 +1,35 @@
+import { podCall } from "../lab";
+import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import { breakCall, mendCalls } from "./failing-tools";
+import { addressesOf, scenario, usualSource } from "./scenario";
+
+const [EGRESS, OTHER] = ["192.168.0.200", "192.168.0.201"] as const;
+/** On the client node of the one gateway, and on that of the other. */
+const [STAYS, STRAYS] = ["pod-client-1-1", "pod-client-2-1"] as const;
+
+scenario("a move to another gateway that fails and is taken back is undone where it had come to", {}, async (scene) => {
+  const { lab, stack, change } = scene;
+  const program = (gateway: string) => [
+    ...fleetOf(lab),
+    gatewayOf(lab, "one", [EGRESS], { of: ["client-1"], on: ["gateway-1"] }),
+    gatewayOf(lab, "other", [OTHER], { of: ["client-2"], on: ["gateway-2"] }),
+    policyOf("policy", gateway, addressesOf(lab, [STAYS, STRAYS])),
+  ];
+  const shows = async (pod: string) => (await podCall(lab, pod, lab.outside[0]?.address ?? "")).source;
+  await change([STAYS], () => stack.up(program("one")), { to: [EGRESS] });
+
+  await breakCall(lab, "client-1", 1);
+  const fails = () => expect(stack.up(program("other"))).rejects.toThrow(/node client-1: .* failed/);
+  await change([STRAYS], fails, { to: [OTHER] });
+  await mendCalls(lab, "client-1");
+  expect([await shows(STAYS), await shows(STRAYS)]).toEqual([EGRESS, OTHER]);
+
+  const changed = (await stack.preview(program("one"))).filter(({ change: one }) => one !== "same");
+  expect(changed.map(({ name, drift }) => [name, Object.keys(drift).sort()])).toEqual([
+    ["policy", ["client-2", "gateway-2"]],
+  ]);
+  await change([STRAYS], () => stack.up(program("one")), { established: "cut" });
+  expect([await shows(STAYS), await shows(STRAYS)]).toEqual([EGRESS, usualSource(lab, STRAYS)]);
+  expect((await stack.preview(program("one"))).filter(({ change: one }) => one !== "same")).toEqual([]);
+  await change([STAYS], () => stack.destroy(), { established: "cut" });
+});
