@@ -23,7 +23,7 @@ import {
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
-import { adoptByLabel, formerNames, isInState, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { lostEntries, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
@@ -32,7 +32,11 @@ import type { NodeSession } from "./session";
 
 export { configure } from "./context";
 
-type GatewayInputs = EgressGatewayArgs & { readonly label: Label; readonly dryRun?: boolean };
+type GatewayInputs = EgressGatewayArgs & {
+  readonly label: Label;
+  readonly dryRun?: boolean;
+  readonly instance?: string;
+};
 
 const ALL_ABANDONED: Problem = {
   path: "gateways",
@@ -44,6 +48,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const {
     label,
     dryRun,
+    instance,
     drift: _drift,
     __provider,
     ...raw
@@ -72,7 +77,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const isMoved = held !== undefined && registryRefOf(held)?.node !== registryRefOf(args)?.node;
   const isClaiming = isMoved || ips.some((ip) => held?.placement[ip] === undefined);
   const found = [
-    ...noteLive(ownerId, label, all, isInState(olds)),
+    ...noteLive(ownerId, label, all, instance),
     ...gatewayProblems({ args, ips, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
   ];

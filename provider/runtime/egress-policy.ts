@@ -1,5 +1,5 @@
 import { allocateEgressIP } from "../model/allocation";
-import type { EgressPolicyArgs, Problem } from "../model/args";
+import type { EgressPolicyArgs, GatewayRef, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { PolicyClaim } from "../model/claim";
 import { expandNodes } from "../model/compact-nodes";
@@ -10,7 +10,7 @@ import { knownSessions } from "./context";
 import { driftOn, isClean } from "./drift";
 import { type Label, labelText } from "./label";
 import { isKnown, type Looked, lookAll } from "./look";
-import { adoptByLabel, formerNames, isInState, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
 import { claimOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } from "./policy-waves";
 import { noted, untilQuiet } from "./quiet";
@@ -22,7 +22,12 @@ import type { NodeSession } from "./session";
 
 export { configure } from "./context";
 
-type PolicyInputs = EgressPolicyArgs & { readonly label: Label; readonly dryRun?: boolean; readonly turn?: number };
+type PolicyInputs = EgressPolicyArgs & {
+  readonly label: Label;
+  readonly dryRun?: boolean;
+  readonly instance?: string;
+  readonly turn?: number;
+};
 
 /** Validates, chooses the egress IP, refuses overlaps, and in a dry run looks for drift. */
 export const check = (olds: Properties, news: Properties): Promise<CheckResult> => noted(() => checked(olds, news));
@@ -31,6 +36,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const {
     label,
     dryRun,
+    instance,
     drift: _drift,
     turn = 0,
     __provider,
@@ -51,20 +57,24 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const state: PolicyState = { ...args, label, ownerId, egressIP };
   const names = sessionsOf(args.gateway).map(({ name }) => name);
   const found = [
-    ...noteLive(ownerId, label, names, isInState(olds)),
+    ...noteLive(ownerId, label, names, instance),
     ...unreachable(held, looked),
     ...overlapProblems(state, looked),
     ...routeProblems(state, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
-  const drift = dryRun && held ? await driftOn(await driftTargets(held)) : {};
+  const drift = dryRun && held ? await driftOn(driftTargets(held, args.gateway)) : {};
   return { inputs: { ...state, ...former, __provider, drift } };
 }
 
 export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
   if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };
   const changed = changedProperties(olds, news).length > 0;
-  return { changes: changed || !isClean(await driftOn(await driftTargets(olds as unknown as PolicyState))) };
+  return {
+    changes:
+      changed ||
+      !isClean(await driftOn(driftTargets(olds as unknown as PolicyState, (news as unknown as PolicyState).gateway))),
+  };
 }
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
@@ -87,7 +97,7 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const state = news as unknown as PolicyState;
-  const waves = replacing(olds as unknown as PolicyState, state, await straysOf(state));
+  const waves = replacing(olds as unknown as PolicyState, state, straysOf(state.ownerId, [state.gateway]));
   if (letsGo(waves)) await untilQuiet();
   await noted(() => rollOut(waves));
   return { outs: outputs(news) };
@@ -95,26 +105,29 @@ export async function update(_id: string, olds: Properties, news: Properties): P
 
 async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as PolicyState;
-  await rollOut(shrinking(state, nodesThatStay(state.ownerId)));
+  const strays = straysOf(state.ownerId, [state.gateway]);
+  await rollOut(shrinking(state, nodesThatStay(state.ownerId), strays));
 }
 
 export { remove as delete };
 
-async function driftTargets(state: PolicyState) {
+function driftTargets(state: PolicyState, next: GatewayRef) {
   const { ownerId } = state;
   const claim = claimOf(state);
   const right = sessionsOf(state.gateway).map((session) => ({ session, ownerId, claim }));
-  return [...right, ...(await straysOf(state)).map((session) => ({ session, ownerId, claim: undefined }))];
+  const strays = straysOf(ownerId, [state.gateway, next]);
+  return [...right, ...strays.map((session) => ({ session, ownerId, claim: undefined }))];
 }
 
-/** Nodes of this run that have the policy though its gateway is not there: left by an update that failed, and was taken back. */
-async function straysOf({ gateway, ownerId }: PolicyState): Promise<NodeSession[]> {
-  const names = new Set(expandNodes(gateway).map(({ node }) => node));
-  const others = knownSessions().filter(({ name }) => !names.has(name) && !isAbandoned(name));
-  const looked = await lookAll(others);
-  const hasIt = (name: string): boolean =>
-    looked.get(name)?.snapshot?.claims.some(({ owner }) => owner.id === ownerId) ?? false;
-  return others.filter(({ name }) => hasIt(name));
+/** Nodes of this run that have the policy though these gateways are not there: left by an update that failed, and was taken back. */
+function straysOf(ownerId: string, gateways: readonly GatewayRef[]): NodeSession[] {
+  const names = new Set(gateways.flatMap((gateway) => expandNodes(gateway).map(({ node }) => node)));
+  return knownSessions().filter(({ seen, name }) => {
+    if (isAbandoned(name) || !seen?.claims.some(({ owner }) => owner.id === ownerId)) return false;
+    // A machine may be known by another name as well: as that of the registry.
+    const enrolled = seen.claims.find((claim) => claim.kind === "node");
+    return !names.has(enrolled?.kind === "node" ? enrolled.node : name);
+  });
 }
 
 function heldState(olds: Properties): PolicyState | undefined {

@@ -1,7 +1,6 @@
 import type { NodeMarkArgs, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
-import type { Claim } from "../model/claim";
-import { type CompactNodes, expandNodes } from "../model/compact-nodes";
+import type { CompactNodes } from "../model/compact-nodes";
 import { normalizeFleet } from "../model/defaults";
 import { validateNodeMark } from "../model/validate";
 import type { RegistryEntry } from "../program/registry";
@@ -9,9 +8,10 @@ import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { type Drift, driftOn, isClean, joined } from "./drift";
 import { leaveFormer } from "./former-registry";
+import { claimsSeen, startProbes } from "./hint";
 import { hostProblems, uplinkOf, warnForgotten } from "./host";
 import { type Label, labelText } from "./label";
-import { isKnown, look, lookAll, lookAtRegistry } from "./look";
+import { isKnown, look, lookAtRegistry } from "./look";
 import {
   chooseIndex,
   fleetProblems,
@@ -28,7 +28,7 @@ import {
   settingsProblems,
 } from "./node-mark-problems";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
-import { adoptByLabel, formerNames, isInState, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { lostEntries, unknownRegistry } from "./registry-entries";
 import {
   type CheckResult,
@@ -46,7 +46,12 @@ import type { Snapshot } from "./snapshot";
 
 export { configure } from "./context";
 
-type NodeMarkInputs = NodeMarkArgs & { readonly label: Label; readonly dryRun?: boolean; readonly hint?: CompactNodes };
+type NodeMarkInputs = NodeMarkArgs & {
+  readonly label: Label;
+  readonly dryRun?: boolean;
+  readonly instance?: string;
+  readonly hint?: CompactNodes;
+};
 
 const ABANDONED: Problem = {
   path: "node",
@@ -58,6 +63,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const {
     label,
     dryRun,
+    instance,
     drift: _drift,
     hint,
     __provider,
@@ -97,7 +103,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
       ]
     : [];
   const late = [
-    ...noteLive(ownerId, label, [args.node], isInState(olds)),
+    ...noteLive(ownerId, label, [args.node], instance),
     ...settingsProblems(args, registry.snapshot),
     ...markProblems,
     ...nodeProblems,
@@ -179,11 +185,6 @@ async function remove(_id: string, props: Properties): Promise<void> {
 
 export { remove as delete };
 
-/** The engine checks one by one: the first check sets out to all nodes of the fleet, so that the others find them read. */
-function startProbes(hint: CompactNodes): void {
-  for (const { node, connection } of expandNodes(hint)) void look(session(node, connection));
-}
-
 async function driftOfState(state: NodeMarkState): Promise<Drift> {
   const { node, connection, fleet, ownerId, label } = state;
   if (isAbandoned(node)) return {};
@@ -194,14 +195,6 @@ async function driftOfState(state: NodeMarkState): Promise<Drift> {
 
 const lostMark = (state: NodeMarkState): Promise<Drift> =>
   lostEntries(state.fleet.registry, state.fleet.name, state.ownerId, ["settings", `mark-${state.index}`]);
-
-/** What nodes that are read anyway know of others: a registry that was lost does not know all marks. */
-async function claimsSeen(args: NodeMarkArgs, hint: CompactNodes | undefined): Promise<Claim[]> {
-  const others = hint && !isUnknown(hint, UNKNOWN) ? expandNodes(hint) : [];
-  const nodes = [args.fleet.registry, ...others].filter(({ node }) => !isAbandoned(node));
-  const looked = await lookAll(nodes.map(({ node, connection }) => session(node, connection)));
-  return [...looked.values()].flatMap(({ snapshot }) => snapshot?.claims ?? []);
-}
 
 /** Egress IPs of the gateways that a node knows. */
 const egressIPsOn = ({ claims }: Snapshot): string[] =>

@@ -20,10 +20,6 @@ export function formerNames(olds: Properties, { project, stack }: Label): { read
 export const isOwnStack = (holder: string): boolean =>
   [...memory.stacks].some((stack) => holder.startsWith(`${stack}/`));
 
-/** Whether the engine knows a past of what it checks; of a replacement it doesn't. */
-export const isInState = (olds: Properties): boolean =>
-  (olds as { readonly ownerId?: string } | undefined)?.ownerId !== undefined;
-
 export const newOwnerId = (kind: Claim["kind"]): string => `${kind}-${randomUUID()}`;
 
 /** The resource of this run that has this id, where it is not the one of this label: nodes may know it by a former name still. */
@@ -33,19 +29,18 @@ const otherWith = (id: string, label: Label): string | undefined => {
 };
 
 /**
- * Notes where the program has a resource. One that was renamed, while another one took up its name, may find its id adopted.
- * So may a second one of the same name, under another parent: the engine checks a resource once with what state says
- * of it, if there is something, and once more without, if it is to be replaced; every other order is two resources.
+ * Notes where the program has a resource. One that was renamed, while another one took up its name, may find its id adopted;
+ * so may a second one of the same name, under another parent. One that is replaced is checked twice, as the same instance.
  */
-export function noteLive(id: string, label: Label, nodes: readonly string[], isHeld: boolean): Problem[] {
+export function noteLive(id: string, label: Label, nodes: readonly string[], instance: string | undefined): Problem[] {
   const other = otherWith(id, label);
   const live = memory.live.get(id);
-  if (other === undefined && live && (isHeld || !live.isHeld)) {
+  if (other === undefined && live && live.instance !== instance) {
     const twice = `two resources of this program are ${labelText(label)}, and the nodes can't tell them apart. Give one another name: names are unique among all of a type in a stack, whatever their parents.`;
     return [{ path: "label", message: twice }];
   }
   if (other === undefined) {
-    memory.live.set(id, { label: labelText(label), nodes: new Set(nodes), isHeld });
+    memory.live.set(id, { label: labelText(label), nodes: new Set(nodes), instance });
     return [];
   }
   const message = `the nodes know ${labelText(label)} by its former name, which ${other} of this program has now. Give that one another name, or declare it after an up that changes ${labelText(label)}.`;

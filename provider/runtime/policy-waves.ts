@@ -93,9 +93,13 @@ const formerOf = ({ gateway, egressIP, sources, destinations, except }: PolicyCl
 });
 
 /** The nodes that choose first, then the gateway: nothing is sent to a gateway that no longer translates it. */
-export function shrinking(state: PolicyState, stays: ReadonlySet<string> = new Set()): Wave[] {
+export function shrinking(
+  state: PolicyState,
+  stays: ReadonlySet<string> = new Set(),
+  strays: readonly NodeSession[] = [],
+): Wave[] {
   const holder = state.gateway.placement[state.egressIP];
-  const nodes = sessionsOf(state.gateway).filter(({ name }) => !stays.has(name));
+  const nodes = [...sessionsOf(state.gateway), ...strays].filter(({ name }) => !stays.has(name));
   return [
     nodes.filter(({ name }) => name !== holder).map((node) => removal(node, state.ownerId)),
     nodes.filter(({ name }) => name === holder).map((node) => removal(node, state.ownerId)),

@@ -17,8 +17,11 @@ export interface RunMemory {
   readonly egressIPs: Map<string, Map<string, string>>;
   /** Owner id → the gateway as this run wants it, and as state has it. */
   readonly gateways: Map<string, { readonly wanted: GatewayState; readonly held: GatewayState | undefined }>;
-  /** Owner id → which resource of this run's program it is, on which nodes, and whether state knew it. */
-  readonly live: Map<string, { readonly label: string; readonly nodes: ReadonlySet<string>; readonly isHeld: boolean }>;
+  /** Owner id → which resource of this run's program it is, on which nodes, and which object of the program. */
+  readonly live: Map<
+    string,
+    { readonly label: string; readonly nodes: ReadonlySet<string>; readonly instance: string | undefined }
+  >;
   /** Owner id → the policy. */
   readonly policies: Map<string, NamedPolicy & { readonly egressIP: string }>;
 }

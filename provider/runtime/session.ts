@@ -24,6 +24,8 @@ interface Waiting {
 /** Everything that this process does on one node: one cached snapshot, one batch at a time, and what arrives meanwhile goes out together. */
 export class NodeSession {
   private cached: Promise<Snapshot> | undefined;
+  /** The node as it was last read, without asking. */
+  seen: Snapshot | undefined;
   private waiting: Waiting[] = [];
   private isBusy = false;
   /** Sets of policies that this process found on the node without a claim for them; it puts a lost manifest together claim by claim. */
@@ -40,11 +42,16 @@ export class NodeSession {
     const reading = this.cached ?? this.read();
     this.cached = reading;
     // A node that can't be reached is not dialled anew for every resource, only after a while.
-    reading.catch(() => {
-      setTimeout(() => {
-        if (this.cached === reading) this.forget();
-      }, FAILURE_KEPT_MS).unref();
-    });
+    reading.then(
+      (snapshot) => {
+        if (this.cached === reading) this.seen = snapshot;
+      },
+      () => {
+        setTimeout(() => {
+          if (this.cached === reading) this.forget();
+        }, FAILURE_KEPT_MS).unref();
+      },
+    );
     return reading;
   }
 
@@ -176,6 +183,7 @@ export class NodeSession {
     if (left.length === 0) {
       for (const name of namesIn(desired)) this.orphans.delete(name);
       this.cached = Promise.resolve(after);
+      this.seen = after;
       // What nobody claims by the end of this run shows as drift in the next.
       if (there.length < after.actual.length) await this.run(forgetDigestScript());
       return;

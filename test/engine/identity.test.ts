@@ -63,6 +63,17 @@ test("a resource that is replaced by force stays what it is", async () => {
   await project.preview(0, "--expect-no-changes");
 });
 
+test("a second resource of one name, under another parent, is refused and changes nothing", async () => {
+  project.program(`${story().replace("retainOnDelete: true", "retainOnDelete: false")}
+    const parent = new pulumi.ComponentResource("test:index:Other", "other");
+    new egress.EgressPolicy("first", { gateway: made.gateway, sources: { cidrs: ["10.0.1.12"] } }, { parent });`);
+  const { code, stdout } = await project.run(["preview"]);
+  expect({ code, stdout }).toEqual({
+    code: 255,
+    stdout: expect.stringContaining("two resources of this program are "),
+  });
+});
+
 test("renamed resources (by aliases) and a renamed stack change nothing", async () => {
   project.program(story('prefix: "new-"').replace("retainOnDelete: true", "retainOnDelete: false"));
   await project.ok("stack", "rename", "production");

@@ -26,13 +26,13 @@ test("what no state knows is adopted by its name", () => {
 });
 
 test("what a renamed resource of this run has is not adopted under its former name", () => {
-  expect(noteLive("policy-1", label("web-old"), ["n1"], true)).toEqual([]);
+  expect(noteLive("policy-1", label("web-old"), ["n1"], "one")).toEqual([]);
   expect(adoptByLabel("policy", label("web"), [node])).toBeUndefined();
 });
 
 test("a renamed resource whose id was adopted before it was heard of is refused, and both are named", () => {
-  expect(noteLive("policy-1", label("web"), ["n1"], true)).toEqual([]);
-  expect(noteLive("policy-1", label("web-old"), ["n1"], true)).toEqual([
+  expect(noteLive("policy-1", label("web"), ["n1"], "one")).toEqual([]);
+  expect(noteLive("policy-1", label("web-old"), ["n1"], "one")).toEqual([
     {
       path: "label",
       message: expect.stringMatching(/^the nodes know shop\/prod\/web-old by .*, which shop\/prod\/web of this/),
@@ -42,18 +42,15 @@ test("a renamed resource whose id was adopted before it was heard of is refused,
 
 test("a resource that is replaced by force stays on the nodes that the program has it on", () => {
   expect(nodesThatStay("policy-1")).toBeUndefined();
-  expect(noteLive("policy-1", label("web"), ["n1"], true)).toEqual([]);
-  expect(noteLive("policy-1", label("web"), ["n1", "n2"], false)).toEqual([]);
+  expect(noteLive("policy-1", label("web"), ["n1"], "one")).toEqual([]);
+  expect(noteLive("policy-1", label("web"), ["n1", "n2"], "one")).toEqual([]);
   expect(nodesThatStay("policy-1")).toEqual(new Set(["n1", "n2"]));
 });
 
-test.each([
-  ["both are created", false, false],
-  ["both are there", true, true],
-  ["the second is there", false, true],
-])("two resources of one name that would share an id are refused where %s", (_, first, second) => {
-  expect(noteLive("policy-1", label("web"), ["n1"], first)).toEqual([]);
-  expect(noteLive("policy-1", label("web"), ["n1"], second)).toEqual([
+test("two resources of one name that would share an id are refused", () => {
+  expect(noteLive("policy-1", label("web"), ["n1"], "one")).toEqual([]);
+  expect(noteLive("policy-1", label("web"), ["n1"], "one")).toEqual([]);
+  expect(noteLive("policy-1", label("web"), ["n1"], "two")).toEqual([
     { path: "label", message: expect.stringMatching(/^two resources of this program are shop\/prod\/web, /) },
   ]);
 });
