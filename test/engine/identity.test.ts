@@ -69,7 +69,7 @@ test("a second resource of one name, under another parent, is refused and change
     new egress.EgressPolicy("first", { gateway: made.gateway, sources: { cidrs: ["10.0.1.12"] } }, { parent });`);
   const { code, stdout } = await project.run(["preview"]);
   expect({ code, stdout }).toEqual({
-    code: 255,
+    code: 1,
     stdout: expect.stringContaining("two resources of this program are "),
   });
 });
