@@ -13,6 +13,7 @@ import {
   ROLE_ANSWER,
   tunnelMac,
 } from "../model/mark";
+import { contestedBy } from "./contested";
 import {
   CHAINS,
   CUT,
@@ -54,14 +55,13 @@ const NOT_GUARD_IGNORED = `-m set --match-set ${GUARD_IGNORE} dst -j RETURN`;
  * Which chain does what, in the order in which a packet of a selected pod meets them: DESIGN.md, "The chains".
  */
 export function rulesOf(view: NodeView): Owned[] {
-  const { node, policies, isUnderWay, facts } = view;
+  const { node, policies, facts } = view;
   const base = (rule: string): OwnedRule => ({ rule, owner: node.owner.id });
   const each = (of: readonly PlacedPolicy[], rule: (placed: PlacedPolicy) => string): OwnedRule[] =>
     of.map((placed) => ({ rule: rule(placed), owner: placed.policy.owner.id }));
   const remote = policies.filter((placed) => placed.at !== "here");
   const here = policies.filter((placed) => placed.at === "here");
-  // What is here and may be selected by another one as well, elsewhere.
-  const contested = isUnderWay && remote.length > 0 ? here : [];
+  const contested = contestedBy(here, remote);
   const nodeIp = nodeIpPeers(view);
   const dropsForward = facts.dropPolicies.includes("FORWARD");
   const dropsOutput = facts.dropPolicies.includes("OUTPUT");

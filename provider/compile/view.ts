@@ -32,8 +32,6 @@ export interface NodeView {
   readonly node: NodeClaim;
   readonly gateways: readonly GatewayClaim[];
   readonly policies: readonly PlacedPolicy[];
-  /** A policy is being changed: until that is done, two of them may select the same. */
-  readonly isUnderWay: boolean;
   readonly facts: NodeFacts;
 }
 
@@ -53,8 +51,7 @@ export function viewOf(claims: readonly Claim[], facts: NodeFacts): NodeView | u
         return gateway || !isFormer ? [{ ...place(node, one, gateway ?? absentGateway(one)), isFormer }] : [];
       });
     });
-  const isUnderWay = claims.some((claim) => claim.kind === "policy" && claim.also !== undefined);
-  return { node, gateways, policies, isUnderWay, facts };
+  return { node, gateways, policies, facts };
 }
 
 const absentGateway = (policy: PolicyClaim): GatewayClaim => ({

@@ -81,7 +81,7 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
   const state = inputs as unknown as PolicyState;
   const isAdopted = await isKnown(sessionsOf(state.gateway), state.ownerId);
   try {
-    await noted(() => rollOut(replacing(undefined, state)));
+    await noted(() => rollOut(replacing(undefined, state, straysOf(state.ownerId, [state.gateway]))));
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     if (isAdopted) throw error;

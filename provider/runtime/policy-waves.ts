@@ -51,7 +51,8 @@ export function replacing(
   const nodes = sessionsOf(state.gateway);
   const isTaker = ({ name }: NodeSession): boolean => name === state.gateway.placement[state.egressIP];
   const names = new Set(nodes.map(({ name }) => name));
-  const left = before ? new Set([...sessionsOf(before.gateway), ...strays].filter(({ name }) => !names.has(name))) : [];
+  const others = [...(before ? sessionsOf(before.gateway) : []), ...strays];
+  const left = new Set(others.filter(({ name }) => !names.has(name)));
   const isGiver = ({ name }: NodeSession): boolean => name === formerHolder(before, state);
   const lettingGo = [
     ...(isLess ? nodes : []).map((node) => write(node, claim)),

@@ -5,8 +5,22 @@ import type { Step } from "../../../provider/reconcile/step";
 import { situations } from "./arbitrary";
 import type { FakeNode } from "./fake-node";
 import { type Allowed, allowed, type Holders, holdersOf } from "./selected";
-import { desiredOf, emptyNode, NODES, type NodeName, type Situation, situationsOf } from "./states";
+import {
+  desiredOf,
+  emptyNode,
+  FACTS,
+  gatewayClaim,
+  NODES,
+  type NodeName,
+  nodeClaim,
+  policyClaim,
+  type Situation,
+  situationsOf,
+} from "./states";
 import { fromOpen, fromPod, fromTunnel, trace, type Verdict } from "./tracer";
+
+// The walks take seconds where the machine does something else as well.
+jest.setTimeout(60_000);
 
 const SOURCES = ["10.0.1.11", "10.0.1.12", "10.0.1.13", "10.0.1.99"];
 const DESTINATIONS = [
@@ -142,6 +156,23 @@ describe.each(["client-1", "gateway-1", "gateway-2"] as const)("on %s", (name) =
           expect(verdict).toEqual({ kind: "tunnel", underlay: peers[0]?.underlay });
         else expect(verdict.kind).toMatch(/dropped|tunnel/);
       }
+    },
+  );
+
+  // As long as the one has not let go of what the other has taken.
+  test.each(["policy-0", "policy-9"])(
+    "two policies select the same for a moment: %s has the address of another node",
+    (id) => {
+      const other = policyClaim(id, { egressIP: "192.0.2.2" });
+      const claims = [nodeClaim(name), gatewayClaim(), policyClaim("policy-1"), other];
+      const situation: Situation = { name: "both", claims, facts: FACTS, nodeOwner: `node-${name}` };
+      const node = nodeIn(name, situation);
+      const [source, destination] = ["10.0.1.11", "203.0.113.9"];
+      const tunnelled = trace(node.world, fromTunnel(source, destination, tunnelMac(NODES["client-1"].index)));
+      const here = { "client-1": undefined, "gateway-1": "192.0.2.1", "gateway-2": "192.0.2.2" }[name];
+      expect(tunnelled).toMatchObject(here === undefined ? { kind: "dropped" } : { kind: "uplink", source: here });
+      expect(trace(node.world, fromPod(source, destination)).kind).toMatch(/uplink|tunnel/);
+      expect(check(name, node, situation, situation)).toEqual([]);
     },
   );
 
