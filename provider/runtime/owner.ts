@@ -35,15 +35,14 @@ const otherWith = (id: string, label: Label): string | undefined => {
 export function noteLive(id: string, label: Label, nodes: readonly string[], instance: string | undefined): Problem[] {
   const other = otherWith(id, label);
   const live = memory.live.get(id);
-  if (other === undefined && live && live.instance !== instance) {
-    const twice = `two resources of this program are ${labelText(label)}, and the nodes can't tell them apart. Give one another name: names are unique among all of a type in a stack, whatever their parents.`;
-    return [{ path: "label", message: twice }];
-  }
-  if (other === undefined) {
+  if (!live || (other === undefined && live.instance === instance)) {
     memory.live.set(id, { label: labelText(label), nodes: new Set(nodes), instance });
     return [];
   }
-  const message = `the nodes know ${labelText(label)} by its former name, which ${other} of this program has now. Give that one another name, or declare it after an up that changes ${labelText(label)}.`;
+  const message =
+    other === undefined
+      ? `two resources of this program are ${labelText(label)}, and the nodes can't tell them apart. Give one another name: names are unique among all of a type in a stack, whatever their parents.`
+      : `the nodes know ${labelText(label)} by its former name, which ${other} of this program has now. Give that one another name, or declare it after an up that changes ${labelText(label)}.`;
   return [{ path: "label", message }];
 }
 

@@ -71,8 +71,5 @@ function meets(fwmark: string | undefined, mark: number): boolean {
   return ((value ^ mark) & mask) === 0;
 }
 
-function networkOf(text: string | undefined): string | undefined {
-  if (text === undefined || text === "all") return undefined;
-  const cidr = text.includes("/") ? text : `${text}/32`;
-  return parseNetwork(cidr) ? cidr : undefined;
-}
+/** The network after `from` or `to`; undefined for `all`. */
+const networkOf = (text = "all"): string | undefined => (parseNetwork(text) ? text : undefined);

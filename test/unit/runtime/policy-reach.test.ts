@@ -49,12 +49,9 @@ test("a new policy on a node that can't be reached is refused in preview", async
 
 test("a policy whose gateway gets such a node is refused too; where it was already, that is drift", async () => {
   const { inputs } = await check({}, news(gatewayOn("n1")));
-  forgetRun();
   expect(await failures(inputs, gatewayOn("n1", "gone"))).toEqual([refusal]);
   const held = { ...inputs, gateway: gatewayOn("n1", "gone") };
-  forgetRun();
   expect(await failures(held, gatewayOn("n1", "gone"))).toEqual([]);
-  forgetRun();
   const { inputs: drifted } = await check(held, news(gatewayOn("n1", "gone")));
   expect(drifted.drift).toMatchObject({ gone: ["unknown  node gone: refused the connection"] });
 });
