@@ -24,6 +24,7 @@ import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
 import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { untilQuiet } from "./quiet";
 import { lostEntries, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
@@ -166,12 +167,15 @@ async function remove(_id: string, props: Properties): Promise<void> {
   const stays = nodesThatStay(state.ownerId);
   if (stays) return rollOut(shrinking(state, stays));
   const users = await policiesOf(state);
-  if (users.length > 0) {
+  // A policy that this run deletes is on another gateway for what it knows: an update that failed half-way left it here.
+  if (users.length > 0) await untilQuiet();
+  const others = users.filter(({ owner }) => !memory.deleted.has(owner.id));
+  if (others.length > 0) {
     throw new Error(
-      `gateway ${state.label.name}: still used by ${users.map(({ owner }) => labelText(owner)).join(", ")}. Remove these policies first.`,
+      `gateway ${state.label.name}: still used by ${others.map(({ owner }) => labelText(owner)).join(", ")}. Remove these policies first.`,
     );
   }
-  await rollOut(shrinking(state));
+  await rollOut(shrinking(state, new Set(), users));
   const registry = registryRefOf(state)?.node ?? "";
   if (!isAbandoned(registry)) await registryOf(state).release(fleetOf(state), state.ownerId);
 }

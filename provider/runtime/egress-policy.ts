@@ -105,8 +105,9 @@ export async function update(_id: string, olds: Properties, news: Properties): P
 
 async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as PolicyState;
-  const strays = straysOf(state.ownerId, [state.gateway]);
-  await rollOut(shrinking(state, nodesThatStay(state.ownerId), strays));
+  const stays = nodesThatStay(state.ownerId);
+  if (!stays) memory.deleted.add(state.ownerId);
+  await rollOut(shrinking(state, stays, straysOf(state.ownerId, [state.gateway])));
 }
 
 export { remove as delete };

@@ -73,13 +73,17 @@ export function growing(
   ];
 }
 
-/** Clients first, so that nothing is sent to a gateway that no longer answers for it. */
-export function shrinking(state: GatewayState, stays: ReadonlySet<string> = new Set()): Wave[] {
+/** Clients first, so that nothing is sent to a gateway that no longer answers for it. `policies`: those that go with it. */
+export function shrinking(
+  state: GatewayState,
+  stays: ReadonlySet<string> = new Set(),
+  policies: readonly PolicyClaim[] = [],
+): Wave[] {
   const isGateway = new Set(state.gateways.map(({ node }) => node));
   const nodes = reachable(nodesOf(state)).filter(({ node }) => !stays.has(node));
   return [
-    nodes.filter(({ node }) => !isGateway.has(node)).map((node) => removal(node, state.ownerId, [])),
-    nodes.filter(({ node }) => isGateway.has(node)).map((node) => removal(node, state.ownerId, [])),
+    nodes.filter(({ node }) => !isGateway.has(node)).map((node) => removal(node, state.ownerId, policies)),
+    nodes.filter(({ node }) => isGateway.has(node)).map((node) => removal(node, state.ownerId, policies)),
   ];
 }
 

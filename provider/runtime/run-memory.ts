@@ -24,6 +24,8 @@ export interface RunMemory {
   >;
   /** Owner id → the policy. */
   readonly policies: Map<string, NamedPolicy & { readonly egressIP: string }>;
+  /** Owner ids of the policies that this run deletes. */
+  readonly deleted: Set<string>;
 }
 
 export const memory: RunMemory = {
@@ -34,6 +36,7 @@ export const memory: RunMemory = {
   gateways: new Map(),
   live: new Map(),
   policies: new Map(),
+  deleted: new Set(),
 };
 
 /** A new run in the same process. */

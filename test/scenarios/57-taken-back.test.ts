@@ -1,4 +1,4 @@
-import { podCall } from "../lab";
+import { type Lab, podCall } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { breakCall, mendCalls } from "./failing-tools";
 import { addressesOf, scenario, usualSource } from "./scenario";
@@ -7,14 +7,16 @@ const [EGRESS, OTHER] = ["192.168.0.200", "192.168.0.201"] as const;
 /** On the client node of the one gateway, and on that of the other. */
 const [STAYS, STRAYS] = ["pod-client-1-1", "pod-client-2-1"] as const;
 
+const programOf = (lab: Lab) => (gateway: string) => [
+  ...fleetOf(lab),
+  gatewayOf(lab, "one", [EGRESS], { of: ["client-1"], on: ["gateway-1"] }),
+  gatewayOf(lab, "other", [OTHER], { of: ["client-2"], on: ["gateway-2"] }),
+  policyOf("policy", gateway, addressesOf(lab, [STAYS, STRAYS])),
+];
+
 scenario("a move to another gateway that fails and is taken back is undone where it had come to", {}, async (scene) => {
   const { lab, stack, change } = scene;
-  const program = (gateway: string) => [
-    ...fleetOf(lab),
-    gatewayOf(lab, "one", [EGRESS], { of: ["client-1"], on: ["gateway-1"] }),
-    gatewayOf(lab, "other", [OTHER], { of: ["client-2"], on: ["gateway-2"] }),
-    policyOf("policy", gateway, addressesOf(lab, [STAYS, STRAYS])),
-  ];
+  const program = programOf(lab);
   const shows = async (pod: string) => (await podCall(lab, pod, lab.outside[0]?.address ?? "")).source;
   await change([STAYS], () => stack.up(program("one")), { to: [EGRESS] });
 
@@ -32,4 +34,15 @@ scenario("a move to another gateway that fails and is taken back is undone where
   expect([await shows(STAYS), await shows(STRAYS)]).toEqual([EGRESS, usualSource(lab, STRAYS)]);
   expect((await stack.preview(program("one"))).filter(({ change: one }) => one !== "same")).toEqual([]);
   await change([STAYS], () => stack.destroy(), { established: "cut" });
+});
+
+scenario("a destroy right after a move that failed half-way leaves nothing", {}, async (scene) => {
+  const { lab, stack, change } = scene;
+  const program = programOf(lab);
+  await change([STAYS], () => stack.up(program("one")), { to: [EGRESS] });
+  await breakCall(lab, "client-1", 1);
+  const fails = () => expect(stack.up(program("other"))).rejects.toThrow(/node client-1: .* failed/);
+  await change([STRAYS], fails, { to: [OTHER] });
+  await mendCalls(lab, "client-1");
+  await change([STAYS, STRAYS], () => stack.destroy(), { established: "cut" });
 });
