@@ -23,13 +23,14 @@ import {
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
-import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
-import { untilQuiet } from "./quiet";
+import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, notDeleted, noteLive } from "./owner";
+import { noted } from "./quiet";
 import { lostEntries, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
 import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
+import { straysOf } from "./strays";
 
 export { configure } from "./context";
 
@@ -83,15 +84,17 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
     ...legProblems(wanted, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
-  const drift = dryRun && held ? await driftOfState(held) : {};
-  memory.gateways.set(ownerId, { wanted, held });
+  const drift = dryRun && held ? await driftOfState(held, wanted) : {};
+  // One that is replaced by force has no past in its state, only on the nodes.
+  memory.gateways.set(ownerId, { wanted, held: held ?? (left && { ...wanted, placement: left.placement }) });
   return { inputs: { ...wanted, ...former, __provider, drift } };
 }
 
 export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
   if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };
   const changed = changedProperties(olds, news).length > 0;
-  return { changes: changed || !isClean(await driftOfState(olds as unknown as GatewayState)) };
+  const drift = await driftOfState(olds as unknown as GatewayState, news as unknown as GatewayState);
+  return { changes: changed || !isClean(drift) };
 }
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
@@ -99,7 +102,7 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
   const left = await leftOnNodes(state);
   const given = await claimAddresses(state, left);
   try {
-    await rollOut(growing(state, left, await policiesOf(state), given));
+    await rollOut(growing(state, left, await policiesOf(state), given, straysOf(state.ownerId, namesOf(state))));
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     if (left) throw error;
@@ -129,7 +132,7 @@ export async function update(_id: string, olds: Properties, news: Properties): P
       ? await claimAddresses(state, before)
       : undefined;
   try {
-    await rollOut(growing(state, before, await policiesOf(before), given));
+    await rollOut(growing(state, before, await policiesOf(before), given, straysOf(state.ownerId, namesOf(state))));
   } catch (error) {
     await releaseUntaken(before, state).catch(() => undefined);
     throw error;
@@ -166,18 +169,19 @@ async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as GatewayState;
   const stays = nodesThatStay(state.ownerId);
   if (stays) return rollOut(shrinking(state, stays));
+  memory.deleted.add(state.ownerId);
   const users = await policiesOf(state);
-  // A policy that this run deletes is on another gateway for what it knows: an update that failed half-way left it here.
-  if (users.length > 0) await untilQuiet();
-  const others = users.filter(({ owner }) => !memory.deleted.has(owner.id));
+  const others = await notDeleted(users);
   if (others.length > 0) {
     throw new Error(
       `gateway ${state.label.name}: still used by ${others.map(({ owner }) => labelText(owner)).join(", ")}. Remove these policies first.`,
     );
   }
-  await rollOut(shrinking(state, new Set(), users));
-  const registry = registryRefOf(state)?.node ?? "";
-  if (!isAbandoned(registry)) await registryOf(state).release(fleetOf(state), state.ownerId);
+  await noted(async () => {
+    await rollOut(shrinking(state, new Set(), users));
+    const registry = registryRefOf(state)?.node ?? "";
+    if (!isAbandoned(registry)) await registryOf(state).release(fleetOf(state), state.ownerId);
+  });
 }
 
 export { remove as delete };
@@ -188,21 +192,22 @@ function registryOf(state: EgressGatewayArgs): NodeSession {
   return session(registry.node, registry.connection);
 }
 
+const namesOf = (...states: readonly GatewayState[]): ReadonlySet<string> =>
+  new Set(states.flatMap((state) => nodesOf(state).map(({ node }) => node)));
+
 /** What the registry calls the egress IPs of a gateway. */
 const keysOf = ({ placement }: GatewayState): string[] => Object.keys(placement).map((ip) => `ip-${ip}`);
 
-async function driftOfState(state: GatewayState): Promise<Drift> {
+async function driftOfState(state: GatewayState, next: GatewayState): Promise<Drift> {
+  const { ownerId } = state;
   const claim = claimOf(state);
-  const targets = reachable(nodesOf(state)).map((node) => ({
-    session: sessionOf(node),
-    ownerId: state.ownerId,
-    claim,
-  }));
+  const right = reachable(nodesOf(state)).map((node) => ({ session: sessionOf(node), ownerId, claim }));
+  const strays = straysOf(ownerId, namesOf(state, next)).map((session) => ({ session, ownerId, claim: undefined }));
   const registry = registryRefOf(state);
   // A NodeMark of the fleet in this program, or the node itself, says it already.
   const isSilent = memory.fleets.has(fleetOf(state)) || nodesOf(state).some(({ node }) => node === registry?.node);
   const unknown = registry && !isSilent ? await unknownRegistry(registry, fleetOf(state)) : {};
-  return joined(await driftOn(targets), await lostAddresses(state), unknown);
+  return joined(await driftOn([...right, ...strays]), await lostAddresses(state), unknown);
 }
 
 async function lostAddresses(state: GatewayState): Promise<Drift> {

@@ -5,8 +5,6 @@ import type { PolicyClaim } from "../model/claim";
 import { expandNodes } from "../model/compact-nodes";
 import { findOverlapsWith, type NamedPolicy } from "../model/overlap";
 import { validateEgressPolicy } from "../model/validate";
-import { isAbandoned } from "./abandon";
-import { knownSessions } from "./context";
 import { driftOn, isClean } from "./drift";
 import { type Label, labelText } from "./label";
 import { isKnown, type Looked, lookAll } from "./look";
@@ -18,7 +16,7 @@ import { type CheckResult, changedProperties, type DiffResult, failures, isUnkno
 import { rollOut } from "./rollout";
 import { routeProblems } from "./route-problems";
 import { memory } from "./run-memory";
-import type { NodeSession } from "./session";
+import { straysOf } from "./strays";
 
 export { configure } from "./context";
 
@@ -81,7 +79,7 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
   const state = inputs as unknown as PolicyState;
   const isAdopted = await isKnown(sessionsOf(state.gateway), state.ownerId);
   try {
-    await noted(() => rollOut(replacing(undefined, state, straysOf(state.ownerId, [state.gateway]))));
+    await noted(() => rollOut(replacing(undefined, state, straysOf(state.ownerId, namesOf(state.gateway)))));
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     if (isAdopted) throw error;
@@ -97,7 +95,7 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const state = news as unknown as PolicyState;
-  const waves = replacing(olds as unknown as PolicyState, state, straysOf(state.ownerId, [state.gateway]));
+  const waves = replacing(olds as unknown as PolicyState, state, straysOf(state.ownerId, namesOf(state.gateway)));
   if (letsGo(waves)) await untilQuiet();
   await noted(() => rollOut(waves));
   return { outs: outputs(news) };
@@ -107,7 +105,8 @@ async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as PolicyState;
   const stays = nodesThatStay(state.ownerId);
   if (!stays) memory.deleted.add(state.ownerId);
-  await rollOut(shrinking(state, stays, straysOf(state.ownerId, [state.gateway])));
+  const waves = shrinking(state, stays, straysOf(state.ownerId, namesOf(state.gateway)));
+  await noted(() => rollOut(waves));
 }
 
 export { remove as delete };
@@ -116,20 +115,12 @@ function driftTargets(state: PolicyState, next: GatewayRef) {
   const { ownerId } = state;
   const claim = claimOf(state);
   const right = sessionsOf(state.gateway).map((session) => ({ session, ownerId, claim }));
-  const strays = straysOf(ownerId, [state.gateway, next]);
+  const strays = straysOf(ownerId, namesOf(state.gateway, next));
   return [...right, ...strays.map((session) => ({ session, ownerId, claim: undefined }))];
 }
 
-/** Nodes of this run that have the policy though these gateways are not there: left by an update that failed, and was taken back. */
-function straysOf(ownerId: string, gateways: readonly GatewayRef[]): NodeSession[] {
-  const names = new Set(gateways.flatMap((gateway) => expandNodes(gateway).map(({ node }) => node)));
-  return knownSessions().filter(({ seen, name }) => {
-    if (isAbandoned(name) || !seen?.claims.some(({ owner }) => owner.id === ownerId)) return false;
-    // A machine may be known by another name as well: as that of the registry.
-    const enrolled = seen.claims.find((claim) => claim.kind === "node");
-    return !names.has(enrolled?.kind === "node" ? enrolled.node : name);
-  });
-}
+const namesOf = (...gateways: readonly GatewayRef[]): ReadonlySet<string> =>
+  new Set(gateways.flatMap((gateway) => expandNodes(gateway).map(({ node }) => node)));
 
 function heldState(olds: Properties): PolicyState | undefined {
   const state = olds as unknown as Partial<PolicyState> | undefined;

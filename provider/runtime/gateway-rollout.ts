@@ -33,12 +33,13 @@ export interface Given {
 
 const NOTHING: Given = { fromOtherNodes: [], wave: [] };
 
-/** Gateways that gain addresses first (the addresses themselves held back while another node has them), then all others, then the addresses. */
+/** Gateways that gain addresses first (the addresses themselves held back while another node has them), then all others, then the addresses. `strays`: other nodes that have the gateway, and are to lose it. */
 export function growing(
   state: GatewayState,
   before: GatewayState | undefined,
   policies: readonly PolicyClaim[],
   given: Given = NOTHING,
+  strays: readonly NodeSession[] = [],
 ): Wave[] {
   // What a node held that is written off comes at once, and is probed for: nobody can tell whether that node still has it.
   const own = Object.keys(state.placement).filter((ip) => {
@@ -61,12 +62,13 @@ export function growing(
   const first = nodes.filter(({ node }) => gaining.has(node));
   const names = new Set(nodesOf(state).map(({ node }) => node));
   const leaving = before ? reachable(nodesOf(before)).filter(({ node }) => !names.has(node)) : [];
+  const left = new Set([...leaving.map(sessionOf), ...strays]);
   const rest = nodes.filter(({ node }) => !gaining.has(node));
   return [
     first.map((node) => write(node, moved)),
     [
       ...rest.map((node) => write(node, [])),
-      ...leaving.map((node) => removal(node, state.ownerId, policies)),
+      ...[...left].map((node) => removal(node, state.ownerId, policies)),
       ...given.wave,
     ],
     ...(moved.length > 0 ? [first.map((node) => write(node, []))] : []),
@@ -81,14 +83,12 @@ export function shrinking(
 ): Wave[] {
   const isGateway = new Set(state.gateways.map(({ node }) => node));
   const nodes = reachable(nodesOf(state)).filter(({ node }) => !stays.has(node));
-  return [
-    nodes.filter(({ node }) => !isGateway.has(node)).map((node) => removal(node, state.ownerId, policies)),
-    nodes.filter(({ node }) => isGateway.has(node)).map((node) => removal(node, state.ownerId, policies)),
-  ];
+  const go = (some: readonly NodeRef[]): Wave => some.map((node) => removal(sessionOf(node), state.ownerId, policies));
+  return [go(nodes.filter(({ node }) => !isGateway.has(node))), go(nodes.filter(({ node }) => isGateway.has(node)))];
 }
 
-const removal = (node: NodeRef, ownerId: string, policies: readonly PolicyClaim[]) => ({
-  session: sessionOf(node),
+const removal = (session: NodeSession, ownerId: string, policies: readonly PolicyClaim[]) => ({
+  session,
   change: { write: [], remove: [ownerId, ...policies.map(({ owner }) => owner.id)] },
 });
 

@@ -7,6 +7,7 @@ import { labelText } from "./label";
 import { isOwnStack } from "./owner";
 import type { Wave } from "./rollout";
 import { memory } from "./run-memory";
+import { straysOf } from "./strays";
 
 /** So long a gateway waits for what this run wants of another one. The engine checks on while it executes. */
 const PATIENCE_MS = 30_000;
@@ -83,11 +84,10 @@ export function fromOtherNodes(handovers: readonly Handover[], state: GatewaySta
 /** On all nodes of the givers: the addresses go, whether or not the givers' own updates have come to it. */
 export function givingUp(handovers: readonly Handover[]): Wave {
   return handovers.flatMap(({ from, ips, held, wanted }) => {
-    const nodes = new Map(
-      [...(held ? nodesOf(held) : []), ...nodesOf(wanted)].map((node) => [node.node, node] as const),
-    );
-    return reachable([...nodes.values()]).map((node) => ({
-      session: sessionOf(node),
+    const nodes = reachable([...(held ? nodesOf(held) : []), ...nodesOf(wanted)]).map(sessionOf);
+    const all = new Set([...nodes, ...straysOf(from, new Set(nodes.map(({ name }) => name)))]);
+    return [...all].map((session) => ({
+      session,
       change: { write: [], remove: [], letGo: { owner: from, ips } },
     }));
   });

@@ -28,7 +28,7 @@ import {
   settingsProblems,
 } from "./node-mark-problems";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
-import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, notDeleted, noteLive } from "./owner";
 import { lostEntries, unknownRegistry } from "./registry-entries";
 import {
   type CheckResult,
@@ -171,13 +171,15 @@ async function remove(_id: string, props: Properties): Promise<void> {
   if (nodesThatStay(state.ownerId)?.has(state.node)) return;
   const here = session(state.node, state.connection);
   if (!isAbandoned(state.node)) {
-    const { claims } = await here.snapshot();
-    const users = claims.filter((claim) => claim.kind !== "node");
-    if (users.length > 0 && claims.some((claim) => claim.owner.id === state.ownerId)) {
+    const users = (await here.snapshot()).claims.filter(({ kind }) => kind !== "node");
+    const others = await notDeleted(users);
+    if (others.length > 0 && (await isKnown([here], state.ownerId))) {
       throw new Error(
-        `node ${state.node}: still used by ${users.map((claim) => `${claim.kind} ${labelText(claim.owner)}`).join(", ")}. Remove these first.`,
+        `node ${state.node}: still used by ${others.map((claim) => `${claim.kind} ${labelText(claim.owner)}`).join(", ")}. Remove these first.`,
       );
     }
+    const left = users.filter((claim) => !others.includes(claim)).map(({ owner }) => owner.id);
+    if (left.length > 0) await here.apply({ write: [], remove: left });
     await here.apply({ write: [], remove: [state.ownerId] });
   }
   if (!isAbandoned(state.fleet.registry.node)) await registrySession(state).release(state.fleet.name, state.ownerId);

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Problem } from "../model/args";
 import type { Claim } from "../model/claim";
 import { type Label, labelText } from "./label";
+import { untilQuiet } from "./quiet";
 import type { Properties } from "./result";
 import { memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
@@ -48,6 +49,16 @@ export function noteLive(id: string, label: Label, nodes: readonly string[], ins
 
 /** The nodes on which a resource that the engine deletes stays nevertheless: replaced by force, it was found again under its id. */
 export const nodesThatStay = (id: string): ReadonlySet<string> | undefined => memory.live.get(id)?.nodes;
+
+/**
+ * Those of these claims whose resources this run does not delete. What it deletes and is here nevertheless, where its
+ * state does not know of it, a failed update left: who finds it takes it along.
+ */
+export async function notDeleted<C extends Claim>(claims: readonly C[]): Promise<C[]> {
+  // The engine deletes side by side what does not depend on each other, and a gateway after its policies.
+  if (claims.length > 0) await untilQuiet();
+  return claims.filter(({ owner }) => !memory.deleted.has(owner.id));
+}
 
 /** A claim of this label that is already on a node: left by a create that was killed, or by a state that was lost. It is adopted. */
 export function adoptByLabel<K extends Claim["kind"]>(

@@ -24,7 +24,7 @@ export interface RunMemory {
   >;
   /** Owner id → the policy. */
   readonly policies: Map<string, NamedPolicy & { readonly egressIP: string }>;
-  /** Owner ids of the policies that this run deletes. */
+  /** Owner ids of the gateways and policies that this run deletes. */
   readonly deleted: Set<string>;
 }
 

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Lab } from "../lab";
-import type { AnyStack, Declared, Planned } from "../operator/stack";
+import type { AnyStack, Declared, Planned, UpOptions } from "../operator/stack";
 import { installLink, root } from "./install";
 import { plannedIn } from "./preview";
 import { PulumiProject } from "./pulumi";
@@ -43,14 +43,19 @@ export class CliStack implements AnyStack {
     });
   }
 
-  async up(
-    program: readonly Declared[],
-    { target = [], serial = false }: { readonly target?: readonly string[]; readonly serial?: boolean } = {},
-  ): Promise<void> {
+  async up(program: readonly Declared[], { target = [], serial = false, replace = [] }: UpOptions = {}): Promise<void> {
     await this.write(program);
-    const urns = target.flatMap((name) => program.filter((one) => one.name === name).map(urnOf));
+    const each = (flag: string, names: readonly string[]) =>
+      program.filter(({ name }) => names.includes(name)).flatMap((one) => [flag, urnOf(one)]);
     const parallel = serial ? ["--parallel", "1"] : [];
-    await this.command("up", "--yes", "--skip-preview", ...parallel, ...urns.flatMap((urn) => ["--target", urn]));
+    await this.command(
+      "up",
+      "--yes",
+      "--skip-preview",
+      ...parallel,
+      ...each("--target", target),
+      ...each("--replace", replace),
+    );
   }
 
   async preview(program: readonly Declared[]): Promise<Planned[]> {

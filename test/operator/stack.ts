@@ -23,6 +23,12 @@ export interface Planned {
   readonly drift: Readonly<Record<string, readonly string[]>>;
 }
 
+export interface UpOptions {
+  readonly target?: readonly string[];
+  readonly serial?: boolean;
+  readonly replace?: readonly string[];
+}
+
 /** What scenarios ask of a stack, whichever engine runs it. */
 export type AnyStack = Pick<Stack, "up" | "preview" | "destroy" | "outputs" | "id">;
 
@@ -46,19 +52,16 @@ export class Stack {
   ) {}
 
   /**
-   * `serial`: one operation at a time, as with `--parallel 1`.
+   * `serial`: one operation at a time, as with `--parallel 1`. `replace`: as with `--replace`.
    * @throws Error with all check failures, or those of the first resources that fail.
    */
-  async up(
-    program: readonly Declared[],
-    options: { readonly target?: readonly string[]; readonly serial?: boolean } = {},
-  ): Promise<void> {
+  async up(program: readonly Declared[], options: UpOptions = {}): Promise<void> {
     await this.operator.call("own", "newRun");
     for (const type of ORDER) {
       const planned = await this.check(
         program.filter((one) => one.type === type),
         false,
-        options.target,
+        options,
       );
       let last: Promise<unknown> = Promise.resolve();
       const results = await Promise.allSettled(
@@ -84,7 +87,7 @@ export class Stack {
       const checked = await this.check(
         program.filter((one) => one.type === type),
         true,
-        undefined,
+        {},
         shown,
       );
       for (const { declared, change, inputs } of checked)
@@ -132,7 +135,7 @@ export class Stack {
   private async check(
     declared: readonly Declared[],
     dryRun: boolean,
-    target?: readonly string[],
+    { target, replace = [] }: UpOptions,
     shown = new Map<string, Properties>(),
   ) {
     const planned: { declared: Declared; change: Planned["change"]; isFirstDeleted: boolean; inputs: Properties }[] =
@@ -152,7 +155,10 @@ export class Stack {
         return inputs;
       };
       const kept = await ask(old?.inputs ?? {});
-      const { change, isFirstDeleted } = await this.changeOf(one, old, kept);
+      const { change, isFirstDeleted } =
+        old && replace.includes(one.name)
+          ? { change: "replace" as const, isFirstDeleted: false }
+          : await this.changeOf(one, old, kept);
       // The engine asks again for a replacement, which has no past.
       const inputs = change === "replace" ? await ask({}) : kept;
       shown.set(one.name, inputs);

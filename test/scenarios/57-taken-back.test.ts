@@ -1,7 +1,8 @@
 import { type Lab, podCall } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import type { Declared } from "../operator/stack";
 import { breakCall, mendCalls } from "./failing-tools";
-import { addressesOf, scenario, usualSource } from "./scenario";
+import { addressesOf, type Scene, scenario, usualSource } from "./scenario";
 
 const [EGRESS, OTHER] = ["192.168.0.200", "192.168.0.201"] as const;
 /** On the client node of the one gateway, and on that of the other. */
@@ -45,4 +46,39 @@ scenario("a destroy right after a move that failed half-way leaves nothing", {},
   await change([STRAYS], fails, { to: [OTHER] });
   await mendCalls(lab, "client-1");
   await change([STAYS, STRAYS], () => stack.destroy(), { established: "cut" });
+});
+
+/** The gateway that grows: its new node has it, and one that it has had all along fails. */
+async function growsHalf({ lab, stack, change }: Scene): Promise<readonly Declared[]> {
+  const program = (of: readonly string[]) => [
+    ...fleetOf(lab),
+    gatewayOf(lab, "one", [EGRESS], { of, on: ["gateway-1"] }),
+    policyOf("policy", "one", addressesOf(lab, [STAYS, STRAYS])),
+  ];
+  const before = program(["client-1"]);
+  await change([STAYS], () => stack.up(before), { to: [EGRESS] });
+  await breakCall(lab, "gateway-1", 1);
+  const grown = program(["client-1", "client-2"]);
+  const fails = () => expect(stack.up(grown)).rejects.toThrow(/node gateway-1: .* failed/);
+  await change([STRAYS], fails, { to: [EGRESS] });
+  await mendCalls(lab, "gateway-1");
+  return before;
+}
+
+scenario("a gateway that grew half-way and is taken back leaves its new node", {}, async (scene) => {
+  const { stack, change } = scene;
+  const before = await growsHalf(scene);
+  const changed = (await stack.preview(before)).filter(({ change: one }) => one !== "same");
+  expect(changed.map(({ name, drift }) => [name, Object.keys(drift)])).toEqual([
+    ["one", ["client-1", "client-2"]],
+    ["policy", ["client-2"]],
+  ]);
+  await change([STRAYS], () => stack.up(before), { established: "cut" });
+  expect((await stack.preview(before)).filter(({ change: one }) => one !== "same")).toEqual([]);
+  await change([STAYS], () => stack.destroy(), { established: "cut" });
+});
+
+scenario("a destroy right after a gateway grew half-way leaves nothing", {}, async (scene) => {
+  await growsHalf(scene);
+  await scene.change([STAYS, STRAYS], () => scene.stack.destroy(), { established: "cut" });
 });

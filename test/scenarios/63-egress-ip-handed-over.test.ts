@@ -144,3 +144,35 @@ scenario(
     await change(PODS, () => stack.destroy(), { established: "cut" });
   },
 );
+
+scenario(
+  "a gateway that is replaced by force, and moves, hands an egress IP over to another in the same up",
+  { senders: PODS, unbroken: true, timeoutMs: 300_000 },
+  async ({ lab, stack, change }) => {
+    for (const order of [
+      ["y", "x"],
+      ["x", "y"],
+    ]) {
+      const y = { ips: [B], on: "gateway-2", uses: B };
+      const before = programOf(lab, { ips: [A, SPARE], on: "gateway-1", uses: A }, y, order);
+      await change([OF_X], () => change([OF_Y], () => stack.up(before), { to: [B] }), { to: [A] });
+      const after = programOf(
+        lab,
+        { ips: [SPARE], on: "gateway-2", uses: SPARE },
+        { ips: [B, A], on: "gateway-2", uses: A },
+        order,
+      );
+      const id = stack.id("x");
+      const wishes = [{ ips: [A], on: "gateway-2", uses: A }];
+      const twice = watchTwice(lab, wishes, ["gateway-1", "gateway-2"]);
+      const up = () => stack.up(after, { replace: ["x"] });
+      await change([OF_X], () => change([OF_Y], up, { to: [A] }), { to: [SPARE] }).finally(() => twice.stop());
+      expect(await twice.stop()).toEqual([]);
+      expect(stack.id("x")).toBe(id);
+      expect([await holders(lab, A), await holders(lab, SPARE)]).toEqual([["gateway-2"], ["gateway-2"]]);
+      expect([await shown(lab, OF_X), await shown(lab, OF_Y)]).toEqual([SPARE, A]);
+      expect((await stack.preview(after)).filter(({ change: one }) => one !== "same")).toEqual([]);
+      await change(PODS, () => stack.destroy(), { established: "cut" });
+    }
+  },
+);
