@@ -23,7 +23,7 @@ import {
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
-import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, notDeleted, noteLive } from "./owner";
+import { adoptByLabel, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { noted } from "./quiet";
 import { lostEntries, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
@@ -171,10 +171,10 @@ async function remove(_id: string, props: Properties): Promise<void> {
   if (stays) return rollOut(shrinking(state, stays));
   memory.deleted.add(state.ownerId);
   const users = await policiesOf(state);
-  const others = await notDeleted(users);
+  const others = await inUse(users);
   if (others.length > 0) {
     throw new Error(
-      `gateway ${state.label.name}: still used by ${others.map(({ owner }) => labelText(owner)).join(", ")}. Remove these policies first.`,
+      `gateway ${state.label.name}: still used by ${others.map(({ owner }) => labelText(owner)).join(", ")}. Remove these policies first; what an update left that was killed goes with the next pulumi up.`,
     );
   }
   await noted(async () => {

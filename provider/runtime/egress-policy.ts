@@ -56,7 +56,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const names = sessionsOf(args.gateway).map(({ name }) => name);
   const found = [
     ...noteLive(ownerId, label, names, instance),
-    ...unreachable(held, looked),
+    ...unreachable(held, state, new Map([...looked, ...(await lookAtFormer(held, state))])),
     ...overlapProblems(state, looked),
     ...routeProblems(state, looked),
   ];
@@ -93,12 +93,26 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
   return { id, props };
 }
 
+/** A move to another gateway is done on all nodes or on none, for state knows one gateway. */
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
-  const state = news as unknown as PolicyState;
-  const waves = replacing(olds as unknown as PolicyState, state, straysOf(state.ownerId, namesOf(state.gateway)));
-  if (letsGo(waves)) await untilQuiet();
-  await noted(() => rollOut(waves));
+  const [before, state] = [olds as unknown as PolicyState, news as unknown as PolicyState];
+  if (letsGo(replacing(before, state))) await untilQuiet();
+  const waves = replacing(before, state, straysOf(state.ownerId, namesOf(state.gateway)));
+  await noted(() => rollOut(waves).catch((error: Error) => takeBack(error, before, state)));
   return { outs: outputs(news) };
+}
+
+async function takeBack(error: Error, before: PolicyState, state: PolicyState): Promise<never> {
+  if (before.gateway.id === state.gateway.id) throw error;
+  const outcome = await rollOut(replacing(state, before)).then(
+    () => `It is on gateway ${before.gateway.name} again.`,
+    (cause: Error) =>
+      `Not everywhere it could be put on gateway ${before.gateway.name} again; pulumi up puts it right:\n${cause.message}`,
+  );
+  throw new Error(
+    `${error.message}\nPolicy ${state.label.name} could not be moved to gateway ${state.gateway.name}. ${outcome}`,
+    { cause: error },
+  );
 }
 
 async function remove(_id: string, props: Properties): Promise<void> {
@@ -127,13 +141,25 @@ function heldState(olds: Properties): PolicyState | undefined {
   return state?.ownerId === undefined ? undefined : (state as PolicyState);
 }
 
-/** Where the policy has never been it must be put; a known node that can't be reached is drift instead. */
-function unreachable(held: PolicyState | undefined, looked: ReadonlyMap<string, Looked>): Problem[] {
+/** The nodes that a policy moves away from. */
+const lookAtFormer = async (held: PolicyState | undefined, { gateway }: PolicyState) =>
+  lookAll(held && held.gateway.id !== gateway.id ? sessionsOf(held.gateway) : []);
+
+/**
+ * Where the policy has never been it must be put, and where it moves away from it must go; any other known node that
+ * can't be reached is drift instead.
+ */
+function unreachable(held: PolicyState | undefined, { gateway }: PolicyState, looked: ReadonlyMap<string, Looked>) {
   const known = new Set(held ? sessionsOf(held.gateway).map(({ name }) => name) : []);
+  const isMoved = held !== undefined && held.gateway.id !== gateway.id;
   return [...looked].flatMap(([node, { error }]): Problem[] => {
-    if (!error || known.has(node)) return [];
-    const message = `${error.message}. The policy has never been on this node: make it reachable, or write it off in egress:abandon.`;
-    return [{ path: "gateway", message }];
+    if (!error || (known.has(node) && !isMoved)) return [];
+    const why = known.has(node)
+      ? "A policy moves to another gateway on all nodes or on none"
+      : "The policy has never been on this node";
+    return [
+      { path: "gateway", message: `${error.message}. ${why}: make it reachable, or write it off in egress:abandon.` },
+    ];
   });
 }
 

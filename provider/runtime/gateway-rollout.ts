@@ -4,7 +4,9 @@ import type { GatewayClaim, PolicyClaim } from "../model/claim";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { type GatewayState, nodesOf } from "./gateway-state";
+import { isOwnStack } from "./owner";
 import type { Wave } from "./rollout";
+import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
 
 /** The claim behind a state: the same text on all its nodes. `hold` = addresses that another node may still have. */
@@ -56,7 +58,10 @@ export function growing(
   const write = (node: NodeRef, hold: readonly string[]) => ({
     session: sessionOf(node),
     // A node that is new to the gateway gets the gateway's policies together with it.
-    change: { write: [claimOf(state, hold), ...(known.has(node.node) ? [] : policies)], remove: [] },
+    change: {
+      write: [claimOf(state, hold), ...(known.has(node.node) ? [] : arriving(node, state, policies))],
+      remove: [],
+    },
   });
   const nodes = reachable(nodesOf(state));
   const first = nodes.filter(({ node }) => gaining.has(node));
@@ -68,7 +73,8 @@ export function growing(
     first.map((node) => write(node, moved)),
     [
       ...rest.map((node) => write(node, [])),
-      ...[...left].map((node) => removal(node, state.ownerId, policies)),
+      // A policy of this stack leaves by itself: until then it drops what it selects there, which may be another gateway's by then.
+      ...[...left].map((node) => removal(node, state.ownerId, policies.filter(isForeign))),
       ...given.wave,
     ],
     ...(moved.length > 0 ? [first.map((node) => write(node, []))] : []),
@@ -87,10 +93,28 @@ export function shrinking(
   return [go(nodes.filter(({ node }) => !isGateway.has(node))), go(nodes.filter(({ node }) => isGateway.has(node)))];
 }
 
+/** A policy that is on the node by another gateway, or that this run has there, is not put back. */
+const arriving = (node: NodeRef, { ownerId }: GatewayState, policies: readonly PolicyClaim[]): PolicyClaim[] =>
+  policies.filter(({ owner: { id } }) =>
+    [memory.policies.get(id)?.gateway, gatewayOn(sessionOf(node), id)].every((one) => (one ?? ownerId) === ownerId),
+  );
+
+const isForeign = ({ owner }: PolicyClaim): boolean => !isOwnStack(`${owner.project}/${owner.stack}/`);
+
+/** The gateway goes, and of these policies those that are on the node by it. */
 const removal = (session: NodeSession, ownerId: string, policies: readonly PolicyClaim[]) => ({
   session,
-  change: { write: [], remove: [ownerId, ...policies.map(({ owner }) => owner.id)] },
+  change: {
+    write: [],
+    remove: [ownerId, ...policies.map(({ owner }) => owner.id).filter((id) => gatewayOn(session, id) === ownerId)],
+  },
 });
+
+/** By which gateway a node has a policy, for what was seen of it. */
+function gatewayOn({ seen }: NodeSession, id: string): string | undefined {
+  const claim = seen?.claims.find(({ owner }) => owner.id === id);
+  return claim?.kind === "policy" ? claim.gateway : undefined;
+}
 
 export const sessionOf = (node: NodeRef): NodeSession => session(node.node, node.connection);
 export const reachable = (nodes: readonly NodeRef[]): NodeRef[] => nodes.filter(({ node }) => !isAbandoned(node));

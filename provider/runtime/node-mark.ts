@@ -28,7 +28,7 @@ import {
   settingsProblems,
 } from "./node-mark-problems";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
-import { adoptByLabel, formerNames, newOwnerId, nodesThatStay, notDeleted, noteLive } from "./owner";
+import { adoptByLabel, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { lostEntries, unknownRegistry } from "./registry-entries";
 import {
   type CheckResult,
@@ -172,7 +172,7 @@ async function remove(_id: string, props: Properties): Promise<void> {
   const here = session(state.node, state.connection);
   if (!isAbandoned(state.node)) {
     const users = (await here.snapshot()).claims.filter(({ kind }) => kind !== "node");
-    const others = await notDeleted(users);
+    const others = await inUse(users);
     if (others.length > 0 && (await isKnown([here], state.ownerId))) {
       throw new Error(
         `node ${state.node}: still used by ${others.map((claim) => `${claim.kind} ${labelText(claim.owner)}`).join(", ")}. Remove these first.`,

@@ -31,13 +31,16 @@ const otherWith = (id: string, label: Label): string | undefined => {
 
 /**
  * Notes where the program has a resource. One that was renamed, while another one took up its name, may find its id adopted;
- * so may a second one of the same name, under another parent. One that is replaced is checked twice, as the same instance.
+ * a second one of the same type and name, under another parent, can't be told from it. One that is replaced is checked
+ * twice, as the same instance.
  */
 export function noteLive(id: string, label: Label, nodes: readonly string[], instance: string | undefined): Problem[] {
   const other = otherWith(id, label);
-  const live = memory.live.get(id);
-  if (!live || (other === undefined && live.instance === instance)) {
-    memory.live.set(id, { label: labelText(label), nodes: new Set(nodes), instance });
+  const name = `${typeOf(id)} ${labelText(label)}`;
+  const isTwin = memory.names.has(name) && memory.names.get(name) !== instance;
+  if (other === undefined && !isTwin) {
+    memory.live.set(id, { label: labelText(label), nodes: new Set(nodes) });
+    memory.names.set(name, instance);
     return [];
   }
   const message =
@@ -47,17 +50,25 @@ export function noteLive(id: string, label: Label, nodes: readonly string[], ins
   return [{ path: "label", message }];
 }
 
+/** Owner ids begin with the kind of their claim. */
+const typeOf = (id: string): string => id.split("-")[0] ?? "";
+
 /** The nodes on which a resource that the engine deletes stays nevertheless: replaced by force, it was found again under its id. */
 export const nodesThatStay = (id: string): ReadonlySet<string> | undefined => memory.live.get(id)?.nodes;
 
 /**
- * Those of these claims whose resources this run does not delete. What it deletes and is here nevertheless, where its
- * state does not know of it, a failed update left: who finds it takes it along.
+ * Those of these claims that still stand in the way of what they are on. What this run deletes, or has on another gateway,
+ * and is here nevertheless, an update that was killed left, or one that failed: who finds it takes it along.
  */
-export async function notDeleted<C extends Claim>(claims: readonly C[]): Promise<C[]> {
+export async function inUse<C extends Claim>(claims: readonly C[]): Promise<C[]> {
   // The engine deletes side by side what does not depend on each other, and a gateway after its policies.
   if (claims.length > 0) await untilQuiet();
-  return claims.filter(({ owner }) => !memory.deleted.has(owner.id));
+  return claims.filter((claim) => !memory.deleted.has(claim.owner.id) && !isElsewhere(claim));
+}
+
+function isElsewhere(claim: Claim): boolean {
+  const policy = memory.policies.get(claim.owner.id);
+  return claim.kind === "policy" && policy !== undefined && policy.gateway !== claim.gateway;
 }
 
 /** A claim of this label that is already on a node: left by a create that was killed, or by a state that was lost. It is adopted. */

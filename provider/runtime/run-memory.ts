@@ -17,11 +17,10 @@ export interface RunMemory {
   readonly egressIPs: Map<string, Map<string, string>>;
   /** Owner id → the gateway as this run wants it, and as state has it. */
   readonly gateways: Map<string, { readonly wanted: GatewayState; readonly held: GatewayState | undefined }>;
-  /** Owner id → which resource of this run's program it is, on which nodes, and which object of the program. */
-  readonly live: Map<
-    string,
-    { readonly label: string; readonly nodes: ReadonlySet<string>; readonly instance: string | undefined }
-  >;
+  /** Owner id → which resource of this run's program it is, and on which nodes. */
+  readonly live: Map<string, { readonly label: string; readonly nodes: ReadonlySet<string> }>;
+  /** Type and label → which object of the program it is. */
+  readonly names: Map<string, string | undefined>;
   /** Owner id → the policy. */
   readonly policies: Map<string, NamedPolicy & { readonly egressIP: string }>;
   /** Owner ids of the gateways and policies that this run deletes. */
@@ -35,6 +34,7 @@ export const memory: RunMemory = {
   egressIPs: new Map(),
   gateways: new Map(),
   live: new Map(),
+  names: new Map(),
   policies: new Map(),
   deleted: new Set(),
 };

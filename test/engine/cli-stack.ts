@@ -78,6 +78,14 @@ export class CliStack implements AnyStack {
     return this.resource(name)?.id;
   }
 
+  async unrecorded(act: () => Promise<void>): Promise<void> {
+    const kept = `${this.project.state}.kept`;
+    fs.cpSync(this.project.state, kept, { recursive: true });
+    await act();
+    fs.rmSync(this.project.state, { recursive: true });
+    fs.renameSync(kept, this.project.state);
+  }
+
   /** Removes the folder with the project and its state. */
   remove(): void {
     this.project.remove();

@@ -30,7 +30,7 @@ export interface UpOptions {
 }
 
 /** What scenarios ask of a stack, whichever engine runs it. */
-export type AnyStack = Pick<Stack, "up" | "preview" | "destroy" | "outputs" | "id">;
+export type AnyStack = Pick<Stack, "up" | "preview" | "destroy" | "outputs" | "id" | "unrecorded">;
 
 const ORDER: readonly Declared["type"][] = ["node-mark", "egress-gateway", "egress-policy"];
 
@@ -100,6 +100,14 @@ export class Stack {
   async destroy(): Promise<void> {
     await this.operator.call("own", "newRun");
     await this.removeAll(() => true);
+  }
+
+  /** What a run does that is killed before it writes its state. */
+  async unrecorded(act: () => Promise<void>): Promise<void> {
+    const kept = [...this.state];
+    await act();
+    this.state.clear();
+    for (const [name, recorded] of kept) this.state.set(name, recorded);
   }
 
   /** What `pulumi stack rename` does: the same state under another name. */

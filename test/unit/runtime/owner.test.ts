@@ -47,10 +47,14 @@ test("a resource that is replaced by force stays on the nodes that the program h
   expect(nodesThatStay("policy-1")).toEqual(new Set(["n1", "n2"]));
 });
 
-test("two resources of one name that would share an id are refused", () => {
-  expect(noteLive("policy-1", label("web"), ["n1"], "one")).toEqual([]);
-  expect(noteLive("policy-1", label("web"), ["n1"], "one")).toEqual([]);
-  expect(noteLive("policy-1", label("web"), ["n1"], "two")).toEqual([
-    { path: "label", message: expect.stringMatching(/^two resources of this program are shop\/prod\/web, /) },
-  ]);
-});
+test.each(["policy-1", "policy-2"])(
+  "a second resource of one type and name is refused, known to a node or new",
+  (id) => {
+    expect(noteLive("policy-1", label("web"), ["n1"], "one")).toEqual([]);
+    expect(noteLive("policy-1", label("web"), ["n1"], "one")).toEqual([]);
+    expect(noteLive("gateway-1", label("web"), ["n1"], "three")).toEqual([]);
+    expect(noteLive(id, label("web"), ["n1"], "two")).toEqual([
+      { path: "label", message: expect.stringMatching(/^two resources of this program are shop\/prod\/web, /) },
+    ]);
+  },
+);
