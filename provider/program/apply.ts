@@ -49,7 +49,12 @@ export function applyScript(batch: Batch): string {
     file(`claim.${checked(OWNER_ID, id, "an owner id")}`, [json]);
   }
   if (batch.node !== undefined) file("node", [batch.node]);
-  file("cuts", batch.cuts.flatMap(cutLines));
+  // Connections end when the new rules stand, and the batch with it: what can't be ended is a step that failed.
+  const tools = batch.steps.map(({ tool }, i) => `${i}:${tool}`);
+  if (batch.cuts.length > 0) {
+    file(`${tools.length}.in`, batch.cuts.flatMap(cutLines));
+    tools.push(`${tools.length}:conntrack`);
+  }
   file("restore-ip", batch.restoreIp);
   if (batch.installRestore) {
     file("restore-run", RESTORE_PROGRAM.trimEnd().split("\n"));
@@ -78,15 +83,14 @@ rm -rf $T; mkdir $T || egw_full
 TMPDIR=$T
 ${documents.join("\n")}
 head -c ${RESERVE} /dev/zero > $T/reserve || egw_full
-${batch.bury === undefined ? "" : `egw_bury ${checked(ADDRESS, batch.bury, "an address")}`}
-${batch.steps.length === 0 ? "" : `{ egw_kernel; egw_ipset; } > $T/before\negw_run "${batch.steps.map((step, i) => `${i}:${step.tool}`).join(" ")}" || exit 0`}
+${batch.bury === undefined ? "" : `egw_bury ${checked(ADDRESS, batch.bury, "an address")} || egw_unburied`}
+${tools.length === 0 ? "" : `{ egw_kernel; egw_ipset; } > $T/before\negw_run "${tools.join(" ")}" || exit 0`}
 rm -f $T/reserve
 for f in $T/claim.*; do [ -f "$f" ] && mv "$f" "$D/claims/\${f##*/claim.}.json"; done
 ${removed.join("\n")}
 ${batch.node === undefined ? "rm -f $D/node.json" : "mv $T/node $D/node.json"}
 egw_kernel > $T/kernel; egw_ipset > $T/ipset
 ${batch.node === undefined ? FORGET : REMEMBER.replaceAll("@NEXT@", String(next)).replaceAll("@COMPILER@", batch.compiler)}
-${batch.cuts.length > 0 ? "egw_cut" : ""}
 ${announced.join("\n")}
 echo @@applied; cat $T/kernel $T/ipset; egw_manifest; egw_registry; egw_facts; echo @@end
 rm -rf $T${batch.node === undefined ? "; rmdir $D 2>/dev/null || :" : ""}
@@ -111,6 +115,7 @@ const RESERVE = 1048576;
 
 const APPLY_FUNCTIONS = `
 egw_full() { rm -rf $T; rmdir $D/claims $D 2>/dev/null; ${NO_SPACE}; exit 0; }
+egw_unburied() { echo @@failed; echo "0 conntrack"; cat $T/err; echo @@rolled-back; rm -rf $T; echo @@end; exit 0; }
 egw_put() { cat > $T/put && mv $T/put $D/$1; }
 UNIT=/etc/systemd/system/pulumi-egress.service
 egw_tool() {
@@ -120,6 +125,7 @@ egw_tool() {
     iptables) timeout -k 5 120 iptables-restore -w 60 --noflush ;;
     sysctl) while read -r k e v; do echo "$v" > /proc/sys/$k || return 1; done ;;
     arping) egw_probe_duplicates ;;
+    conntrack) egw_cut ;;
   esac
 }
 egw_probe_duplicates() {
@@ -151,7 +157,7 @@ egw_run() {
         case $t in
           ip) egw_tool ip -force < $T/$j.undo >/dev/null 2>&1 ;;
           ipset) while read -r line; do echo "$line" | ipset -exist restore >/dev/null 2>&1; done < $T/$j.undo ;;
-          arping) ;;
+          arping | conntrack) ;;
           *) egw_tool $t "" < $T/$j.undo > $T/out 2>&1 || { echo "undo of step $j ($t) failed"; head -c 2000 $T/out; } ;;
         esac
       done

@@ -27,7 +27,7 @@ const UDP_TIMEOUT = 120;
 const ICMP_TIMEOUT = 30;
 
 /**
- * Ends connections: remembers them in egw-cut, then takes them out of conntrack, so that their next packet is reset.
+ * Ends connections (stdin: lines of `cutLines`): remembers them in egw-cut, then takes them out of conntrack, so that their next packet is reset.
  * Each `conntrack -D` walks the whole table, so one is called for all that share a mark or address, or else a source,
  * or else a source and the widest network of destinations, as long as that hits nothing but what is to be cut; one by one
  * only where they stand among others to the same address.
@@ -41,7 +41,8 @@ const ICMP_TIMEOUT = 30;
  */
 export const CUT_FUNCTION = `
 egw_cut() {
-  conntrack -L 2>/dev/null | awk -v cuts=$T/cuts -v members=$T/cut-members -v deletions=$T/cut-deletions '
+  cat > $T/cuts
+  { conntrack -L 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts=$T/cuts -v members=$T/cut-members -v deletions=$T/cut-deletions '
     function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
     function within(list, value,  i) { for (i = 1; i <= size[list]; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
@@ -122,9 +123,12 @@ egw_cut() {
         if (!(line in told)) print line > deletions
         told[line]
       }
-    }'
-  [ -f $T/cut-members ] && ipset -exist restore < $T/cut-members 2>/dev/null
-  [ -f $T/cut-deletions ] && while read -r line; do conntrack -D $line 2>/dev/null; done < $T/cut-deletions > $T/cut-gone
+    }' || return 1
+  [ -f $T/cut-failed ] && { cat $T/cut-err >&2; return 1; }
+  if [ -f $T/cut-members ]; then ipset -exist restore < $T/cut-members || return 1; fi
+  if [ -f $T/cut-deletions ]; then
+    while read -r line; do egw_delete $line || return 1; done < $T/cut-deletions > $T/cut-gone
+  fi
   # What began between the list and its deletion is in what conntrack says that it deleted, and in no list.
   [ -s $T/cut-gone ] && awk -v members=$T/cut-members -v refuses="$(grep -c ' refuse$' $T/cuts)" '
     BEGIN { while ((getline line < members) > 0) { split(line, w, " "); known[w[2], w[3]] = 1 } }
@@ -140,8 +144,12 @@ egw_cut() {
       remember("egw-cut", "")
       if (refuses > 0 && $4 ~ /^SYN_(SENT|RECV)/) remember("egw-cut-opening", " comment " dport)
     }' $T/cut-gone > $T/cut-late
-  [ -s $T/cut-late ] && ipset -exist restore < $T/cut-late 2>/dev/null
-  return 0
+  [ -s $T/cut-late ] || return 0
+  ipset -exist restore < $T/cut-late
+}
+# That nothing was there any more is told like an error.
+egw_delete() {
+  conntrack -D "$@" 2> $T/cut-err </dev/null || grep -q 'flow entries have been deleted' $T/cut-err || { cat $T/cut-err >&2; return 1; }
 }
 egw_bury() {
   { ipset save egw-cut; ipset save egw-cut-opening; } 2>/dev/null | awk -v to="$1" '
@@ -152,6 +160,9 @@ egw_bury() {
       print "-I -p tcp -s", m[1], "--sport", m[2], "-d", m[3], "--dport", p, "--dst-nat", to ":1 --state", state, "-t", t
     }' > $T/graves
   [ -s $T/graves ] || return 0
-  conntrack -R $T/graves >/dev/null 2>&1 || while read -r line; do conntrack $line >/dev/null 2>&1; done < $T/graves
+  conntrack -R $T/graves >/dev/null 2>&1 && return 0
+  while read -r line; do
+    conntrack $line >/dev/null 2> $T/err </dev/null || grep -q exists $T/err || return 1
+  done < $T/graves
 }
 `;

@@ -229,8 +229,8 @@ export class NodeSession {
     if (failed === undefined)
       return new NodeError(this.name, "rejected", "the batch gave no answer; what it changed is not known");
     const [head = "", ...rest] = failed.trim().split("\n");
-    const index = Number(head.split(" ")[0]);
-    const step = batch.steps[index];
+    const [index, tool = "step"] = head.split(" ");
+    const step = batch.steps[Number(index)];
     const line = Number(
       /line:? (\d+)|Command failed \S*:(\d+)/
         .exec(failed)
@@ -241,10 +241,6 @@ export class NodeSession {
     const outcome = sections.has("rolled-back")
       ? "Nothing was changed."
       : `What was done could not be undone: ${(sections.get("not-rolled-back") ?? "").trim()}`;
-    return new NodeError(
-      this.name,
-      "rejected",
-      `${step?.tool ?? "step"}${at} failed: ${rest.join(" ").trim()}. ${outcome}`,
-    );
+    return new NodeError(this.name, "rejected", `${tool}${at} failed: ${rest.join(" ").trim()}. ${outcome}`);
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Held, type Lab, podCall, podHold, podSendRaw } from "../lab";
+import { execOk, type Held, type Lab, labDump, podCall, podHold, podSendRaw } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { ACK, FIN, hexOf, RST, SYN, tcpPacket } from "./packets";
 import { addressesOf, scenario, usualSource } from "./scenario";
@@ -80,4 +80,26 @@ scenario("open connections are kept on their path and source, or cut, as the pol
   await Promise.all(closed.map(({ connection }) => connection.close()));
   await stack.destroy();
   await sleep(4000);
+});
+
+scenario("where connections can't be ended, nothing changes, and that is said", {}, async ({ lab, stack, change }) => {
+  const nodes = [...fleetOf(lab), gatewayOf(lab, "gateway", [FIRST])];
+  const program = [...nodes, policyOf("policy", "gateway", addressesOf(lab, PODS))];
+  await change(PODS, () => stack.up(program), { to: [FIRST] });
+  const open = await holdAll(lab);
+  const broken = "#!/bin/sh\necho told to fail >&2\nexit 1\n";
+  await execOk(lab, "client-1", ["sh", "-ec", "cat >/usr/local/sbin/conntrack; chmod +x /usr/local/sbin/conntrack"], {
+    input: broken,
+  });
+  const before = await labDump(lab, "client-1");
+  const refused = /node client-1: conntrack failed: told to fail. Nothing was changed./;
+  await change(PODS, () => expect(stack.up(nodes)).rejects.toThrow(refused), { to: [FIRST] });
+  await change(PODS, () => expect(stack.destroy()).rejects.toThrow(refused), { to: [FIRST] });
+  expect(await labDump(lab, "client-1")).toBe(before);
+  expect((await podCall(lab, "pod-client-1-1", OUTSIDE)).source).toBe(FIRST);
+  expect(await open[0]?.connection.say()).toBeUndefined();
+
+  await execOk(lab, "client-1", ["rm", "/usr/local/sbin/conntrack"]);
+  await change(PODS, () => stack.destroy(), { established: "cut" });
+  expect(await open[0]?.connection.say()).toBe("reset");
 });

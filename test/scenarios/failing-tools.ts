@@ -6,6 +6,7 @@ const CHANGES = {
   ipset: "*restore*",
   "iptables-restore": "*",
   arping: "*-D*",
+  conntrack: "*-D*",
 } as const;
 
 /**
@@ -18,8 +19,6 @@ export async function breakCall(lab: Lab, node: string, at: number): Promise<voi
 case "$*" in
 ${pattern})
   cat >/run/lines
-  # What ends connections comes after the batch and is no part of it.
-  if grep -q '^add egw-cut' /run/lines; then exec /usr/sbin/${tool} "$@" </run/lines; fi
   n=$(($(cat /run/calls 2>/dev/null || echo 0) + 1)); echo $n >/run/calls
   if [ $n = ${at} ]; then
     half=$(($(wc -l </run/lines) / 2))

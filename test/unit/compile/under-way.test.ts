@@ -41,3 +41,16 @@ describe.each<NodeName>(["client-1", "gateway-1"])("a change of a policy under w
     );
   });
 });
+
+test.each([
+  ["meet", ["203.0.113.0/24"], [], true],
+  ["have destinations apart", ["198.51.100.0/24"], [], false],
+  ["meet only in what one leaves out", [], ["203.0.112.0/23"], false],
+])(
+  "what comes to its egress IP's node is translated there where two policies %s",
+  (_, destinations, except, isHere) => {
+    const here = policyClaim("policy-1", { destinations: ["203.0.113.0/24"] });
+    const remote = policyClaim("policy-2", { destinations, except, egressIP: "192.0.2.2" });
+    expect(rules(print("gateway-1", here, remote)).some((line) => line.includes("--set-xmark 0x0"))).toBe(isHere);
+  },
+);

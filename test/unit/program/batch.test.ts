@@ -18,6 +18,7 @@ function run(
   batch: Partial<Batch>,
   failing = "never",
   leftovers = "",
+  conntrack = "exit 0",
 ): { sections: Map<string, string>; log: string[]; state: string } {
   const shell = new Shell();
   const record = (name: string): string =>
@@ -27,7 +28,7 @@ function run(
   shell.tool("ipset", `case "$1" in save|list) exit 0 ;; esac; ${record("ipset")}`);
   shell.tool("iptables-restore", record("iptables-restore"));
   shell.tool("iptables-save", "exit 0");
-  shell.tool("conntrack", "exit 0");
+  shell.tool("conntrack", conntrack);
   shell.tool(
     "arping",
     `echo "arping $*" >> $L; [ "${failing}" = taken ] && { echo 'Unicast reply from 192.0.2.1 [02:00:00:00:00:99]'; exit 1; }; exit 0`,
@@ -106,6 +107,35 @@ test("what undo could not bring back is printed", () => {
   const { sections } = run({}, "^add 3$", "9: egw.vxlan: left over");
   expect(sections.has("rolled-back")).toBe(false);
   expect(sections.get("not-rolled-back")).toContain("egw.vxlan: left over");
+});
+
+const CONNECTION =
+  "tcp 6 99 ESTABLISHED src=10.0.1.11 dst=203.0.113.9 sport=5 dport=443 src=203.0.113.9 dst=192.0.2.1 sport=443 dport=5 [ASSURED] mark=0 use=1";
+const EVERYTHING = { sources: ["0.0.0.0/0"], destinations: ["0.0.0.0/0"], except: [] };
+const cuts = [{ ...EVERYTHING, by: { kind: "snat" as const, address: "192.0.2.1" } }];
+const told = (text: string) => `{ echo "${text}" >&2; exit 1; }`;
+
+test.each([
+  ["can't be listed", `[ $1 = -L ] && ${told("no table")}`, "never", "no table"],
+  ["can't be remembered", `[ $1 = -L ] && echo "${CONNECTION}"`, "^add egw-cut", "ipset: ^add egw-cut refused"],
+  ["can't be ended", `[ $1 = -L ] && echo "${CONNECTION}"; [ $1 = -D ] && ${told("no leave")}`, "never", "no leave"],
+])("where open connections %s, the batch is undone", (_, conntrack, failing, why) => {
+  const { sections, log, state } = run({ cuts }, failing, "", `${conntrack}; exit 0`);
+  expect([...sections.keys()]).toEqual(["failed", "rolled-back", "end"]);
+  expect(sections.get("failed")).toBe(`6 conntrack\n${why}\n`);
+  expect(log.slice(-2).map((line) => line.trim())).toEqual(["del 2", "del 1"]);
+  expect(state).toBe("");
+});
+
+test("a connection that has ended by itself meanwhile is no failure", () => {
+  const none = told("conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.");
+  const { sections } = run(
+    { cuts },
+    "never",
+    "",
+    `[ $1 = -L ] && echo "${CONNECTION}"; [ $1 = -D ] && ${none}; exit 0`,
+  );
+  expect(sections.has("applied")).toBe(true);
 });
 
 test("a node that another run has changed meanwhile is left alone", () => {

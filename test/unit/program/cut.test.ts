@@ -28,12 +28,11 @@ function entry(
 function run(table: readonly string[], cuts: readonly Cut[]): { remembered: string[]; deletions: string[] } {
   const T = mkdtempSync(path.join(tmpdir(), "egw-cut-"));
   writeFileSync(path.join(T, "table"), `${table.join("\n")}\n`);
-  writeFileSync(path.join(T, "cuts"), `${cuts.flatMap(cutLines).join("\n")}\n`);
   const fakes = `
 T=${T}; : > $T/remembered; : > $T/deletions
 conntrack() { if [ "$1" = -L ]; then cat $T/table; else shift; echo "$@" >> $T/deletions; fi; }
 ipset() { cat > $T/remembered; }`;
-  execFileSync("sh", ["-c", `${fakes}\n${CUT_FUNCTION}\negw_cut`]);
+  execFileSync("sh", ["-c", `${fakes}\n${CUT_FUNCTION}\negw_cut`], { input: `${cuts.flatMap(cutLines).join("\n")}\n` });
   const read = (file: string) =>
     readFileSync(path.join(T, file), "utf8")
       .split("\n")
