@@ -1,6 +1,7 @@
 import type { Cut } from "../compile/cuts";
 import type { Step } from "../reconcile/step";
 import { CUT_FUNCTION, cutLines } from "./cut";
+import { FILE_FUNCTIONS, SAVED, SUMS, SYSTEMD } from "./files";
 import { hereDocument, NO_SPACE, whole } from "./frame";
 import { RESTORE_PROGRAM, RESTORE_UNIT } from "./restore";
 import { PROBE_FUNCTIONS, STATE_DIRECTORY } from "./shell-probe";
@@ -21,7 +22,7 @@ export interface Batch {
   readonly announce: readonly { readonly device: string; readonly address: string }[];
   /** `ip -batch` lines that make all links, addresses, neighbours, routes and rules from nothing, for boot. */
   readonly restoreIp: readonly string[];
-  /** True on a node that does not have this version's restore program yet. */
+  /** True on a node that does not have this version's restore program, or some file not as it was left. */
   readonly installRestore: boolean;
 }
 
@@ -68,6 +69,7 @@ export function applyScript(batch: Batch): string {
   const next = batch.expectedGeneration + 1;
   return `D=${STATE_DIRECTORY}
 ${PROBE_FUNCTIONS}
+${FILE_FUNCTIONS}
 ${APPLY_FUNCTIONS}
 ${CUT_FUNCTION}
 egw_main() {
@@ -78,7 +80,7 @@ exec 9<$D
 flock -w 60 9 || { echo @@busy; exit 0; }
 # Who removed the last claim meanwhile took the directory away.
 [ $D -ef /proc/self/fd/9 ] || { echo @@stale; exit 0; }
-if [ "$(cat $D/generation 2>/dev/null || echo 0)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
+if [ "$(egw_generation)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
 rm -rf $T; mkdir $T || egw_full
 TMPDIR=$T
 ${documents.join("\n")}
@@ -92,7 +94,7 @@ ${batch.node === undefined ? "rm -f $D/node.json" : "mv $T/node $D/node.json"}
 egw_kernel > $T/kernel; egw_ipset > $T/ipset
 ${batch.node === undefined ? FORGET : REMEMBER.replaceAll("@NEXT@", String(next)).replaceAll("@COMPILER@", batch.compiler)}
 ${announced.join("\n")}
-echo @@applied; cat $T/kernel $T/ipset; egw_manifest; egw_registry; egw_facts; echo @@end
+echo @@applied; cat $T/kernel $T/ipset; egw_manifest; egw_files; egw_registry; egw_facts; echo @@end
 rm -rf $T${batch.node === undefined ? "; rmdir $D 2>/dev/null || :" : ""}
 }
 egw_main
@@ -117,7 +119,6 @@ const APPLY_FUNCTIONS = `
 egw_full() { rm -rf $T; rmdir $D/claims $D 2>/dev/null; ${NO_SPACE}; exit 0; }
 egw_unburied() { echo @@failed; echo "0 conntrack"; cat $T/err; echo @@rolled-back; rm -rf $T; echo @@end; exit 0; }
 egw_put() { cat > $T/put && mv $T/put $D/$1; }
-UNIT=/etc/systemd/system/pulumi-egress.service
 egw_tool() {
   case $1 in
     ip) timeout -k 5 60 ip $2 -batch - ;;
@@ -174,15 +175,21 @@ egw_announce() {
   command -v arping >/dev/null 2>&1 || return 0
   { arping -q -U -c 2 -I "$1" "$2"; arping -q -A -c 1 -I "$1" "$2"; } >/dev/null 2>&1 </dev/null 9<&- &
 }
+egw_remove_misplaced() { rm -rf "$1"; }
 egw_save_restore() {
+  [ -d $D/restore ] || rm -f $D/restore
   mkdir -p $D/restore
+  egw_misplaced egw_remove_misplaced
   mv $T/restore-ip $D/restore/ip
   ipset save 2>/dev/null | grep -E '^(create|add) egw-' | grep -Ev '^add egw-cut(-opening)? ' | egw_put restore/ipset
   sed -n '/^@@iptables$/,$p' $T/kernel | sed '1d' | egw_put restore/iptables
   sed -n '/^@@sysctl$/,/^@@address$/p' $T/kernel | grep -v '^@@' | egw_put restore/sysctl
+  (cd $D && sha256sum ${SAVED.join(" ")}) | egw_put ${SUMS}
   [ -f $T/restore-run ] || return 0
   mv $T/restore-run $D/restore/run
-  if [ -d /run/systemd/system ]; then
+  if [ -d ${SYSTEMD} ]; then
+    # A masked unit is a link to nowhere.
+    rm -f $UNIT
     (umask 022; cat $T/restore-unit > $UNIT)
     systemctl daemon-reload >/dev/null 2>&1; systemctl enable pulumi-egress.service >/dev/null 2>&1
   fi

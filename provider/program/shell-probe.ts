@@ -1,3 +1,5 @@
+import { FILE_FUNCTIONS } from "./files";
+
 /**
  * Shell functions that print what is ours on a node, normalised: no counters, no interface numbers, nothing that moves by itself.
  * POSIX sh and the awk of any distribution. Foreign rules are printed only where they stand on the wrong side of a jump of ours.
@@ -70,8 +72,8 @@ egw_facts() {
   echo @@host-tables; { ip -4 -N route show table all | awk '!/ proto 38( |$)/ { for (i = 1; i < NF; i++) if ($i == "table") print $(i + 1) }'; ip -4 -N rule show | awk '!/proto 38/ { for (i = 1; i < NF; i++) if ($i == "lookup") print $(i + 1) }'; } | sort -u
 }
 egw_manifest() {
-  echo @@generation; cat $D/generation 2>/dev/null
-  echo @@node; cat $D/node.json 2>/dev/null
+  echo @@generation; egw_generation
+  echo @@node; cat $D/node.json 2>/dev/null; echo
   echo @@claims; cat $D/claims/*.json 2>/dev/null
 }
 # A section that is left out stands for what the manifest compiles to, so that has to be as the last apply left it.
@@ -86,10 +88,11 @@ egw_registry() {
 /** Where a node keeps what it has to remember. */
 export const STATE_DIRECTORY = "/var/lib/pulumi-egress";
 
-/** Reads one node: its manifest, facts, and of our kernel objects what differs from what was there after the last apply. */
+/** Reads one node: its manifest, facts, digests of its files, and of our kernel objects what differs from what was there after the last apply. */
 export function probeScript(compiler: string): string {
   return `D=${STATE_DIRECTORY}
 ${PROBE_FUNCTIONS}
+${FILE_FUNCTIONS}
 egw_main() {
   if [ -d $D ]; then exec 9<$D; flock -s -w 60 9; fi
   T=$(mktemp -d -p /run egw-probe.XXXXXX 2>/dev/null || mktemp -d) || exit 1
@@ -102,7 +105,7 @@ egw_main() {
     case " $S " in *" $s=$d "*) echo @@same-$s ;; *) cat $T/$s ;; esac
   done
   rm -rf $T
-  egw_manifest; egw_registry; egw_facts; echo @@end
+  egw_manifest; egw_files; egw_registry; egw_facts; echo @@end
 }
 egw_main
 `;

@@ -1,14 +1,13 @@
 import { cutsOf } from "../compile/cuts";
-import { shortHash } from "../compile/names";
 import { compileNode } from "../compile/node";
 import { chooseTable, isOneOf } from "../compile/table-number";
 import { type NodeFacts, peersOf, viewOf } from "../compile/view";
 import { type KernelObject, keyOf, type Owned } from "../kernel/state";
 import type { Claim, GatewayClaim } from "../model/claim";
 import type { Batch } from "../program/apply";
-import { RESTORE_PROGRAM } from "../program/restore";
 import { plan } from "../reconcile/plan";
 import { type Step, step } from "../reconcile/step";
+import { fileDrift, RESTORE_DIGESTS } from "./files";
 import { COMPILER, type NodeFile, type Snapshot } from "./snapshot";
 
 /** What one resource changes on one node. */
@@ -19,9 +18,6 @@ export interface Change {
   /** Egress IPs that a gateway's claim loses, whatever else it says by then. */
   readonly letGo?: { readonly owner: string; readonly ips: readonly string[] };
 }
-
-/** A node whose restore program is of another version gets ours with its next batch. */
-const RESTORE_VERSION = shortHash(RESTORE_PROGRAM);
 
 /** What `ip -batch` makes; sets and rules come back by their own tools. */
 const BY_IP: ReadonlySet<KernelObject["kind"]> = new Set(["link", "address", "neighbour", "route", "ip-rule"]);
@@ -61,7 +57,7 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
     version: 1,
     tables: facts.tables,
     dropPolicies: facts.dropPolicies,
-    restore: RESTORE_VERSION,
+    restore: RESTORE_DIGESTS,
   };
   const written = claims
     .map((claim): [string, string] => [claim.owner.id, JSON.stringify(claim)])
@@ -80,7 +76,7 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
       cuts: cutsOf(snapshot.claims, claims, facts),
       bury: isEnrolled ? undefined : former?.underlay,
       announce: newAddresses(objects, snapshot.actual),
-      installRestore: snapshot.node?.restore !== RESTORE_VERSION,
+      installRestore: !hasRestore(snapshot) || fileDrift(snapshot).length > 0,
       restoreIp: plan(
         objects.filter(({ kind }) => BY_IP.has(kind)),
         [],
@@ -91,11 +87,16 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
   };
 }
 
-/** True if a batch would change nothing on the node. */
+/** A node whose restore program is of another version gets ours with its next batch. */
+const hasRestore = ({ node }: Snapshot): boolean => JSON.stringify(node?.restore) === JSON.stringify(RESTORE_DIGESTS);
+
+/** True if a batch would change nothing on the node, files included. */
 export function isEmpty(batch: Batch, snapshot: Snapshot): boolean {
   const { write, remove } = batch.claims;
   const isSameFile = batch.node === (snapshot.node && JSON.stringify(snapshot.node));
-  return batch.steps.length + Object.keys(write).length + remove.length + batch.cuts.length === 0 && isSameFile;
+  const isWhole = batch.node === undefined || fileDrift(snapshot).length === 0;
+  const changes = batch.steps.length + Object.keys(write).length + remove.length + batch.cuts.length;
+  return changes === 0 && isSameFile && isWhole;
 }
 
 /** Egress addresses that were held back until another node of ours had let go of them. */

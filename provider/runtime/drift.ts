@@ -1,10 +1,11 @@
 import type { Claim } from "../model/claim";
 import { type Difference, describe, diff } from "../reconcile/diff";
+import { fileDrift } from "./files";
 import { canonical } from "./result";
 import type { NodeSession } from "./session";
 import { compiledOn, type Snapshot } from "./snapshot";
 
-/** Node → one line a difference. Empty when the kernel shows what we want. */
+/** Node → one line a difference. Empty when the kernel shows what we want, and the files of ours are as they were left. */
 export type Drift = Readonly<Record<string, readonly string[]>>;
 
 const MOST_LINES = 200;
@@ -21,7 +22,9 @@ export function driftOf(snapshot: Snapshot, ownerId: string, claim: Claim | unde
     : differences(snapshot, [...without(snapshot, ownerId), ...(claim ? [claim] : [])]);
   const manifest =
     isRecorded || (!recorded && !claim) ? [] : [`${recorded ? "changed" : "missing"}  manifest entry of this resource`];
-  const lines = [...manifest, ...found.filter(({ owner }) => owner === ownerId).map(describe)];
+  // Where the enrolment itself is lost, the files go with it.
+  const files = recorded && claim?.kind === "node" ? fileDrift(snapshot) : [];
+  const lines = [...manifest, ...files, ...found.filter(({ owner }) => owner === ownerId).map(describe)];
   return lines.length > MOST_LINES ? [...lines.slice(0, MOST_LINES), `… and ${lines.length - MOST_LINES} more`] : lines;
 }
 

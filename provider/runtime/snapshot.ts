@@ -14,6 +14,7 @@ import { sysctl } from "../kernel/sysctl";
 import type { Claim } from "../model/claim";
 import { parseSections, type Sections } from "../program/frame";
 import type { RegistryEntry } from "../program/registry";
+import { type NodeFiles, parseFiles } from "./files";
 
 /** Changes whenever the same claims compile to another state: then a node's digests no longer speak for its state. */
 export const COMPILER = "8";
@@ -24,8 +25,8 @@ export interface NodeFile {
   readonly tables: Readonly<Record<string, number>>;
   /** The facts that the last apply compiled with. */
   readonly dropPolicies: readonly string[];
-  /** Version of the restore program on the node. */
-  readonly restore: string;
+  /** Digests of the boot program and its unit as they were put on the node, by name. */
+  readonly restore: Readonly<Record<string, string>>;
 }
 
 /** What we look at on a host but never own. */
@@ -54,6 +55,7 @@ export interface Snapshot {
   readonly isAsRecorded: boolean;
   /** The manifest is as the last apply left it. */
   readonly isManifestWhole: boolean;
+  readonly files: NodeFiles;
   readonly host: HostFacts;
   readonly registry: ReadonlyMap<string, readonly RegistryEntry[]>;
 }
@@ -63,7 +65,7 @@ export function parseSnapshot(stdout: string): Snapshot {
   const sections = parseSections(stdout);
   if (!sections.has("end")) throw new Error("the answer ends too early");
   const text = (name: string): string => sections.get(name) ?? "";
-  const node = text("node").trim() === "" ? undefined : (JSON.parse(text("node")) as NodeFile);
+  const node = parseNodeFile(text("node"));
   const claims = lines(text("claims")).map((line) => JSON.parse(line) as Claim);
   const host = parseHost(sections);
   const facts = { tables: node?.tables ?? {}, dropPolicies: node?.dropPolicies ?? [] };
@@ -79,9 +81,20 @@ export function parseSnapshot(stdout: string): Snapshot {
     },
     isAsRecorded: isSame,
     isManifestWhole: !sections.has("manifest-changed"),
+    files: parseFiles(sections),
     host,
     registry: parseRegistry(sections),
   };
+}
+
+/** What can't be read is as good as lost, and is put together again; that it differs is drift of the file. */
+function parseNodeFile(text: string): NodeFile | undefined {
+  const empty = { version: 1, tables: {}, dropPolicies: [], restore: {} } as const;
+  try {
+    return { ...empty, ...(JSON.parse(text) as Partial<NodeFile>) };
+  } catch {
+    return undefined;
+  }
 }
 
 /** What the claims on a node, or others in their place, compile to there. */

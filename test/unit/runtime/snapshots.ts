@@ -60,8 +60,9 @@ export function seen({
   tables?: Readonly<Record<string, number>>;
 }): Looked {
   const host = hostOf({ addresses, tables: new Set(used), ...(routes && { routes }) });
-  const node: NodeFile | undefined = tables && { version: 1, tables, dropPolicies: [], restore: "" };
-  const rest = { generation: 1, actual, isAsRecorded: true, isManifestWhole: true, registry: new Map() };
+  const node: NodeFile | undefined = tables && { version: 1, tables, dropPolicies: [], restore: {} };
+  const files = { there: new Map<string, string>(), recorded: new Map<string, string>() };
+  const rest = { generation: 1, files, actual, isAsRecorded: true, isManifestWhole: true, registry: new Map() };
   return { snapshot: { ...rest, node, claims, host } };
 }
 

@@ -1,0 +1,69 @@
+import { createHash } from "node:crypto";
+import { ENABLED, FILE, GENERATION, RUN, SAVED, SUMS, SYSTEMD, UNIT } from "../program/files";
+import type { Sections } from "../program/frame";
+import { RESTORE_PROGRAM, RESTORE_UNIT } from "../program/restore";
+import type { Snapshot } from "./snapshot";
+
+/** The files of ours on a node, each with its digest. */
+export interface NodeFiles {
+  readonly there: ReadonlyMap<string, string>;
+  /** What the last apply left in `SAVED`; empty where its record is not whole. */
+  readonly recorded: ReadonlyMap<string, string>;
+}
+
+const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** The boot program and its unit as this version has them; `node.json` says which of them a node was given. */
+export const RESTORE_DIGESTS: Readonly<Record<string, string>> = {
+  [RUN]: digestOf(RESTORE_PROGRAM),
+  [UNIT]: digestOf(RESTORE_UNIT),
+};
+
+export function parseFiles(sections: Sections): NodeFiles {
+  const recorded = entriesOf(sections.get("files-recorded") ?? "");
+  const isWhole = recorded.map(([name]) => name).join() === SAVED.join();
+  return { there: new Map(entriesOf(sections.get("files") ?? "")), recorded: new Map(isWhole ? recorded : []) };
+}
+
+/** Name and digest of each line; a line that is none has neither. */
+const entriesOf = (text: string): [string, string][] =>
+  text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => {
+      const [, digest = "", name = ""] = /^([0-9a-f]{64}|-) [ *](\S+)$/.exec(line) ?? [];
+      return [name, digest];
+    });
+
+/** One line a file that is not as the last apply left it, on a node that is enrolled. */
+export function fileDrift(snapshot: Pick<Snapshot, "generation" | "node" | "files">): string[] {
+  const { there } = snapshot.files;
+  const wanted = wantedFiles(snapshot);
+  const differing = [...wanted].flatMap(([name, digest]) => {
+    const found = there.get(name);
+    if (found === undefined) return [`missing  ${FILE} ${name}`];
+    return digest === undefined || digest === found ? [] : [`changed  ${FILE} ${name}`];
+  });
+  const extra = [...there.keys()].filter((name) => name.startsWith("restore/") && !wanted.has(name));
+  return [...differing, ...extra.map((name) => `extra    ${FILE} ${name}`)].sort();
+}
+
+/** Each file that is to be there with its digest; without one, all that can be asked is that it is there. */
+function wantedFiles({
+  generation,
+  node,
+  files,
+}: Parameters<typeof fileDrift>[0]): ReadonlyMap<string, string | undefined> {
+  const { there, recorded } = files;
+  const unit: [string, string | undefined][] = [
+    [UNIT, node?.restore[UNIT]],
+    [ENABLED, "-"],
+  ];
+  return new Map<string, string | undefined>([
+    ...SAVED.map((name) => [name, recorded.get(name)] as const),
+    [GENERATION, digestOf(`${generation}\n`)],
+    [RUN, node?.restore[RUN]],
+    [SUMS, recorded.size > 0 ? undefined : "whole"],
+    ...(there.has(SYSTEMD) ? unit : []),
+  ]);
+}
