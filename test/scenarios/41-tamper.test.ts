@@ -1,8 +1,8 @@
 import { execOk, type Lab } from "../lab";
-import type { AnyStack, Declared } from "../operator/stack";
 import { testFull } from "../setup/skip";
 import { Random } from "./random";
 import { type Scene, type Setting, scenario } from "./scenario";
+import { shown } from "./shown";
 import { type Case, casesOf, kindNames } from "./tamper";
 import { type Fleet, fleet, SELECTED } from "./tamper/fleet";
 import { oneOfEach, packed, together, toldOf } from "./tamper/groups";
@@ -17,18 +17,6 @@ const SETTING: Setting = {
 };
 
 const nameOf = (one: Case): string => `${one.node}: ${one.how} ${one.kind} ${one.what}`;
-
-/** Every line of a preview that is not "same", by resource. */
-async function shown(stack: AnyStack, program: readonly Declared[]): Promise<Record<string, string[]>> {
-  const changes = (await stack.preview(program)).filter(({ change }) => change !== "same");
-  const lines = changes.map(({ name, drift }): [string, string[]] => [
-    name,
-    Object.entries(drift)
-      .flatMap(([node, some]) => some.map((line) => `${node} ${line}`))
-      .sort(),
-  ]);
-  return Object.fromEntries(lines.sort());
-}
 
 /** Sources that selected pods showed and should not have. */
 async function wrongSources(lab: Lab, selected: Fleet["selected"]): Promise<string[]> {

@@ -1,6 +1,9 @@
-import { exec, podCall } from "../lab";
+import { ENABLED, STATE_FILES, UNIT, UNIT_FILES } from "../../provider/program/files";
+import { exec, execOk, podCall } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
-import { scenario } from "./scenario";
+import { addressesOf, scenario } from "./scenario";
+import { shown } from "./shown";
+import { fileTampers } from "./tamper/files";
 
 const EGRESS = "192.168.0.200";
 const RUN = ["sh", "/var/lib/pulumi-egress/restore/run"];
@@ -42,5 +45,50 @@ scenario(
     await stack.up(program);
     expect(await podCall(lab, "pod-client-1-1", lab.outside[0]?.address ?? "")).toMatchObject({ source: EGRESS });
     await change(pods, () => stack.destroy());
+  },
+);
+
+/** A systemd that knows no more than to enable and disable a unit. */
+const SYSTEMD = `mkdir -p /run/systemd/system ${ENABLED.replace(/\/[^/]*$/, "")}
+cat >/usr/local/bin/systemctl <<'END'
+#!/bin/sh
+case $1 in enable) ln -s ${UNIT} ${ENABLED} ;; disable) rm -f ${ENABLED} ;; esac
+END
+chmod +x /usr/local/bin/systemctl`;
+
+scenario(
+  "what puts a node back at boot is drift of its NodeMark where it is not as the last apply left it, and put back",
+  { engine: "mini", senders: [], timeoutMs: 600_000 },
+  async ({ lab, stack, change }) => {
+    const [pod, node] = ["pod-client-1-1", "client-1"];
+    const policy = policyOf("policy", "gateway", addressesOf(lab, [pod]));
+    const program = [...fleetOf(lab), gatewayOf(lab, "gateway", [EGRESS]), policy];
+    const sh = (script: string) => execOk(lab, node, ["sh", "-e"], { input: script });
+    await change([pod], () => stack.up(program), { to: [EGRESS] });
+    await sh(SYSTEMD);
+    const missing = (names: readonly string[]) => names.map((name) => `${node} missing  file ${name}`).sort();
+    expect(await shown(stack, program)).toEqual({ [node]: missing(UNIT_FILES) });
+    await stack.up(program);
+    for (const { script, told } of fileTampers([...STATE_FILES, ...UNIT_FILES], node)) {
+      await sh(script);
+      const lines = told.map(({ line }) => `${node} ${line}`);
+      expect({ script, shown: await shown(stack, program) }).toEqual({ script, shown: { [node]: lines } });
+      await stack.up(program);
+    }
+    expect(await shown(stack, program)).toEqual({});
+
+    // A masked unit is taken back too; without its folder a node has nothing to start.
+    await sh(`ln -sf /dev/null ${UNIT}; rm -r /var/lib/pulumi-egress/restore`);
+    const lost = missing(STATE_FILES.filter((name) => name.startsWith("restore/")));
+    expect(await shown(stack, program)).toEqual({ [node]: [`${node} changed  file ${UNIT}`, ...lost] });
+    await stack.up(program);
+    expect(await shown(stack, program)).toEqual({});
+    await exec(lab, node, ["sh", "-c", REBOOT]);
+    expect(await exec(lab, node, RUN)).toMatchObject({ code: 0 });
+    expect(await podCall(lab, pod, lab.outside[0]?.address ?? "")).toMatchObject({ source: EGRESS });
+    expect(await shown(stack, program)).toEqual({});
+    await change([pod], () => stack.destroy());
+    // That neither unit nor link is left is looked at from outside.
+    await sh("rm -r /run/systemd /usr/local/bin/systemctl");
   },
 );

@@ -1,8 +1,10 @@
 import { compileNode } from "../../../provider/compile/node";
 import { KINDS, type KindName, type Owned } from "../../../provider/kernel/state";
 import type { Claim } from "../../../provider/model/claim";
+import { FILE, STATE_FILES } from "../../../provider/program/files";
 import { execOk, type Lab } from "../../lab";
 import { address, link, sysctl } from "./device";
+import { fileTampers } from "./files";
 import { ipRule, neighbour, route } from "./paths";
 import { chain, chainRule, hook } from "./rules";
 import { ipset, ipsetMember } from "./sets";
@@ -23,14 +25,17 @@ const TAMPERS: { readonly [K in KindName]: Tampers<K> } = {
   hook,
 };
 
+/** Files have no kind of their own in the kernel. */
+export type Kind = KindName | typeof FILE;
+
 /** A tamper with one object of one node. */
 export interface Case extends Tamper {
   readonly node: string;
   readonly role: "client" | "gateway";
-  readonly kind: KindName;
+  readonly kind: Kind;
 }
 
-export const kindNames = Object.keys(KINDS) as KindName[];
+export const kindNames = [...(Object.keys(KINDS) as KindName[]), FILE] as const satisfies readonly Kind[];
 
 /** All that somebody could do by hand to a fleet as it is now. */
 export async function casesOf(lab: Lab): Promise<Case[]> {
@@ -38,16 +43,18 @@ export async function casesOf(lab: Lab): Promise<Case[]> {
     lab.nodes.map(async ({ name: node, role }) => {
       const scene = await sceneOf(lab, node);
       const named = new Map(scene.owners);
-      return scene.state.flatMap(({ object, owner }): Case[] => {
-        const tampers = TAMPERS[object.kind] as Tampers<KindName>;
-        return tampers(object, owner, scene).map((tamper) => ({
-          ...tamper,
-          told: tamper.told.map((told) => ({ ...told, owner: named.get(told.owner) ?? told.owner })),
-          node,
-          role,
-          kind: object.kind,
-        }));
+      const asCase = (kind: Kind, tamper: Tamper): Case => ({
+        ...tamper,
+        told: tamper.told.map((told) => ({ ...told, owner: named.get(told.owner) ?? told.owner })),
+        node,
+        role,
+        kind,
       });
+      const objects = scene.state.flatMap(({ object, owner }) => {
+        const tampers = TAMPERS[object.kind] as Tampers<KindName>;
+        return tampers(object, owner, scene).map((tamper) => asCase(object.kind, tamper));
+      });
+      return [...objects, ...fileTampers(STATE_FILES, scene.nodeOwner).map((tamper) => asCase(FILE, tamper))];
     }),
   );
   return all.flat();
