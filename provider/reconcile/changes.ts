@@ -1,6 +1,6 @@
 import type { IpSet } from "../kernel/ipset";
 import { changeLink, type Link } from "../kernel/link";
-import { type KernelObject, textOf } from "../kernel/state";
+import { type KernelObject, keyOf, textOf } from "../kernel/state";
 
 export type Of<K extends KernelObject["kind"]> = Extract<KernelObject, { kind: K }>;
 
@@ -53,6 +53,18 @@ export const isNewDevice = ({ device: { from, to } }: Changes): boolean =>
 function doubled(objects: readonly KernelObject[], index: number): boolean {
   const object = objects[index];
   return object?.kind === "ip-rule" && objects.slice(0, index).some((other) => textOf(other) === textOf(object));
+}
+
+/** Addresses that are there in another form than the one that is wanted: of each the first that was found. */
+export function otherForms({
+  added,
+  removed,
+}: Changes): { readonly from: Of<"address">; readonly to: Of<"address"> }[] {
+  const found = ofKind(removed, "address");
+  return ofKind(added, "address").flatMap((to) => {
+    const from = found.find((o) => keyOf(o) === keyOf(to));
+    return from ? [{ from, to }] : [];
+  });
 }
 
 function livesOnDevice(object: KernelObject, device: string): boolean {

@@ -1,4 +1,4 @@
-import { address } from "../kernel/address";
+import { address, changeAddress } from "../kernel/address";
 import { ipRule } from "../kernel/ip-rule";
 import { TABLES, type Table } from "../kernel/iptables";
 import type { IpKind } from "../kernel/kind";
@@ -7,7 +7,7 @@ import { neighbour } from "../kernel/neighbour";
 import { route } from "../kernel/route";
 import { type KernelObject, keyOf } from "../kernel/state";
 import type { Sysctl } from "../kernel/sysctl";
-import { type Changes, compare, isGone, isNewDevice, type Of, ofKind } from "./changes";
+import { type Changes, compare, isGone, isNewDevice, type Of, ofKind, otherForms } from "./changes";
 import { restoreText, tableState, union } from "./iptables-text";
 import { growSets, shrinkSets } from "./plan-sets";
 import { type Step, step } from "./step";
@@ -93,12 +93,23 @@ function growSysctls({ added, removed }: Changes): Step[] {
 }
 
 /** A route or rule that changes keeps its key: `replace` puts the new one in place of the old one, a rule is added before its old one goes. */
-function growPaths({ added, removed }: Changes): Step[] {
-  const grown = paths(added.filter((o) => o.kind !== "address" || onTunnel(o)));
+function growPaths(changes: Changes): Step[] {
+  const { added, removed } = changes;
+  const changed = otherForms(changes).filter(({ to }) => onTunnel(to));
+  const isChanged = (o: KernelObject): boolean => changed.some(({ to }) => to === o);
+  const grown = paths(added.filter((o) => (o.kind !== "address" || onTunnel(o)) && !isChanged(o)));
   const before = removed.filter((o): o is IpObject => o.kind === "neighbour" || o.kind === "route");
   const replaced = before.filter((o) => grown.some((other) => keyOf(other) === keyOf(o)));
   const fresh = grown.filter((o) => !replaced.some((other) => keyOf(other) === keyOf(o)));
-  return step("ip", adds(grown), [...removes([...fresh].reverse()), ...adds(replaced)]);
+  return step(
+    "ip",
+    [...changed.flatMap(({ from, to }) => changeAddress(from, to)), ...adds(grown)],
+    [
+      ...removes([...fresh].reverse()),
+      ...adds(replaced),
+      ...changed.flatMap(({ from, to }) => changeAddress(to, from)),
+    ],
+  );
 }
 
 const RESET_MARK = "EGRESSGATEWAY-RESET-MARK";
@@ -154,15 +165,25 @@ function probeEgressAddresses({ added, removed }: Changes): Step[] {
 }
 
 /** Egress addresses come when all rules stand. */
-function changeEgressAddresses({ added, removed }: Changes): Step[] {
-  const fresh = egressAddresses(added);
-  const stale = egressAddresses(removed);
-  return step("ip", [...removes(stale), ...adds(fresh)], [...removes(fresh), ...adds(stale)]);
+function changeEgressAddresses(changes: Changes): Step[] {
+  const forms = otherForms(changes);
+  const changed = forms.filter(({ to }) => !onTunnel(to));
+  const fresh = egressAddresses(changes.added).filter((o) => !forms.some(({ to }) => to === o));
+  const stale = egressAddresses(changes.removed).filter((o) => !forms.some(({ from }) => from === o));
+  return step(
+    "ip",
+    [...changed.flatMap(({ from, to }) => changeAddress(from, to)), ...removes(stale), ...adds(fresh)],
+    [...removes(fresh), ...adds(stale), ...changed.flatMap(({ from, to }) => changeAddress(to, from))],
+  );
 }
 
-function shrinkPaths({ added, removed, device, lost }: Changes): Step[] {
+function shrinkPaths(changes: Changes): Step[] {
+  const { added, removed, device, lost } = changes;
+  const forms = otherForms(changes);
   const replaced = (o: KernelObject): boolean =>
-    o.kind !== "ip-rule" && added.some((other) => keyOf(other) === keyOf(o));
+    o.kind === "address"
+      ? forms.some(({ from }) => from === o)
+      : o.kind !== "ip-rule" && added.some((other) => keyOf(other) === keyOf(o));
   const going = paths(removed.filter((o) => !replaced(o) && (o.kind !== "address" || onTunnel(o))));
   const dropped = device.from && !device.to ? [device.from] : [];
   return step(

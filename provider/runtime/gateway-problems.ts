@@ -1,3 +1,4 @@
+import { cidrOf } from "../kernel/address";
 import { contains } from "../model/address";
 import type { EgressGatewayArgs, Problem } from "../model/args";
 import type { Claim, GatewayClaim } from "../model/claim";
@@ -11,6 +12,7 @@ import { type Label, labelText } from "./label";
 import type { Looked } from "./look";
 import { isOwnStack } from "./owner";
 import { inner, memory } from "./run-memory";
+import type { HostFacts, Snapshot } from "./snapshot";
 
 /** What an EgressGateway wants, and what its nodes look like now. */
 export interface Situation {
@@ -100,16 +102,19 @@ function toolProblems({ args, looked }: Situation): Problem[] {
 /** What a network of the uplink keeps for itself is no egress IP: its first and last address, and next hops. */
 function networkProblems({ args, ips, looked }: Situation): Problem[] {
   return args.gateways.flatMap(({ node, uplink }): Problem[] => {
-    const host = looked.get(node)?.snapshot?.host;
-    if (!host) return [];
+    const snapshot = looked.get(node)?.snapshot;
+    if (!snapshot) return [];
+    const { host } = snapshot;
     const networks = host.addresses
       .filter(({ device }) => device === uplink)
-      .map(({ cidr }) => rangeOf(cidr))
+      .map((address) => ({ ...rangeOf(address.cidr), address }))
       .filter(({ start, end }) => end - start > 2);
     const hops = new Set(host.routes.flatMap((line) => / via (\S+)/.exec(line)?.[1] ?? []));
     return ips.flatMap((ip): Problem[] => {
       const at = rangeOf(`${ip}/32`).start;
-      const edge = networks.find(({ start, end }) => at === start || at === end - 1);
+      const edge = networks.find(
+        ({ start, end, address }) => (at === start || at === end - 1) && !isOurs(snapshot, address),
+      );
       const what = edge ? `the network or broadcast address of ${edge.cidr}` : hops.has(ip) ? "a next hop" : undefined;
       return what === undefined
         ? []
@@ -118,15 +123,19 @@ function networkProblems({ args, ips, looked }: Situation): Problem[] {
   });
 }
 
+/** True for an address of ours, which somebody may have given another length: that is drift. */
+const isOurs = ({ actual }: Snapshot, { device, cidr }: HostFacts["addresses"][number]): boolean =>
+  actual.some((o) => o.kind === "address" && o.device === device && cidrOf(o) === cidr);
+
 /** An egress IP must be free on its nodes, and the way out must lead through the device that announces it. */
 function uplinkProblems({ args, ips, looked }: Situation): Problem[] {
   return args.gateways.flatMap(({ node, uplink }, i): Problem[] => {
     const snapshot = looked.get(node)?.snapshot;
     if (!snapshot) return [];
     const outward = deviceTowards(snapshot.host, "0.0.0.0/0");
-    const isOurs = (cidr: string): boolean =>
-      snapshot.actual.some((o) => o.kind === "address" && cidr === `${o.address}/32`);
-    const own = snapshot.host.addresses.find(({ cidr }) => ips.includes(cidr.split("/")[0] ?? "") && !isOurs(cidr));
+    const own = snapshot.host.addresses.find(
+      (address) => ips.includes(address.cidr.split("/")[0] ?? "") && !isOurs(snapshot, address),
+    );
     return [
       ...(outward !== undefined && outward !== uplink
         ? [

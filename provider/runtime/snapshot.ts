@@ -1,7 +1,7 @@
 import { TUNNEL } from "../compile/names";
 import { compileNode } from "../compile/node";
 import type { NodeFacts } from "../compile/view";
-import { address, type DeviceAddress, egressLabel } from "../kernel/address";
+import { address, cidrOf, type DeviceAddress, egressLabel } from "../kernel/address";
 import { ipRule } from "../kernel/ip-rule";
 import { ipset, setMember } from "../kernel/ipset";
 import { chain, chainRule, hook } from "../kernel/iptables";
@@ -9,7 +9,7 @@ import { lines } from "../kernel/kind";
 import { link } from "../kernel/link";
 import { neighbour } from "../kernel/neighbour";
 import { route } from "../kernel/route";
-import { type KernelObject, keyOf, type Owned } from "../kernel/state";
+import type { KernelObject, Owned } from "../kernel/state";
 import { sysctl } from "../kernel/sysctl";
 import type { Claim } from "../model/claim";
 import { parseSections, type Sections } from "../program/frame";
@@ -146,14 +146,13 @@ function unlabelled(
 ): DeviceAddress[] {
   const node = claims.find((claim) => claim.kind === "node");
   if (node?.kind !== "node") return [];
-  const known = new Set(labelled.map(keyOf));
+  const known = new Set(labelled.flatMap((o) => (o.kind === "address" ? [`${o.device} ${cidrOf(o)}`] : [])));
   return claims
     .flatMap((claim) => (claim.kind === "gateway" ? Object.entries(claim.placement) : []))
     .flatMap(([ip, holder]) => {
       const found: DeviceAddress = { kind: "address", device: node.uplink, address: ip, label: "" };
-      return holder === node.node && there.includes(`${node.uplink} ${ip}/32`) && !known.has(keyOf(found))
-        ? [found]
-        : [];
+      const shown = `${found.device} ${cidrOf(found)}`;
+      return holder === node.node && there.includes(shown) && !known.has(shown) ? [found] : [];
     });
 }
 

@@ -60,6 +60,7 @@ export const address: Tampers<"address"> = (object, owner, scene) => {
   const where = (ip: string) => `${ip}/32 dev ${object.device}`;
   const label = object.label === "" ? "" : ` label ${object.label}`;
   const other = { ...object, address: object.device === DEVICE ? "100.126.255.1" : "192.168.0.249" };
+  const inNetwork = `${object.address}/24 dev ${object.device}`;
   // With its last address a device loses all that IPv4 has on it (kernel: inetdev_destroy).
   const along = label === "" ? [...neighbours(scene), ...legs(scene)] : [];
   return [
@@ -84,6 +85,30 @@ export const address: Tampers<"address"> = (object, owner, scene) => {
             script: `ip addr del ${where(object.address)}; ip addr add ${where(object.address)}`,
             told: [changed(object, { ...object, label: "" }, owner)],
           },
+          {
+            how: "changed" as const,
+            what: `${where(object.address)} scope`,
+            script: `ip addr del ${where(object.address)}; ip addr add ${where(object.address)} scope link${label}`,
+            told: [changed(object, { ...object, scope: "link" }, owner)],
+          },
         ]),
+    {
+      how: "changed",
+      what: `${where(object.address)} length`,
+      script: `ip addr add ${inNetwork}${label}; ip addr del ${where(object.address)}`,
+      told: [changed(object, { ...object, network: "/24" }, owner)],
+    },
+    {
+      how: "extra",
+      what: `${where(object.address)} of another length`,
+      script: `ip addr add ${inNetwork}${label}`,
+      told: [extra({ ...object, network: "/24" }, owner)],
+    },
+    {
+      how: "changed",
+      what: `${where(object.address)} lifetime`,
+      script: `ip addr change ${where(object.address)}${label} valid_lft 3600 preferred_lft 0`,
+      told: [changed(object, { ...object, lifetime: "valid_lft limited preferred_lft limited" }, owner)],
+    },
   ];
 };

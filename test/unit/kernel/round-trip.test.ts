@@ -77,18 +77,40 @@ const CASES = {
 3: eth0    inet 192.0.2.2/32 scope global deprecated eth0:egw\\       valid_lft forever preferred_lft 0sec
 3: eth0    inet 192.0.2.9/32 scope global eth0${LIFETIME}
 3: eth0    inet 192.0.2.10/32 metric 38 scope global eth0${LIFETIME}
+3: eth0    inet 192.0.2.4/24 brd 192.0.2.255 scope global secondary eth0:egw${LIFETIME}
+3: eth0    inet 192.0.2.5 peer 192.0.2.6/32 scope link eth0:egw${LIFETIME}
+3: eth0    inet 192.0.2.7/32 scope global deprecated dynamic eth0:egw\\       valid_lft limited preferred_lft limited
 4: egw.vxlan    inet 100.126.0.11/32 scope global egw.vxlan${LIFETIME}
 5: enp0s31f61234    inet 192.0.2.3/32 metric 3838 scope global enp0s31f61234${LIFETIME}
 `,
     objects: [
       { kind: "address", device: "eth0", address: "192.0.2.1", label: "eth0:egw" },
-      { kind: "address", device: "eth0", address: "192.0.2.2", label: "eth0:egw" },
+      { kind: "address", device: "eth0", address: "192.0.2.2", label: "eth0:egw", lifetime: "preferred_lft limited" },
+      { kind: "address", device: "eth0", address: "192.0.2.4", label: "eth0:egw", network: "/24" },
+      {
+        kind: "address",
+        device: "eth0",
+        address: "192.0.2.5",
+        label: "eth0:egw",
+        network: " peer 192.0.2.6/32",
+        scope: "link",
+      },
+      {
+        kind: "address",
+        device: "eth0",
+        address: "192.0.2.7",
+        label: "eth0:egw",
+        lifetime: "valid_lft limited preferred_lft limited",
+      },
       { kind: "address", device: "egw.vxlan", address: "100.126.0.11", label: "" },
       { kind: "address", device: "enp0s31f61234", address: "192.0.2.3", label: "" },
     ],
     text: [
       "address 192.0.2.1/32 dev eth0 label eth0:egw",
-      "address 192.0.2.2/32 dev eth0 label eth0:egw",
+      "address 192.0.2.2/32 dev eth0 label eth0:egw preferred_lft limited",
+      "address 192.0.2.4/24 dev eth0 label eth0:egw",
+      "address 192.0.2.5 peer 192.0.2.6/32 dev eth0 scope link label eth0:egw",
+      "address 192.0.2.7/32 dev eth0 label eth0:egw valid_lft limited preferred_lft limited",
       "address 100.126.0.11/32 dev egw.vxlan",
       "address 192.0.2.3/32 dev enp0s31f61234 metric 3838",
     ],

@@ -21,7 +21,10 @@ const COMMANDS: readonly IpCommand[] = [
     run: (world, [name = "", mtu]) => Object.assign(linkOf(world, name), { mtu: Number(mtu) }),
   },
   { pattern: /^link del (\S+)$/, run: removeLink },
-  { pattern: /^addr add (\S+)\/(\d+) dev (\S+)(?: label (\S+)| metric (\d+))?$/, run: addAddress },
+  {
+    pattern: /^addr add (\S+)\/(\d+) dev (\S+)(?: scope (\S+))?(?: label (\S+)| metric (\d+))?(?: noprefixroute)?$/,
+    run: addAddress,
+  },
   { pattern: /^addr del (\S+)\/(\d+) dev (\S+)$/, run: removeAddress },
   { pattern: /^neigh replace (\S+) lladdr (\S+) dev (\S+) nud permanent$/, run: replaceNeighbour },
   { pattern: /^neigh del (\S+) dev (\S+)$/, run: removeNeighbour },
@@ -72,7 +75,7 @@ function dropPaths(world: World, name: string): void {
 
 function addAddress(
   world: World,
-  [address = "", length, device = "", label = device, metric = "0"]: readonly (string | undefined)[],
+  [address = "", length, device = "", scope = "global", label = device, metric = "0"]: readonly (string | undefined)[],
 ): void {
   linkOf(world, device);
   if (label.length > 15 || !label.startsWith(device)) throw new ToolError("Error: Attribute failed policy validation.");
@@ -80,7 +83,7 @@ function addAddress(
     (a) => a.device === device && a.address === address && a.length === Number(length),
   );
   if (isThere) throw new ToolError("Error: ipv4: Address already assigned.");
-  world.addresses.push({ device, address, length: Number(length), label, metric: Number(metric) });
+  world.addresses.push({ device, address, length: Number(length), scope, label, metric: Number(metric) });
 }
 
 /** With its last address a device loses its routes and neighbours (kernel: fib_del_ifaddr, fib_disable_ip). */

@@ -25,7 +25,7 @@ export function printWorld(world: World): Printed {
       world.addresses
         .map(
           (a) =>
-            `0: ${a.device}    inet ${a.address}/${a.length}${a.metric > 0 ? ` metric ${a.metric}` : ""} scope global ${a.label}\\       valid_lft forever preferred_lft forever`,
+            `0: ${a.device}    inet ${a.address}/${a.length}${a.metric > 0 ? ` metric ${a.metric}` : ""} scope ${a.scope} ${a.label}\\       valid_lft forever preferred_lft forever`,
         )
         .sort(compareText),
     ),

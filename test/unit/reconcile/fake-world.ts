@@ -28,6 +28,7 @@ export interface FakeAddress {
   device: string;
   address: string;
   length: number;
+  scope: string;
   label: string;
   metric: number;
 }
@@ -97,7 +98,7 @@ export function foreignWorld(uplinkAddress: string, policies: Readonly<Record<st
   const world: World = {
     links: new Map([["eth0", { mac: "02:00:c0:a8:00:0b", mtu: 1500, up: true }]]),
     sysctls: new Map([["net/ipv4/conf/eth0/rp_filter", "1"]]),
-    addresses: [{ device: "eth0", address: uplinkAddress, length: 24, label: "eth0", metric: 0 }],
+    addresses: [{ device: "eth0", address: uplinkAddress, length: 24, scope: "global", label: "eth0", metric: 0 }],
     neighbours: [{ device: "eth0", address: "192.168.0.1", mac: "02:00:c0:a8:00:01" }],
     routes: [
       unicast(254, "default", "192.168.0.1", "eth0", 16),

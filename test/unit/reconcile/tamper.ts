@@ -40,6 +40,8 @@ const ip =
     for (const line of lines) runIpLine(world, line);
   };
 
+const labelled = ({ label }: Of<"address">): string => (label === "" ? "" : ` label ${label}`);
+
 export const TAMPERS: readonly Tamper[] = [
   tamper("link", "removed", "missing", (world, o) => ip(`link del ${o.name}`)(world)),
   tamper("link", "down", "changed", (world, o) => ip(`link set ${o.name} down`)(world)),
@@ -60,6 +62,19 @@ export const TAMPERS: readonly Tamper[] = [
   tamper("address", "added", "extra", (world, o) =>
     ip(`addr add 192.0.2.99/32 dev ${o.device} label ${o.label === "" ? o.device : o.label}`)(world),
   ),
+  tamper("address", "of another length", "changed", (world, o) =>
+    ip(`addr add ${o.address}/24 dev ${o.device}${labelled(o)}`, `addr del ${o.address}/32 dev ${o.device}`)(world),
+  ),
+  tamper("address", "of another length beside it", "extra", (world, o) =>
+    ip(`addr add ${o.address}/24 dev ${o.device}${labelled(o)}`)(world),
+  ),
+  tamper("address", "of another scope", "changed", (world, o) => {
+    for (const one of world.addresses) if (one.address === o.address) one.scope = "link";
+  }),
+  tamper("address", "with a label on the tunnel", "changed", (world, o) => {
+    for (const one of world.addresses) if (one.address === o.address) one.label = `${o.device}:egw`;
+    return o.label === "";
+  }),
   tamper("neighbour", "removed", "missing", (world, o) => ip(`neigh del ${o.address} dev ${o.device}`)(world)),
   tamper("neighbour", "changed", "changed", (world, o) =>
     ip(`neigh replace ${o.address} lladdr 02:00:00:00:00:01 dev ${o.device} nud permanent`)(world),

@@ -150,6 +150,22 @@ describe("the uplink of a gateway node", () => {
     const ours = { kind: "address", address: "198.51.100.1", device: "eth0", label: "eth0:egw" } as const;
     expect(refused(seen({ addresses, actual: [ours] }))).toEqual([]);
   });
+
+  test("may have our egress IP with the length or peer that somebody gave it, but not a second one of others", () => {
+    const ours = { kind: "address", address: "198.51.100.1", device: "eth0", label: "eth0:egw" } as const;
+    for (const network of ["/30", "/32", " peer 10.9.9.9/32"]) {
+      const cidr = `${ours.address}${network.startsWith("/") ? network : ""}`;
+      const actual = [{ ...ours, network }];
+      expect(refused(seen({ addresses: [{ device: "eth0", cidr }], actual }))).toEqual([]);
+      const second = [
+        { device: "eth0", cidr },
+        { device: "eth0", cidr: "198.51.100.1/24" },
+      ];
+      expect(refused(seen({ addresses: second, actual }))).toEqual([
+        "egressIPs: 198.51.100.1/24 is already an address of node n1 (eth0). An egress IP must not be a node's own address.",
+      ]);
+    }
+  });
 });
 
 test("a gateway node without arping of iputils is refused, a client node is not", () => {
