@@ -19,7 +19,7 @@ export interface ChainRule {
   readonly rule: string;
 }
 
-/** Our jump in a built-in chain. */
+/** Our jump in a built-in chain, or a goto to a chain of ours, which is never wanted. */
 export interface Hook {
   readonly kind: "hook";
   readonly table: Table;
@@ -90,8 +90,8 @@ export const hook: Kind<Hook> = {
   },
 };
 
-/** True for a rule that jumps to a chain of ours. */
-export const isOurJump = (rule: string): boolean => new RegExp(` ?-j ${CHAIN_PREFIX}\\S+$`).test(rule);
+/** True for a rule that jumps or goes to a chain of ours. */
+export const isOurJump = (rule: string): boolean => new RegExp(`(^| )-[jg] ${CHAIN_PREFIX}\\S+$`).test(rule);
 
 /** `last` hooks of filter FORWARD exist only where the policy is DROP; they jump to this chain. */
 const LAST_TARGET = `${CHAIN_PREFIX}KEEP`;

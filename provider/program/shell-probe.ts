@@ -12,8 +12,8 @@ egw_iptables() {
         n = count[c]; f = 0; l = n + 1
         for (i = 1; i <= n; i++) {
           r = rule[c, i]
-          if (r !~ / -j EGRESSGATEWAY-/) continue
-          if (r ~ / -j EGRESSGATEWAY-KEEP$/ || (table == "nat" && c == "PREROUTING")) { if (i < l) l = i } else f = i
+          if (r !~ / -[jg] EGRESSGATEWAY-[^ ]*$/) continue
+          if (r ~ / -[jg] EGRESSGATEWAY-KEEP$/ || (table == "nat" && c == "PREROUTING")) { if (i < l) l = i } else f = i
         }
         for (i = 1; i <= n; i++) if (i <= f || i >= l) out[++outs] = rule[c, i]
       }

@@ -72,8 +72,17 @@ export const hook: Tampers<"hook"> = (object, owner, scene) => {
     script: run(`-I ${name} 1 ${rule}`),
     told: [extra({ ...object, rank: 0 }, owner)],
   };
+  // Of packets that nobody sends, since what it skips may be a masquerading of others.
+  const goto = `-s 192.0.2.1/32 ${rule.replace(/-j (\S+)$/, "-g $1")}`;
+  const behind: Tamper = {
+    how: "extra",
+    what: `${what} as a goto`,
+    script: run(`${place === "first" ? `-I ${name} ${beside.length + 1}` : `-A ${name}`} ${goto}`),
+    told: [extra({ ...object, rule: goto, rank: beside.length }, scene.nodeOwner)],
+  };
   return [
     { how: "missing", what, script: run(`-D ${name} ${rule}`), told: [missing(object, owner)] },
+    behind,
     {
       how: "foreign",
       what,

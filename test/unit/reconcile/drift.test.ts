@@ -65,6 +65,21 @@ test.each(TAMPERS.map((tamper) => [tamper.name, tamper] as const))(
   },
 );
 
+test.each(TAMPERS.filter(({ told }) => told === "extra").map((tamper) => [tamper.name, tamper] as const))(
+  "%s: goes with the last claim",
+  (_, tamper) => {
+    for (const { node: name, situation } of busy) {
+      const start = nodeIn(name, situation);
+      for (const object of desiredOf(situation).filter(({ kind }) => kind === tamper.kind)) {
+        const node = start.clone();
+        if (!tamperWith(node, tamper, object, textOf)) continue;
+        expect(node.apply(plan([], node.read()))?.message).toBeUndefined();
+        expect(node.print()).toBe(emptyNode(name).print());
+      }
+    }
+  },
+);
+
 const isAbout = (d: Difference, object: KernelObject, owner: string): boolean =>
   d.owner === owner && d.desired !== undefined && textOf(d.desired) === textOf(object);
 

@@ -204,6 +204,9 @@ export const TAMPERS: readonly Tamper[] = [
     if (rules.at(-1) === o.rule) rules.unshift(...rules.splice(-1, 1));
     else rules.push(...rules.splice(rules.indexOf(o.rule), 1));
   }),
+  tamper("hook", "as a goto added", "extra", (world, o) => {
+    chainOf(world, o).rules.push(o.rule.replace(/-j (\S+)$/, "-g $1"));
+  }),
   tamper("hook", "in another chain added", "extra", (world) => {
     world.tables.get("mangle")?.get("OUTPUT")?.rules.push("-j EGRESSGATEWAY-KEEP-MARK");
   }),
