@@ -10,6 +10,8 @@ import { PROBE_FUNCTIONS, STATE_DIRECTORY } from "./shell-probe";
 export interface Batch {
   readonly expectedGeneration: number;
   readonly steps: readonly Step[];
+  /** Routing tables that it takes for new legs: stale where somebody else uses one of them by now. */
+  readonly newTables: readonly number[];
   /** Claim files to write (JSON of one line) and to remove, by owner id. */
   readonly claims: { readonly write: Readonly<Record<string, string>>; readonly remove: readonly string[] };
   /** The manifest's own file; undefined removes the whole state directory but for the registry. */
@@ -28,6 +30,7 @@ export interface Batch {
 
 const OWNER_ID = /^[A-Za-z0-9-]{1,64}$/;
 const DEVICE = /^[A-Za-z0-9_][A-Za-z0-9_.@:-]{0,14}$/;
+const TABLE = /^[1-9][0-9]{0,9}$/;
 const ADDRESS = /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/;
 
 /** What is put into the text of a script is a word of a known form; everything else travels as data. */
@@ -66,6 +69,7 @@ export function applyScript(batch: Batch): string {
     ({ device, address }) =>
       `egw_announce ${checked(DEVICE, device, "a device")} ${checked(ADDRESS, address, "an address")}`,
   );
+  const tables = batch.newTables.map((table) => checked(TABLE, String(table), "a routing table"));
   const next = batch.expectedGeneration + 1;
   return `D=${STATE_DIRECTORY}
 ${PROBE_FUNCTIONS}
@@ -81,6 +85,7 @@ flock -w 60 9 || { echo @@busy; exit 0; }
 # Who removed the last claim meanwhile took the directory away.
 [ $D -ef /proc/self/fd/9 ] || { echo @@stale; exit 0; }
 if [ "$(egw_generation)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
+${tables.length === 0 ? "" : `if egw_tables_of_others | grep -qxE '${tables.join("|")}'; then rmdir $D/claims $D 2>/dev/null; echo @@stale; exit 0; fi`}
 rm -rf $T; mkdir $T || egw_full
 TMPDIR=$T
 ${documents.join("\n")}

@@ -38,6 +38,10 @@ egw_routes() {
     { t = ""; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1) }
     / proto 38( |$)/ || (t in ours) { gsub(/\\\\/, ""); print }'
 }
+# Routing tables that have a route of others, or that an ip rule of others leads to.
+egw_tables_of_others() {
+  { ip -4 -N route show table all | awk '!/ proto 38( |$)/ { for (i = 1; i < NF; i++) if ($i == "table") print $(i + 1) }'; ip -4 -N rule show | awk '!/proto 38/ { for (i = 1; i < NF; i++) if ($i == "lookup") print $(i + 1) }'; } | sort -u
+}
 egw_kernel() {
   echo @@link; ip -d -o link show dev egw.vxlan 2>/dev/null | sed 's/^[0-9]*:/0:/'
   echo @@sysctl; for f in /proc/sys/net/ipv4/conf/egw.vxlan/rp_filter; do [ -r $f ] && echo "\${f#/proc/sys/} = $(cat $f)"; done
@@ -69,7 +73,7 @@ egw_facts() {
   echo @@host-rules; { ip -4 -N route show table all; ip -4 -N rule show; } | awk '
     !/^[0-9]+:/ { if (/(^| )default / && !/^throw/) { t = 254; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1); out[t] } next }
     !/proto 38/ { t = ""; for (i = 1; i < NF; i++) if ($i == "lookup") t = $(i + 1); if (t == "" || t in out) print }'
-  echo @@host-tables; { ip -4 -N route show table all | awk '!/ proto 38( |$)/ { for (i = 1; i < NF; i++) if ($i == "table") print $(i + 1) }'; ip -4 -N rule show | awk '!/proto 38/ { for (i = 1; i < NF; i++) if ($i == "lookup") print $(i + 1) }'; } | sort -u
+  echo @@host-tables; egw_tables_of_others
 }
 egw_manifest() {
   echo @@generation; egw_generation

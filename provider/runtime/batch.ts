@@ -67,6 +67,7 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
     batch: {
       expectedGeneration: snapshot.generation,
       steps: withoutProbes(plan(objects, snapshot.actual), heldBack(snapshot)),
+      newTables: newTables(snapshot.node?.tables ?? {}, facts.tables),
       claims: {
         write: Object.fromEntries(written),
         remove: snapshot.claims.map((claim) => claim.owner.id).filter((id) => !ids.has(id)),
@@ -130,6 +131,10 @@ function allocateTables(snapshot: Snapshot, claims: readonly Claim[]): Record<st
     tables[index] ??= chooseTable(view.node.fleet.tables, `${view.node.node}/${index}`, taken);
   }
   return tables;
+}
+
+function newTables(held: NodeFacts["tables"], tables: NodeFacts["tables"]): number[] {
+  return Object.entries(tables).flatMap(([index, table]) => (held[index] === table ? [] : [table]));
 }
 
 function newAddresses(

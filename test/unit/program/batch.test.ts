@@ -19,12 +19,16 @@ function run(
   failing = "never",
   leftovers = "",
   conntrack = "exit 0",
+  others: { readonly route?: string; readonly rule?: string } = {},
 ): { sections: Map<string, string>; log: string[]; state: string } {
   const shell = new Shell();
   const record = (name: string): string =>
     `cat > in.$$; { echo "${name} $*"; sed 's/^/  /' in.$$; } >> $L; grep -q "${failing}" in.$$ && { echo "${name}: ${failing} refused" >&2; exit 1; }; exit 0`;
   const prints = leftovers === "" ? "exit 0" : `[ -f $L ] && grep -q "del 1" $L && echo '${leftovers}'; exit 0`;
-  shell.tool("ip", `case "$*" in *-batch*) ${record("ip")} ;; "-d -o link"*) ${prints} ;; esac`);
+  shell.tool(
+    "ip",
+    `case "$*" in *-batch*) ${record("ip")} ;; "-d -o link"*) ${prints} ;; *"route show table all") echo '${others.route ?? ""}' ;; *"rule show") echo '${others.rule ?? ""}' ;; esac`,
+  );
   shell.tool("ipset", `case "$1" in save|list) exit 0 ;; esac; ${record("ipset")}`);
   shell.tool("iptables-restore", record("iptables-restore"));
   shell.tool("iptables-save", "exit 0");
@@ -36,6 +40,7 @@ function run(
   const script = applyScript({
     expectedGeneration: 0,
     steps: STEPS,
+    newTables: [],
     claims: { write: { owner: '{"kind":"node"}' }, remove: [] },
     node: "{}",
     compiler: "1",
@@ -142,6 +147,24 @@ test("a node that another run has changed meanwhile is left alone", () => {
   const { sections, log } = run({ expectedGeneration: 3 });
   expect([...sections.keys()]).toEqual(["stale"]);
   expect(log).toEqual([]);
+});
+
+test.each([
+  ["a route of others", { route: "203.0.113.0/24 via 192.168.0.1 dev eth0 table 3002 " }],
+  ["an unreachable route of others", { route: "7 default table 3002 metric 9 " }],
+  ["an ip rule of others", { rule: "100:\tfrom 10.9.0.0/16 lookup 3002 " }],
+])("%s in a table that it takes for a leg: the node is left alone", (_, others) => {
+  const { sections, log, state } = run({ newTables: [3001, 3002] }, "never", "", "exit 0", others);
+  expect([...sections.keys()]).toEqual(["stale"]);
+  expect({ log, state }).toEqual({ log: [], state: "" });
+});
+
+test.each([
+  ["a route of ours", { route: "7 default table 3002 proto 38 metric 4096 " }],
+  ["an ip rule of ours", { rule: "5000:\tfrom all fwmark 0x26012500/0xffff3f00 lookup 3002 proto 38" }],
+  ["a route in another table", { route: "203.0.113.0/24 via 192.168.0.1 dev eth0 table 30021 " }],
+])("%s doesn't stand in the way of a new leg", (_, others) => {
+  expect(run({ newTables: [3001, 3002] }, "never", "", "exit 0", others).sections.has("applied")).toBe(true);
 });
 
 test("after the last batch of a node nothing of it is left", () => {

@@ -11,6 +11,7 @@ const entry = { key: "mark-11", owner: OWNER, holder: "shop/prod/client-1", cont
 const EMPTY: Batch = {
   expectedGeneration: 0,
   steps: [],
+  newTables: [],
   claims: { write: {}, remove: [] },
   node: "{}",
   compiler: "1",
@@ -31,6 +32,7 @@ const FULL: Batch = {
     { tool: "iptables", input: ["*nat", "COMMIT"], undo: ["*nat", "COMMIT"] },
     { tool: "arping", input: ["eth0 192.0.2.1"], undo: [] },
   ],
+  newTables: [3001, 3002],
   claims: { write: { [OWNER]: '{"kind":"policy"}' }, remove: ["gone"] },
   cuts: [
     {
