@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { enter } from "./exec";
+import { enterNetwork } from "./exec";
 import type { Lab } from "./topology";
 
 export interface Capture {
@@ -45,10 +45,9 @@ interface Running {
 }
 
 function tcpdump(lab: Lab, host: string, file: string): Promise<Running> {
-  // No --mount: the file belongs to the machine, not to the node.
-  const [, ...words] = enter(lab, host).filter((word) => word !== "--mount" && word !== "--uts");
+  const [program = "", ...words] = enterNetwork(lab, host);
   const options = ["-i", "eth0", "-n", "-s", "128", "-U", "--immediate-mode", "-B", "8192", "-Z", "root", "-w", file];
-  const child = spawn("nsenter", [...words, "tcpdump", ...options], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, [...words, "tcpdump", ...options], { stdio: ["ignore", "ignore", "pipe"] });
   return new Promise((resolve, reject) => {
     let stderr = "";
     const ended = new Promise<void>((done) => child.on("close", () => done()));

@@ -10,13 +10,36 @@ export function enter(lab: Lab, host: string): string[] {
     const holder = fs.readFileSync(path.join(nodeDirectory(lab, host), "holder"), "utf8").trim();
     return ["nsenter", "--target", holder, "--net", "--mount", "--uts", "--"];
   }
+  const { role, namespace } = found(lab, host);
+  const network = ["nsenter", `--net=/run/netns/${namespace}`, "--"];
+  return role === "operator" ? [...network, ...withoutLabs(lab)] : network;
+}
+
+/** As enter, but with the files of the machine. */
+export function enterNetwork(lab: Lab, host: string): string[] {
+  return ["nsenter", `--net=/run/netns/${found(lab, host).namespace}`, "--"];
+}
+
+function found(lab: Lab, host: string): { readonly namespace: string; readonly role?: string } {
   const known = [...lab.hosts, ...lab.pods];
-  const found = known.find((candidate) => candidate.name === host);
-  if (found !== undefined) return ["nsenter", `--net=/run/netns/${found.namespace}`, "--"];
+  const one = known.find((candidate) => candidate.name === host);
+  if (one !== undefined) return one;
   throw new Error(
     `lab "${lab.name}" has no host ${JSON.stringify(host)}; it has ${known.map(({ name }) => name).join(", ")}`,
   );
 }
+
+/** The operator's way to a node is SSH: of all that labs keep it sees its own folder, with its key and the nodes' host keys. */
+function withoutLabs({ directory }: Lab): string[] {
+  // As a slave of the machine's mounts, so that a namespace that goes there goes here too.
+  const unshared = ["unshare", "--mount", "--propagation", "slave", "--"];
+  return [...unshared, "sh", "-c", HIDE, "operator", path.dirname(directory), path.join(directory, "operator")];
+}
+
+const HIDE = `umount -l /run/netns 2>/dev/null
+mount --bind "$2" /mnt && mount -t tmpfs -o mode=755,size=64k tmpfs "$1" && mkdir -p "$2" && mount --move /mnt "$2" || exit
+shift 2
+exec "$@"`;
 
 /** Runs a command on a host or in a pod; on a node with the node's own mounts. */
 export function exec(lab: Lab, host: string, argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {

@@ -271,6 +271,17 @@ if (missing.length > 0) {
       expect(tree()).toEqual(before);
     });
 
+    test("the operator sees its key, and nothing of the nodes but what SSH shows", async () => {
+      const { keyPath, knownHostsPath } = lab.nodes[0]?.ssh ?? { keyPath: "", knownHostsPath: "" };
+      const namespace = `/run/netns/${lab.nodes[0]?.namespace}`;
+      const seen = await execOk(lab, "operator", ["find", "/run/egw-lab", "-type", "f"]);
+      expect(seen.trim().split("\n").sort()).toEqual([keyPath, `${keyPath}.pub`, knownHostsPath].sort());
+      const entered = await exec(lab, "operator", ["nsenter", `--net=${namespace}`, "true"]);
+      expect(entered.code).not.toBe(0);
+      expect(fs.existsSync(lab.directory) && fs.existsSync(namespace)).toBe(true);
+      expect(await ssh(lab, "gateway-1", "hostname")).toBe("gateway-1\n");
+    });
+
     test("only gateway-1 drops in FORWARD what nobody accepts", async () => {
       for (const node of lab.nodes) {
         const policy = (await exec(lab, node.name, ["iptables", "-S", "FORWARD"])).stdout.split("\n")[0];
