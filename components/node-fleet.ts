@@ -2,28 +2,30 @@ import * as pulumi from "@pulumi/pulumi";
 import type { FleetArgs } from "../provider/model/args";
 import { compactNodes } from "../provider/model/compact-nodes";
 import type { ConnectionRef } from "../provider/model/connection";
+import { type DeepInput, type InputsOf, isPlain } from "../provider/resources/deep-input";
 import { NodeMark } from "../provider/resources/node-mark";
+import { nodeConnection } from "./node-connection";
 
 /** One node of a fleet; its name is its key in {@link NodeFleetArgs.nodes}. */
 export interface FleetNodeArgs {
   /** IPv4 address by which the other nodes reach it. */
-  underlayIP: string;
+  underlayIP: pulumi.Input<string>;
   /** How to reach it over SSH; laid over the fleet's `connection`. Default host: `underlayIP`. */
-  connection?: Partial<ConnectionRef>;
+  connection?: DeepInput<Partial<ConnectionRef>>;
   /** Device that holds `underlayIP`. Default: found on the node. */
-  uplink?: string;
+  uplink?: pulumi.Input<string>;
   /** Explicit mark, `0x26VVVV00`. Default: follows from the node's name. */
-  mark?: string;
+  mark?: pulumi.Input<string>;
 }
 
-/** Arguments of a {@link NodeFleet}. */
-export interface NodeFleetArgs extends Omit<FleetArgs, "registry" | "name"> {
+/** Arguments of a {@link NodeFleet}. Names of nodes are plain text, since they name resources; all else may be an output. */
+export interface NodeFleetArgs extends InputsOf<Omit<FleetArgs, "registry" | "name">> {
   /** The fleet's name. Default: the component's name. */
-  name?: string;
+  name?: pulumi.Input<string>;
   /** Name of the node that keeps the registry of marks and egress IPs. Default: the first node by name. */
   registry?: string;
   /** What the connections of all nodes have in common. */
-  connection?: Partial<ConnectionRef>;
+  connection?: DeepInput<Partial<ConnectionRef>>;
   /** Node name → node. */
   nodes: Record<string, FleetNodeArgs>;
 }
@@ -38,17 +40,20 @@ export class NodeFleet extends pulumi.ComponentResource {
     const { nodes, connection, registry, name: fleetName, ...settings } = args;
     const names = Object.keys(nodes).sort();
     const registryNode = registry ?? names[0] ?? "";
-    const connectionOf = (node: string): ConnectionRef => ({
-      host: nodes[node]?.underlayIP ?? "",
-      ...connection,
-      ...nodes[node]?.connection,
-    });
-    const fleet: FleetArgs = {
+    const connectionOf = (node: string): DeepInput<ConnectionRef> =>
+      nodeConnection(nodes[node]?.underlayIP ?? "", connection, nodes[node]?.connection);
+    const fleet: InputsOf<FleetArgs> = {
       ...settings,
       name: fleetName ?? name,
       registry: { node: registryNode, connection: connectionOf(registryNode) },
     };
-    const hint = compactNodes(names.map((node) => ({ node, connection: connectionOf(node) })));
+    // Only nodes that are reached without outputs: with others each NodeMark would wait for what makes all nodes.
+    const hint = compactNodes(
+      names.flatMap((node) => {
+        const reached = connectionOf(node);
+        return isPlain<ConnectionRef>(reached) ? [{ node, connection: reached }] : [];
+      }),
+    );
     this.nodes = Object.fromEntries(
       names.map((node) => {
         const { underlayIP = "", uplink, mark } = nodes[node] ?? {};

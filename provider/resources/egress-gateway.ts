@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { GatewayRef, NodeRef } from "../model/args";
+import { isAtHand } from "./deep-input";
 import { identity } from "./label";
 import { NodeMark } from "./node-mark";
 
@@ -16,12 +17,15 @@ const provider: pulumi.dynamic.ResourceProvider = {
 /** A NodeMark of this stack, or the `ref` output of one, from wherever. */
 export type NodeInput = NodeMark | pulumi.Input<NodeRef>;
 
+/** A list of nodes, or a whole list of `ref`s as an output, e.g. what another stack exports. */
+export type NodesInput = readonly NodeInput[] | pulumi.Input<readonly pulumi.Input<NodeRef>[]>;
+
 /** Arguments of an {@link EgressGateway}. */
 export interface EgressGatewayArgs {
   /** Nodes that hold the egress IPs, at least one. Every gateway node is a client of the others too. */
-  gateways: NodeInput[];
+  gateways: NodesInput;
   /** Nodes whose pods may be selected. */
-  clients?: NodeInput[];
+  clients?: NodesInput;
   /** Egress IPs: `a.b.c.d`, `a-b` or CIDR. Each must be free in the uplink's network; they are announced by gratuitous ARP. */
   egressIPs: pulumi.Input<pulumi.Input<string>[]>;
   /** Egress IP → name of the gateway node that must hold it. Default: spread over the gateways, moved as little as possible. */
@@ -51,7 +55,7 @@ export class EgressGateway extends pulumi.dynamic.Resource {
 
   constructor(name: string, args: EgressGatewayArgs, options?: pulumi.CustomResourceOptions) {
     const { gateways, clients, ...rest } = args;
-    const nodes = { gateways: gateways.map(refOf), ...(clients === undefined ? {} : { clients: clients.map(refOf) }) };
+    const nodes = { gateways: refsOf(gateways), ...(clients === undefined ? {} : { clients: refsOf(clients) }) };
     super(
       provider,
       name,
@@ -71,4 +75,9 @@ export class EgressGateway extends pulumi.dynamic.Resource {
   }
 }
 
-const refOf = (node: NodeInput): pulumi.Input<NodeRef> => (node instanceof NodeMark ? node.ref : node);
+/** The `ref`s of NodeMarks; a list that is an output has them already. */
+function refsOf(nodes: NodesInput): pulumi.Input<readonly pulumi.Input<NodeRef>[]> {
+  return isAtHand<readonly NodeInput[]>(nodes)
+    ? nodes.map((node) => (node instanceof NodeMark ? node.ref : node))
+    : nodes;
+}

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { FleetArgs, NodeRef } from "../model/args";
 import type { CompactNodes } from "../model/compact-nodes";
 import type { ConnectionRef } from "../model/connection";
+import type { DeepInput } from "./deep-input";
 import { identity } from "./label";
 
 /** Each method is one literal require, so that old state runs the code of the package that is installed now. */
@@ -20,9 +21,9 @@ export interface NodeMarkArgs {
   /** The node's name, unique in the fleet; a DNS label or subdomain. Changing it replaces the NodeMark. */
   node: pulumi.Input<string>;
   /** Settings that all nodes of the fleet share. Changing `fleet.name` replaces the NodeMark. */
-  fleet: pulumi.Input<FleetArgs>;
+  fleet: DeepInput<FleetArgs>;
   /** How to reach the node over SSH. Keys are references (`config:KEY`, `file:PATH`, `env:NAME`), never key material. */
-  connection: pulumi.Input<ConnectionRef>;
+  connection: DeepInput<ConnectionRef>;
   /** IPv4 address by which the other nodes of the fleet reach this one; it ends the tunnel. */
   underlayIP: pulumi.Input<string>;
   /** Device that holds `underlayIP`; egress IPs are announced there. Default: found on the node. */
@@ -30,7 +31,7 @@ export interface NodeMarkArgs {
   /** Explicit mark, `0x26VVVV00` (seed 002), bits 0x4000 and 0x8000 clear. Default: follows from the node's name. */
   mark?: pulumi.Input<string>;
   /** Nodes that this program is going to read anyway: the first check sets out to all of them at once. Not kept in state. */
-  hint?: CompactNodes;
+  hint?: pulumi.Input<CompactNodes>;
 }
 
 /**

@@ -21,12 +21,12 @@ afterAll(async () => {
   project.remove();
 });
 
-test("another stack uses the nodes by StackReference, in its first preview too", async () => {
+test("another stack uses the nodes by StackReference, one or a whole list, in its first preview too", async () => {
   await project.addStack("other");
   project.program(`
     const fleet = new pulumi.StackReference("organization/engine/dev").getOutput("nodes");
     const gateway = new egress.EgressGateway("theirs", {
-      gateways: [fleet.apply((nodes) => nodes["gateway-1"])], clients: [fleet.apply((nodes) => nodes["client-2"])],
+      gateways: fleet.apply((nodes) => [nodes["gateway-1"]]), clients: [fleet.apply((nodes) => nodes["client-2"])],
       egressIPs: ["192.168.0.210"],
     });
     new egress.EgressPolicy("theirs", { gateway, sources: { cidrs: ["10.0.2.12"] } });`);
