@@ -7,7 +7,7 @@ import { putBack, type Removed, removeIgnored, removeLegRoute, removeSource } fr
 import { EngineProject, engineLab } from "./engine-project";
 import { root } from "./install";
 import { filesWith, privateLines } from "./key-trace";
-import { changedIn, type Planned, plannedIn } from "./preview";
+import { changedIn, type Planned, plannedIn, saidIn } from "./preview";
 import { storyOf } from "./story";
 
 let lab: Lab;
@@ -60,7 +60,17 @@ test("a first preview on nothing knows marks, placement and egress IPs", async (
 
 test("after up a preview finds nothing to do", async () => {
   await project.up();
-  remember(plannedIn(await project.preview(0, "--expect-no-changes")));
+  const clean = await project.preview(0, "--expect-no-changes");
+  remember(plannedIn(clean));
+  expect(saidIn(clean)).toEqual([]);
+});
+
+test("a network of a node that fleet.ignore has not is named in preview, with the node, and is no change", async () => {
+  const route = ["198.18.7.0/24", "via", "192.168.0.1"];
+  await execOk(lab, "client-1", ["ip", "route", "add", ...route]);
+  const named = saidIn(await project.preview(0, "--expect-no-changes"));
+  await execOk(lab, "client-1", ["ip", "route", "del", ...route]);
+  expect(named).toEqual([expect.stringMatching(/^node client-1: 198\.18\.7\.0\/24 \(\S+\): .* not in fleet\.ignore/)]);
 });
 
 const byHand: [string, string, () => Promise<Removed>][] = [

@@ -33,3 +33,9 @@ export function plannedIn(json: string): Planned[] {
 export function changedIn(json: string): Planned[] {
   return plannedIn(json).filter(({ op }) => op !== "same");
 }
+
+/** What `pulumi preview --json` has to say besides its steps. */
+export function saidIn(json: string): string[] {
+  const { diagnostics = [] } = JSON.parse(json) as { readonly diagnostics?: readonly { readonly message: string }[] };
+  return diagnostics.map(({ message }) => message.trim());
+}
