@@ -44,19 +44,25 @@ export interface NodeMarkArgs {
   readonly mark?: string;
 }
 
-/** A node as gateways and policies need to know it: a NodeMark's `ref` output. */
+/** A node as gateways and policies need to know it: a NodeMark's `ref` output. Made by NodeMark only; to be passed on whole. */
 export interface NodeRef {
+  /** The node's name, unique in its fleet. */
   readonly node: string;
+  /** Name of the fleet that it is enrolled in; the nodes of a gateway are all of one. */
   readonly fleet: string;
-  /** Index behind the mark, 1..16383. */
+  /** Index behind the mark, 1..16383: mark, tunnel address and MAC follow from it. */
   readonly index: number;
+  /** IPv4 address `a.b.c.d` by which the other nodes reach it. */
   readonly underlayIP: string;
+  /** Name of the device that holds `underlayIP`, e.g. `eth0`. */
   readonly uplink: string;
-  /** The fleet's ignored networks. */
+  /** The fleet's ignored networks, CIDRs: pods, services, nodes and extra together. */
   readonly ignore: readonly string[];
   /** Those of them that are pods' and services': no egress IP may lie there. */
   readonly clusterNetworks?: readonly string[];
+  /** Name of the node that keeps the fleet's registry, and how to reach that one. */
   readonly registry: { readonly node: string; readonly connection: ConnectionRef };
+  /** How to reach this node; keys are references. */
   readonly connection: ConnectionRef;
 }
 
@@ -79,19 +85,23 @@ export interface EgressGatewayArgs {
   readonly weave?: boolean;
 }
 
-/** A gateway as policies need to know it: an EgressGateway's `ref` output. */
+/** A gateway as policies need to know it: an EgressGateway's `ref` output. Made by EgressGateway only; to be passed on whole. */
 export interface GatewayRef {
+  /** Owner id, `gateway-UUID`: made once, kept through renames of resource and stack. */
   readonly id: string;
+  /** Name of the EgressGateway when it was made; for messages. */
   readonly name: string;
+  /** Name of the fleet of its nodes. */
   readonly fleet: string;
-  /** All egress IPs in order. */
+  /** All egress IPs in order, each `a.b.c.d`; ranges and CIDRs are written out. */
   readonly egressIPs: readonly string[];
   /** Egress IP → name of the gateway node that holds it. */
   readonly placement: Readonly<Record<string, string>>;
-  /** The fleet's ignored networks and the gateway's own. */
+  /** The fleet's ignored networks and the gateway's own, CIDRs. */
   readonly ignore: readonly string[];
+  /** Name of each gateway and client node → its host; where its connection differs in more from the others', those fields as JSON. */
   readonly nodes: Readonly<Record<string, string>>;
-  /** What the connections to the nodes have in common; see compact-nodes.ts. */
+  /** What the connections to the nodes have in common. */
   readonly connection: Partial<ConnectionRef>;
 }
 
