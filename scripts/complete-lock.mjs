@@ -9,7 +9,7 @@ const platform =
   /-(android|darwin|freebsd|linux|openharmony|win32)-(arm64|arm|ia32|loong64|ppc64|riscv64|s390x|x64)(-\w+)?$/;
 
 /** Adds to a parsed package-lock.json what optional packages it lacks. Returns their names. */
-export function completeLock(lock) {
+function completeLock(lock) {
   const added = [];
   for (const owner of Object.values(lock.packages)) {
     for (const [name, version] of Object.entries(owner.optionalDependencies ?? {})) {

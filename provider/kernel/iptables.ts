@@ -33,7 +33,7 @@ export interface Hook {
   readonly foreign: readonly string[];
 }
 
-export const CHAIN_PREFIX = "EGRESSGATEWAY-";
+const CHAIN_PREFIX = "EGRESSGATEWAY-";
 
 /** Which built-in chain holds our jumps at its end. Everywhere else they stand at the front. */
 export function placeIn(table: Table, chain: string): Hook["place"] {
@@ -91,7 +91,7 @@ export const hook: Kind<Hook> = {
 };
 
 /** True for a rule that jumps or goes to a chain of ours. */
-export const isOurJump = (rule: string): boolean => new RegExp(`(^| )-[jg] ${CHAIN_PREFIX}\\S+$`).test(rule);
+const isOurJump = (rule: string): boolean => new RegExp(`(^| )-[jg] ${CHAIN_PREFIX}\\S+$`).test(rule);
 
 /** `last` hooks of filter FORWARD exist only where the policy is DROP; they jump to this chain. */
 const LAST_TARGET = `${CHAIN_PREFIX}KEEP`;

@@ -44,22 +44,12 @@ export interface Owned {
   readonly owner: string;
 }
 
-export function kindOf<T extends KernelObject>(object: T): Kind<T> {
+function kindOf<T extends KernelObject>(object: T): Kind<T> {
   return KINDS[object.kind] as unknown as Kind<T>;
 }
 
 export const keyOf = (object: KernelObject): string => kindOf(object).key(object);
 export const textOf = (object: KernelObject): string => kindOf(object).text(object);
-
-/** A node as sorted text: what golden tests compare and what a person audits. */
-export function printState(objects: readonly KernelObject[]): string {
-  const chainRules = objects.filter((o): o is ChainRule => o.kind === "chain-rule");
-  const rest = objects.filter((o) => o.kind !== "chain-rule").map(textOf);
-  const ordered = [...chainRules].sort(
-    (a, b) => compareText(`${a.table} ${a.chain}`, `${b.table} ${b.chain}`) || a.position - b.position,
-  );
-  return [...rest.sort(compareText), ...ordered.map(textOf)].map((line) => `${line}\n`).join("");
-}
 
 /** Byte order, the same in every locale. */
 export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

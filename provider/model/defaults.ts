@@ -3,7 +3,7 @@ import type { EgressPolicyArgs, FleetArgs } from "./args";
 import type { FleetSettings } from "./claim";
 
 export const DEFAULT_TUNNEL_CIDR = "100.126.0.0/16";
-export const DEFAULT_TABLES = { start: 3000, count: 100 } as const;
+const DEFAULT_TABLES = { start: 3000, count: 100 } as const;
 
 /** The settings of a fleet with all defaults, equal for all ways to write the same. For validated input. */
 export function normalizeFleet(args: FleetArgs): FleetSettings {

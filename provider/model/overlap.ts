@@ -22,22 +22,6 @@ export interface Overlap {
   readonly destination: Cidr;
 }
 
-/** All pairs that overlap, sorted by their labels; the order of `policies` does not matter. */
-export function findOverlaps(policies: readonly NamedPolicy[]): Overlap[] {
-  const sorted = policies.map(judge).sort((a, b) => a.sources.start - b.sources.start);
-  const overlaps: Overlap[] = [];
-  for (const [i, one] of sorted.entries()) {
-    for (let j = i + 1; j < sorted.length; j++) {
-      const two = sorted[j];
-      // Sorted by their first source: all further ones begin where this one has ended.
-      if (two === undefined || two.sources.start >= one.sources.end) break;
-      const overlap = overlapOf(one, two);
-      if (overlap !== undefined) overlaps.push(overlap);
-    }
-  }
-  return overlaps.sort(byLabels);
-}
-
 /** The overlaps of one policy with each of the others, sorted by label. */
 export function findOverlapsWith(policy: NamedPolicy, others: readonly NamedPolicy[]): Overlap[] {
   const one = judge(policy);

@@ -56,15 +56,6 @@ export function shared(a: Selected, b: Selected): { source: Cidr; destination: C
   return { source: inner(...sources).cidr, destination: destination.cidr };
 }
 
-/** The first source and destination that two selections share; undefined if they share none. `ignore` is never selected. */
-export function sharedPair(
-  a: Selection,
-  b: Selection,
-  ignore: readonly Cidr[] = [],
-): { source: Cidr; destination: Cidr } | undefined {
-  return shared(select(a, ignore), select(b, ignore));
-}
-
 /** The first network that is in one of `a` and in one of `b` and has addresses of `within`. */
 function common(a: readonly NetworkRange[], b: readonly NetworkRange[], within: Range): NetworkRange | undefined {
   for (const one of a) {

@@ -133,8 +133,7 @@ function misordered(
   return differences;
 }
 
-export const chainName = (rule: { readonly table: string; readonly chain: string }): string =>
-  `${rule.table} ${rule.chain}`;
+const chainName = (rule: { readonly table: string; readonly chain: string }): string => `${rule.table} ${rule.chain}`;
 
 /** Rules of each chain in their order. */
 export function rulesByChain(objects: readonly KernelObject[]): Map<string, ChainRule[]> {

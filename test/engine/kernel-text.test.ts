@@ -3,13 +3,14 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compileNode } from "../../provider/compile/node";
-import { type KernelObject, KINDS, printState } from "../../provider/kernel/state";
+import { type KernelObject, KINDS } from "../../provider/kernel/state";
 import { parseSections } from "../../provider/program/frame";
 import { PROBE_FUNCTIONS } from "../../provider/program/shell-probe";
 import { describe as describeDifference, diff } from "../../provider/reconcile/diff";
 import { plan } from "../../provider/reconcile/plan";
 import type { Step } from "../../provider/reconcile/step";
 import { testUnless } from "../setup/skip";
+import { printState } from "../unit/kernel/print-state";
 import { compile, desiredOf, FACTS, gatewayClaim, NODES, nodeClaim, situationsOf } from "../unit/reconcile/states";
 
 /** Which section of the probe each kind is read from. */

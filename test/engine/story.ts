@@ -2,7 +2,7 @@ import type { Lab } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import type { Declared } from "../operator/stack";
 
-export const gatewayIPs = ["192.168.0.200", "192.168.0.201"];
+const gatewayIPs = ["192.168.0.200", "192.168.0.201"];
 
 /** A program with a resource of every type: what both engines run. */
 export function storyOf(

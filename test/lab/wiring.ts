@@ -67,7 +67,7 @@ function routesBack(lab: Lab): string[] {
   return first === undefined ? pods : [...pods, `route add ${plan.loadBalancerCIDR} via ${first.underlayIP}`];
 }
 
-export function podMtu(lab: Lab): number {
+function podMtu(lab: Lab): number {
   return lab.options.cni === "overlay" ? lab.options.mtu - overlayOverhead : lab.options.mtu;
 }
 

@@ -12,7 +12,7 @@ export const SYN = 2;
 export const RST = 4;
 export const ACK = 16;
 
-export const addressBytes = (address: string): Buffer => Buffer.from(address.split(".").map(Number));
+const addressBytes = (address: string): Buffer => Buffer.from(address.split(".").map(Number));
 
 /** `payload` behind an IP header; the kernel fills in a checksum of 0 where it sends the packet itself. */
 export function ipPacket(proto: number, { src, dst }: Ends, payload: Buffer, ttl = 64): Buffer {

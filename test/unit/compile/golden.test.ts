@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { shortHash } from "../../../provider/compile/names";
 import { compileNode } from "../../../provider/compile/node";
 import { type NodeFacts, viewOf } from "../../../provider/compile/view";
-import { type KernelObject, printState } from "../../../provider/kernel/state";
+import type { KernelObject } from "../../../provider/kernel/state";
 import type { Claim } from "../../../provider/model/claim";
+import { printState } from "../kernel/print-state";
 import { FACTS, gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";
 
 /**

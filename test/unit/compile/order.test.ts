@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { compileNode } from "../../../provider/compile/node";
-import { printState } from "../../../provider/kernel/state";
 import type { Claim } from "../../../provider/model/claim";
+import { printState } from "../kernel/print-state";
 import { situations } from "../reconcile/arbitrary";
 import { NODES, type NodeName, type Situation } from "../reconcile/states";
 

@@ -1,6 +1,6 @@
 import { compileNode } from "../../../provider/compile/node";
-import { printState } from "../../../provider/kernel/state";
 import type { PolicyClaim } from "../../../provider/model/claim";
+import { printState } from "../kernel/print-state";
 import { FACTS, gatewayClaim, type NodeName, nodeClaim, policyClaim } from "../reconcile/states";
 
 const print = (node: NodeName, ...policies: PolicyClaim[]): string =>

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { contains } from "../../../provider/model/address";
-import { destinationMembers, type Selection, sharedPair } from "../../../provider/model/selection";
+import { destinationMembers, type Selection, select, shared } from "../../../provider/model/selection";
 import { address, cidr, smallCidrs, smallWorld } from "./arbitraries";
 import { isIn, isInAny, longestMatch } from "./brute-force";
 
@@ -9,6 +9,10 @@ const selection: fc.Arbitrary<Selection> = fc.record({
   destinations: smallCidrs(0),
   except: smallCidrs(0),
 });
+
+/** What two selections share, by what overlaps are judged by. */
+const sharedPair = (a: Selection, b: Selection, ignore: readonly string[] = []) =>
+  shared(select(a, ignore), select(b, ignore));
 
 const isWanted = (a: string, { destinations, except }: Selection): boolean =>
   (destinations.length === 0 || isInAny(a, destinations)) && !isInAny(a, except);

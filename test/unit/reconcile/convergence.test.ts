@@ -1,6 +1,6 @@
-import { printState } from "../../../provider/kernel/state";
 import { diff } from "../../../provider/reconcile/diff";
 import { plan } from "../../../provider/reconcile/plan";
+import { printState } from "../kernel/print-state";
 import type { FakeNode } from "./fake-node";
 import { compile, desiredOf, emptyNode, type Situation, situationsOf } from "./states";
 

@@ -1,7 +1,8 @@
 import fc from "fast-check";
-import { type KernelObject, KINDS, printState, textOf } from "../../../provider/kernel/state";
+import { type KernelObject, KINDS, textOf } from "../../../provider/kernel/state";
 import { type Difference, describe as describeDifference, diff } from "../../../provider/reconcile/diff";
 import { plan } from "../../../provider/reconcile/plan";
+import { printState } from "../kernel/print-state";
 import { breaksOf, type FakeNode } from "./fake-node";
 import { compile, desiredOf, emptyNode, type NodeName, type Situation, situationsOf } from "./states";
 import { TAMPERS, tamperWith } from "./tamper";

@@ -1,5 +1,5 @@
-import { printState } from "../../../provider/kernel/state";
 import { plan } from "../../../provider/reconcile/plan";
+import { printState } from "../kernel/print-state";
 import { breaksOf, type FakeNode } from "./fake-node";
 import { desiredOf, emptyNode, type Situation, situationsOf } from "./states";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
-import { printState } from "../../../provider/kernel/state";
 import { diff } from "../../../provider/reconcile/diff";
 import { plan } from "../../../provider/reconcile/plan";
+import { printState } from "../kernel/print-state";
 import { situations } from "./arbitrary";
 import { breaksOf, type FakeNode } from "./fake-node";
 import { compile, desiredOf, emptyNode, NODES, type NodeName, type Situation } from "./states";
