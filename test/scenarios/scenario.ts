@@ -47,8 +47,9 @@ type Body = (scene: Scene) => Promise<void>;
 /**
  * One scenario as one jest test: a lab of this profile that stays up between scenarios, reset before and checked after.
  * The body leaves nothing on any node; what it leaves is the failure.
+ * `run` says whether it is of every run or of the long matrix only; left out, its file does (EVERY_RUN).
  */
-export function scenario(name: string, setting: Setting, body: Body, run: typeof testFull = test): void {
+export function scenario(name: string, setting: Setting, body: Body, run?: typeof testFull): void {
   const { senders: _, intervalMs: __, unbroken, leaves, excuses, engine, timeoutMs, ...options } = setting;
   const file = path.basename(expect.getState().testPath ?? "");
   const isByCli = engine !== "mini" && (process.env.EGW_FULL === "1" || BY_CLI.test(file));
@@ -73,7 +74,7 @@ export function scenario(name: string, setting: Setting, body: Body, run: typeof
       cli?.remove();
     }
   };
-  (EVERY_RUN.test(file) ? run : testFull)(name, once, timeoutMs);
+  (run ?? (EVERY_RUN.test(file) ? test : testFull))(name, once, timeoutMs);
 }
 
 function sendersOf(lab: Lab, { senders, unbroken, intervalMs }: Setting): WatchOptions {
@@ -85,7 +86,7 @@ function sendersOf(lab: Lab, { senders, unbroken, intervalMs }: Setting): WatchO
 /** How often a pod begins something new beside what a scenario is about. */
 const BESIDES_MS = 250;
 
-/** The scenarios of every run, by the number of their file; all others are the long matrix's. */
+/** The scenarios of every run, by the number of their file; all others are the long matrix's, unless they say so themselves. */
 const EVERY_RUN =
   /^(01|02|03|08|09|11|12|13|20|23|34|35|41|43|50|52|53|55|57-failing|57-open-connections|60-round|60-address)(-|\.)/;
 
