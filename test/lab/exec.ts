@@ -29,7 +29,7 @@ function found(lab: Lab, host: string): { readonly namespace: string; readonly r
   );
 }
 
-/** The operator's way to a node is SSH: of all that labs keep it sees its own folder, with its key and the nodes' host keys. */
+/** The operator's way to a node is SSH: of all that labs keep it sees its own folder, with its key and the nodes' host keys, and the lab's plan. */
 function withoutLabs({ directory }: Lab): string[] {
   // As a slave of the machine's mounts, so that a namespace that goes there goes here too.
   const unshared = ["unshare", "--mount", "--propagation", "slave", "--"];
@@ -37,7 +37,9 @@ function withoutLabs({ directory }: Lab): string[] {
 }
 
 const HIDE = `umount -l /run/netns 2>/dev/null
-mount --bind "$2" /mnt && mount -t tmpfs -o mode=755,size=64k tmpfs "$1" && mkdir -p "$2" && mount --move /mnt "$2" || exit
+plan=$(cat "\${2%/*}/lab.json")
+mount --bind "$2" /mnt && mount -t tmpfs -o mode=755,size=1m tmpfs "$1" && mkdir -p "$2" && mount --move /mnt "$2" || exit
+printf '%s\\n' "$plan" >"\${2%/*}/lab.json"
 shift 2
 exec "$@"`;
 

@@ -275,7 +275,9 @@ if (missing.length > 0) {
       const { keyPath, knownHostsPath } = lab.nodes[0]?.ssh ?? { keyPath: "", knownHostsPath: "" };
       const namespace = `/run/netns/${lab.nodes[0]?.namespace}`;
       const seen = await execOk(lab, "operator", ["find", "/run/egw-lab", "-type", "f"]);
-      expect(seen.trim().split("\n").sort()).toEqual([keyPath, `${keyPath}.pub`, knownHostsPath].sort());
+      expect(seen.trim().split("\n").sort()).toEqual(
+        [keyPath, `${keyPath}.pub`, knownHostsPath, `${lab.directory}/lab.json`].sort(),
+      );
       const entered = await exec(lab, "operator", ["nsenter", `--net=${namespace}`, "true"]);
       expect(entered.code).not.toBe(0);
       expect(fs.existsSync(lab.directory) && fs.existsSync(namespace)).toBe(true);
