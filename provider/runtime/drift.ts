@@ -14,7 +14,7 @@ const MOST_LINES = 200;
  * What differs on one node for one owner: its claim is put in place of what the manifest says, the rest of the manifest stays.
  * `claim` undefined = this owner wants nothing here any more.
  */
-function driftOf(snapshot: Snapshot, ownerId: string, claim: Claim | undefined): string[] {
+export function driftOf(snapshot: Snapshot, ownerId: string, claim: Claim | undefined): string[] {
   const recorded = claimsById(snapshot).get(ownerId);
   const isRecorded = recorded !== undefined && claim !== undefined && contentOf(recorded) === contentOf(claim);
   const found = isRecorded

@@ -64,6 +64,7 @@ const BATCH: Omit<Batch, "node" | "expectedGeneration"> = {
   announce: [],
   restoreIp: ["link set egw.vxlan up"],
   installRestore: true,
+  newTables: [],
 };
 
 let node: Node;
