@@ -90,11 +90,16 @@ export function rulesOf(view: NodeView): Owned[] {
       ...each(here, (placed) => `${selects(placed)} ${comment(placed)} -j RETURN`),
       base("-j DROP"),
     ]),
+    ...chainOf("mangle", CHAINS.admitGuard, node.owner.id, [
+      ...each(here, (placed) => `${guards(placed)} ${comment(placed)} -j RETURN`),
+      base("-j DROP"),
+    ]),
     ...chainOf("mangle", CHAINS.resetMark, node.owner.id, [
       base(`-p udp -m udp --dport ${node.fleet.tunnelPort} -j DROP`),
       // The filter table answers a FIN: unanswered, a pod would go on sending it when nobody here stops it any more.
       base(`${LATE_FIN} ${CUT_MATCH} -m conntrack --ctstate INVALID -j RETURN`),
       base(`${CUT_MATCH} -m conntrack --ctstate INVALID -j DROP`),
+      base(`-i ${TUNNEL} -m conntrack --ctstate NEW -j ${CHAINS.admitGuard}`),
       ...nodeIp.flatMap(({ index, owner }) =>
         [
           `-j CONNMARK --set-xmark 0x0/${hex(MASK_ALL)}`,
@@ -126,6 +131,8 @@ export function rulesOf(view: NodeView): Owned[] {
     ...chainOf("mangle", CHAINS.keepMark, node.owner.id, [
       base(`-m mark --mark ${KEEP} -j ACCEPT`),
       base(`-m conntrack --ctstate INVALID ${CUT_MATCH} -j DROP`),
+      // The guard of a lost path once more, behind another hook.
+      base(`! -o ${TUNNEL} -m conntrack --ctdir ORIGINAL ${FORWARD_ROLE} -j DROP`),
     ]),
     ...chainOf("nat", CHAINS.choose, node.owner.id, [
       base(`-i ${TUNNEL} -j RETURN`),

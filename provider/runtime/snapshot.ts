@@ -17,7 +17,7 @@ import type { RegistryEntry } from "../program/registry";
 import { type NodeFiles, parseFiles } from "./files";
 
 /** Changes whenever the same claims compile to another state: then a node's digests no longer speak for its state. */
-export const COMPILER = "8";
+export const COMPILER = "9";
 
 /** What a node remembers besides its claims: `node.json`. */
 export interface NodeFile {
