@@ -11,10 +11,31 @@ export function toldOf(cases: readonly Case[]): Record<string, string[]> {
 }
 
 /** Of cases that differ in numbers only (a policy's hash, a peer's address), and of the rules of a chain, one of each role. */
-export function oneOfEach(cases: readonly Case[], random: Random): Case[] {
-  const shapes = new Map<string, Case[]>();
-  for (const one of cases) shapes.set(shapeOf(one), [...(shapes.get(shapeOf(one)) ?? []), one]);
-  return [...shapes.values()].map((alike) => random.pick(alike));
+export const oneOfEach = (cases: readonly Case[], random: Random): Case[] => oneBy(shapeOf, cases, random);
+
+/** One of each kind, missing, changed, extra, and as it can be else; in any order. */
+export const oneOfEachWay = (cases: readonly Case[], random: Random): Case[] =>
+  shuffled(
+    oneBy(({ kind, how }) => `${kind} ${how}`, cases, random),
+    random,
+  );
+
+function shuffled(cases: readonly Case[], random: Random): Case[] {
+  if (cases.length === 0) return [];
+  const first = random.pick(cases);
+  return [
+    first,
+    ...shuffled(
+      cases.filter((one) => one !== first),
+      random,
+    ),
+  ];
+}
+
+function oneBy(nameOf: (one: Case) => string, cases: readonly Case[], random: Random): Case[] {
+  const alike = new Map<string, Case[]>();
+  for (const one of cases) alike.set(nameOf(one), [...(alike.get(nameOf(one)) ?? []), one]);
+  return [...alike.values()].map((some) => random.pick(some));
 }
 
 function shapeOf({ role, how, kind, what }: Case): string {
@@ -44,20 +65,22 @@ export function packed(cases: readonly Case[]): Case[][] {
   return groups;
 }
 
-/** They don't touch the same, and don't take both what chooses and what guards from one node. */
-function areAllowed(group: readonly Case[]): boolean {
-  const isHalved = group.some((one) =>
-    group.some((other) => isGuard(one) && isChoice(other) && one !== other && one.node === other.node),
+/** They don't touch the same, and don't take all parts of one line of defence. */
+export const areAllowed = (group: readonly Case[]): boolean => areApart(group) && !areWhole(group);
+
+/** None changes what another one is in, or is about. */
+export const areApart = (group: readonly Case[]): boolean =>
+  group.every((one, i) => group.slice(i + 1).every((other) => one.node !== other.node || !meet(one, other)));
+
+const meet = (one: Case, other: Case): boolean =>
+  placesOf(one).some((a) => placesOf(other).some((b) => `${a} `.startsWith(`${b} `) || `${b} `.startsWith(`${a} `)));
+
+const placesOf = ({ told, counts = [] }: Case): string[] => [...told.map(({ where }) => where), ...counts];
+
+/** A selected pod can't be told from any other then. */
+export function areWhole(group: readonly Case[]): boolean {
+  const parts = new Map(group.flatMap(({ takes }) => takes.map((part) => [`${part.line} #${part.index}`, part])));
+  return [...parts.values()].some(
+    ({ line, of }) => [...parts.values()].filter((one) => one.line === line).length === of,
   );
-  return areApart(group) && !isHalved;
 }
-
-function areApart(group: readonly Case[]): boolean {
-  const places = group.flatMap(({ node, told }) => [...new Set(told.map(({ where }) => `${node} ${where}`))]);
-  return new Set(places).size === places.length;
-}
-
-/** Sets and SNAT rules are doubled: where both halves are gone, a selected pod can't be told from any other. */
-const GUARD = /GUARD|STRAY|RESET-MARK|SNAT-BACKUP|^egw-g/;
-const isGuard = ({ told, what }: Case): boolean => GUARD.test(what) || told.some(({ where }) => GUARD.test(where));
-const isChoice = ({ told, what }: Case): boolean => !GUARD.test(what) && told.some(({ where }) => !GUARD.test(where));

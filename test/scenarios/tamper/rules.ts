@@ -39,6 +39,7 @@ export const chainRule: Tampers<"chain-rule"> = (object, owner, scene) => {
       what,
       script: run(`-R ${name} ${position + 1} ${stranger.rule}`),
       told: [missing(object, owner), extra(stranger, scene.nodeOwner)],
+      counts: [`${table} ${name}`],
     },
     {
       how: "extra",
@@ -54,6 +55,7 @@ export const chainRule: Tampers<"chain-rule"> = (object, owner, scene) => {
             what,
             script: [run(`-D ${name} ${position + 1}`), run(`-I ${name} ${position + 2} ${rule}`)].join("\n"),
             told: [changed(object, next.object, owner)],
+            counts: [`${table} ${name}`],
           },
         ]
       : []),

@@ -43,6 +43,7 @@ export const ipset: Tampers<"ipset"> = (object, owner, scene) => {
               ...inOrder.map(({ object: o }) => `iptables -t ${o.table} -I ${o.chain} ${o.position + 1} ${o.rule}`),
             ].join("\n"),
             told: [changed(object, { ...object, type: "hash:ip" as typeof type }, owner), ...allMissing(members)],
+            counts: rules.map(({ object: { table, chain } }) => `${table} ${chain}`),
           },
         ]
       : []),
