@@ -65,7 +65,7 @@ async function tamper(
 
 const random = new Random();
 
-/** Of 30: each takes a preview and an update by the real CLI, 8 to 15 s. */
+/** Of 33: each takes a preview and an update by the real CLI, 8 to 15 s. */
 const WAYS = 20;
 
 scenario(
