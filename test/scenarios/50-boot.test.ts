@@ -1,6 +1,7 @@
 import { ENABLED, STATE_FILES, UNIT, UNIT_FILES } from "../../provider/program/files";
 import { exec, execOk, podCall } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import { testFull } from "../setup/skip";
 import { addressesOf, scenario } from "./scenario";
 import { shown } from "./shown";
 import { fileTampers } from "./tamper/files";
@@ -91,4 +92,5 @@ scenario(
     // That neither unit nor link is left is looked at from outside.
     await sh("rm -r /run/systemd /usr/local/bin/systemctl");
   },
+  testFull,
 );

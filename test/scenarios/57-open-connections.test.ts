@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { execOk, type Held, type Lab, labDump, podCall, podHold, podSendRaw } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import { testFull } from "../setup/skip";
 import { ACK, FIN, hexOf, RST, SYN, tcpPacket } from "./packets";
-import { addressesOf, scenario, usualSource } from "./scenario";
+import { addressesOf, type Scene, scenario, usualSource } from "./scenario";
 
 const [FIRST, SECOND] = ["192.168.0.200", "192.168.0.201"] as const;
 /** On a client node, on the gateway node, on another gateway node. */
@@ -82,7 +83,9 @@ scenario("open connections are kept on their path and source, or cut, as the pol
   await sleep(4000);
 });
 
-scenario("where connections can't be ended, nothing changes, and that is said", {}, async (scene) => {
+scenario("where connections can't be ended, nothing changes, and that is said", {}, unended, testFull);
+
+async function unended(scene: Scene): Promise<void> {
   const { lab, stack, change, oracle } = scene;
   const pod = "pod-client-1-1";
   const nodes = [...fleetOf(lab), gatewayOf(lab, "gateway", [FIRST])];
@@ -105,4 +108,4 @@ scenario("where connections can't be ended, nothing changes, and that is said", 
   await execOk(lab, "client-1", ["rm", "/usr/local/sbin/conntrack"]);
   await change([pod], () => stack.destroy(), { established: "cut" });
   expect(await connection.say()).toBe("reset");
-});
+}
