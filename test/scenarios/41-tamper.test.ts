@@ -65,9 +65,6 @@ async function tamper(
 
 const random = new Random();
 
-/** Of 33: each takes a preview and an update by the real CLI, 8 to 15 s. */
-const WAYS = 20;
-
 scenario(
   `one object of each kind, and three of any, are shown, let nothing out and are repaired (seed ${random.seed})`,
   SETTING,
@@ -79,14 +76,9 @@ scenario(
 );
 
 scenario(
-  `one at a time: ${WAYS} of all pairs of a kind and how it is tampered with (seed ${random.seed})`,
+  `one at a time: one of each kind, in each way that it can be tampered with (seed ${random.seed})`,
   SETTING,
-  (scene) =>
-    tamper(scene, (cases) =>
-      oneOfEachWay(cases, random)
-        .slice(0, WAYS)
-        .map((one) => [one]),
-    ),
+  (scene) => tamper(scene, (cases) => oneOfEachWay(cases, random).map((one) => [one])),
   testFull,
 );
 
