@@ -122,7 +122,7 @@ const RESERVE = 1048576;
 
 const APPLY_FUNCTIONS = `
 egw_full() { rm -rf $T; rmdir $D/claims $D 2>/dev/null; ${NO_SPACE}; exit 0; }
-egw_unburied() { echo @@failed; echo "0 conntrack"; cat $T/err; echo @@rolled-back; rm -rf $T; echo @@end; exit 0; }
+egw_unburied() { echo @@failed; echo "0 conntrack"; head -c 4000 $T/err; echo; echo @@rolled-back; rm -rf $T; echo @@end; exit 0; }
 egw_put() { cat > $T/put && mv $T/put $D/$1; }
 egw_tool() {
   case $1 in
@@ -156,15 +156,16 @@ egw_run() {
     i=\${s%%:*}; tool=\${s#*:}
     done_steps="$s $done_steps"
     if ! egw_tool $tool "" < $T/$i.in > $T/out 2> $T/err; then
-      echo @@failed; echo "$i $tool"; head -c 4000 $T/err; head -c 1000 $T/out
+      echo @@failed; echo "$i $tool"; head -c 4000 $T/err; head -c 1000 $T/out; echo
       for u in $done_steps; do
         j=\${u%%:*}; t=\${u#*:}
         [ $j = $i ] && [ $t = iptables ] && continue
         case $t in
           ip) egw_tool ip -force < $T/$j.undo >/dev/null 2>&1 ;;
           ipset) while read -r line; do echo "$line" | ipset -exist restore >/dev/null 2>&1; done < $T/$j.undo ;;
-          arping | conntrack) ;;
-          *) egw_tool $t "" < $T/$j.undo > $T/out 2>&1 || { echo "undo of step $j ($t) failed"; head -c 2000 $T/out; } ;;
+          arping) ;;
+          conntrack) egw_uncut >/dev/null 2>&1 ;;
+          *) egw_tool $t "" < $T/$j.undo > $T/out 2>&1 || { echo "undo of step $j ($t) failed"; head -c 2000 $T/out; echo; } ;;
         esac
       done
       { egw_kernel; egw_ipset; } > $T/after

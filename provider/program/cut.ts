@@ -147,9 +147,26 @@ egw_cut() {
   [ -s $T/cut-late ] || return 0
   ipset -exist restore < $T/cut-late
 }
+# A cut that failed, and whose batch is undone: what still lives is forgotten again.
+egw_uncut() {
+  [ -f $T/cut-members ] || return 0
+  awk -v gone=$T/cut-gone '
+    BEGIN {
+      while ((getline line < gone) > 0) {
+        n = split(line, w, " "); src = dst = sport = ""
+        for (i = 1; i <= n; i++) {
+          if (src == "" && w[i] ~ /^src=/) src = substr(w[i], 5)
+          if (dst == "" && w[i] ~ /^dst=/) dst = substr(w[i], 5)
+          if (sport == "" && w[i] ~ /^sport=/) sport = substr(w[i], 7)
+        }
+        ended[src "," w[1] ":" (w[1] == "icmp" ? "8/0" : sport) "," dst]
+      }
+    }
+    !($3 in ended) { print "del", $2, $3 }' $T/cut-members | ipset -exist restore
+}
 # That nothing was there any more is told like an error.
 egw_delete() {
-  conntrack -D "$@" 2> $T/cut-err </dev/null || grep -q 'flow entries have been deleted' $T/cut-err || { cat $T/cut-err >&2; return 1; }
+  conntrack -D "$@" 2> $T/cut-err </dev/null || grep -q ' 0 flow entries have been deleted' $T/cut-err || { tail -n 3 $T/cut-err >&2; return 1; }
 }
 egw_bury() {
   { ipset save egw-cut; ipset save egw-cut-opening; } 2>/dev/null | awk -v to="$1" '

@@ -5,11 +5,12 @@ import { placeAddresses } from "../model/placement";
 import { validateEgressGateway } from "../model/validate";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
-import { type Drift, driftOn, isClean, joined } from "./drift";
+import { isClean } from "./drift";
 import { leaveFormer } from "./former-registry";
 import { claimsOn, leftOnNodes, policiesOf } from "./gateway-claims";
+import { driftOfState, keysOf, lostAddresses } from "./gateway-drift";
 import { gatewayProblems } from "./gateway-problems";
-import { claimOf, type Given, growing, reachable, sessionOf, shrinking } from "./gateway-rollout";
+import { type Given, growing, leftOvers, reachable, sessionOf, shrinking } from "./gateway-rollout";
 import { fleetOf, type GatewayState, nodesOf, refOf, registryRefOf } from "./gateway-state";
 import {
   clashMessage,
@@ -25,12 +26,10 @@ import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
 import { adoptByLabel, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { noted } from "./quiet";
-import { lostEntries, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
 import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
-import { straysOf } from "./strays";
 
 export { configure } from "./context";
 
@@ -79,7 +78,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const isMoved = held !== undefined && registryRefOf(held)?.node !== registryRefOf(args)?.node;
   const isClaiming = isMoved || ips.some((ip) => held?.placement[ip] === undefined);
   const found = [
-    ...noteLive(ownerId, label, all, instance),
+    ...noteLive(ownerId, label, all, { instance, isNew: !held }),
     ...gatewayProblems({ args, ips, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
   ];
@@ -102,7 +101,8 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
   const left = await leftOnNodes(state);
   const given = await claimAddresses(state, left);
   try {
-    await rollOut(growing(state, left, await policiesOf(state), given, straysOf(state.ownerId, namesOf(state))));
+    const policies = await policiesOf(state);
+    await rollOut(growing(state, left, policies, given, leftOvers(state, policies)));
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     if (left) throw error;
@@ -132,7 +132,8 @@ export async function update(_id: string, olds: Properties, news: Properties): P
       ? await claimAddresses(state, before)
       : undefined;
   try {
-    await rollOut(growing(state, before, await policiesOf(before), given, straysOf(state.ownerId, namesOf(state))));
+    const policies = await policiesOf(before);
+    await rollOut(growing(state, before, policies, given, leftOvers(state, policies)));
   } catch (error) {
     await releaseUntaken(before, state).catch(() => undefined);
     throw error;
@@ -169,7 +170,6 @@ async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as GatewayState;
   const stays = nodesThatStay(state.ownerId);
   if (stays) return rollOut(shrinking(state, stays));
-  memory.deleted.add(state.ownerId);
   const users = await policiesOf(state);
   const others = await inUse(users);
   if (others.length > 0) {
@@ -177,6 +177,7 @@ async function remove(_id: string, props: Properties): Promise<void> {
       `gateway ${state.label.name}: still used by ${others.map(({ owner }) => labelText(owner)).join(", ")}. Remove these policies first; what an update left that was killed goes with the next pulumi up.`,
     );
   }
+  memory.deleted.add(state.ownerId);
   await noted(async () => {
     await rollOut(shrinking(state, new Set(), users));
     const registry = registryRefOf(state)?.node ?? "";
@@ -190,29 +191,6 @@ function registryOf(state: EgressGatewayArgs): NodeSession {
   const registry = registryRefOf(state);
   if (!registry) throw new Error("a gateway without gateway nodes");
   return session(registry.node, registry.connection);
-}
-
-const namesOf = (...states: readonly GatewayState[]): ReadonlySet<string> =>
-  new Set(states.flatMap((state) => nodesOf(state).map(({ node }) => node)));
-
-/** What the registry calls the egress IPs of a gateway. */
-const keysOf = ({ placement }: GatewayState): string[] => Object.keys(placement).map((ip) => `ip-${ip}`);
-
-async function driftOfState(state: GatewayState, next: GatewayState): Promise<Drift> {
-  const { ownerId } = state;
-  const claim = claimOf(state);
-  const right = reachable(nodesOf(state)).map((node) => ({ session: sessionOf(node), ownerId, claim }));
-  const strays = straysOf(ownerId, namesOf(state, next)).map((session) => ({ session, ownerId, claim: undefined }));
-  const registry = registryRefOf(state);
-  // A NodeMark of the fleet in this program, or the node itself, says it already.
-  const isSilent = memory.fleets.has(fleetOf(state)) || nodesOf(state).some(({ node }) => node === registry?.node);
-  const unknown = registry && !isSilent ? await unknownRegistry(registry, fleetOf(state)) : {};
-  return joined(await driftOn([...right, ...strays]), await lostAddresses(state), unknown);
-}
-
-async function lostAddresses(state: GatewayState): Promise<Drift> {
-  const registry = registryRefOf(state);
-  return registry ? lostEntries(registry, fleetOf(state), state.ownerId, keysOf(state)) : {};
 }
 
 function heldState(olds: Properties): GatewayState | undefined {

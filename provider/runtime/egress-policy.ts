@@ -10,7 +10,7 @@ import { type Label, labelText } from "./label";
 import { isKnown, type Looked, lookAll } from "./look";
 import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
-import { claimOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } from "./policy-waves";
+import { claimOf, gateOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } from "./policy-waves";
 import { noted, untilQuiet } from "./quiet";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
@@ -55,9 +55,9 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const state: PolicyState = { ...args, label, ownerId, egressIP };
   const names = sessionsOf(args.gateway).map(({ name }) => name);
   const found = [
-    ...noteLive(ownerId, label, names, instance),
-    ...unreachable(held, state, new Map([...looked, ...(await lookAtFormer(held, state))])),
-    ...overlapProblems(state, looked),
+    ...noteLive(ownerId, label, names, { instance, isNew: !held }),
+    ...unreachable(held, looked),
+    ...overlapProblems(state, held, looked),
     ...routeProblems(state, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
@@ -79,7 +79,9 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
   const state = inputs as unknown as PolicyState;
   const isAdopted = await isKnown(sessionsOf(state.gateway), state.ownerId);
   try {
-    await noted(() => rollOut(replacing(undefined, state, straysOf(state.ownerId, namesOf(state.gateway)))));
+    await noted(() =>
+      rollOut(replacing(undefined, state, straysOf(state.ownerId, namesOf(state.gateway))), gateOf(state)),
+    );
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     if (isAdopted) throw error;
@@ -93,26 +95,12 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
   return { id, props };
 }
 
-/** A move to another gateway is done on all nodes or on none, for state knows one gateway. */
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const [before, state] = [olds as unknown as PolicyState, news as unknown as PolicyState];
   if (letsGo(replacing(before, state))) await untilQuiet();
   const waves = replacing(before, state, straysOf(state.ownerId, namesOf(state.gateway)));
-  await noted(() => rollOut(waves).catch((error: Error) => takeBack(error, before, state)));
+  await noted(() => rollOut(waves, gateOf(state)));
   return { outs: outputs(news) };
-}
-
-async function takeBack(error: Error, before: PolicyState, state: PolicyState): Promise<never> {
-  if (before.gateway.id === state.gateway.id) throw error;
-  const outcome = await rollOut(replacing(state, before)).then(
-    () => `It is on gateway ${before.gateway.name} again.`,
-    (cause: Error) =>
-      `Not everywhere it could be put on gateway ${before.gateway.name} again; pulumi up puts it right:\n${cause.message}`,
-  );
-  throw new Error(
-    `${error.message}\nPolicy ${state.label.name} could not be moved to gateway ${state.gateway.name}. ${outcome}`,
-    { cause: error },
-  );
 }
 
 async function remove(_id: string, props: Properties): Promise<void> {
@@ -141,25 +129,13 @@ function heldState(olds: Properties): PolicyState | undefined {
   return state?.ownerId === undefined ? undefined : (state as PolicyState);
 }
 
-/** The nodes that a policy moves away from. */
-const lookAtFormer = async (held: PolicyState | undefined, { gateway }: PolicyState) =>
-  lookAll(held && held.gateway.id !== gateway.id ? sessionsOf(held.gateway) : []);
-
-/**
- * Where the policy has never been it must be put, and where it moves away from it must go; any other known node that
- * can't be reached is drift instead.
- */
-function unreachable(held: PolicyState | undefined, { gateway }: PolicyState, looked: ReadonlyMap<string, Looked>) {
+/** Where the policy has never been it must be put; a known node that can't be reached is drift instead. */
+function unreachable(held: PolicyState | undefined, looked: ReadonlyMap<string, Looked>): Problem[] {
   const known = new Set(held ? sessionsOf(held.gateway).map(({ name }) => name) : []);
-  const isMoved = held !== undefined && held.gateway.id !== gateway.id;
   return [...looked].flatMap(([node, { error }]): Problem[] => {
-    if (!error || (known.has(node) && !isMoved)) return [];
-    const why = known.has(node)
-      ? "A policy moves to another gateway on all nodes or on none"
-      : "The policy has never been on this node";
-    return [
-      { path: "gateway", message: `${error.message}. ${why}: make it reachable, or write it off in egress:abandon.` },
-    ];
+    if (!error || known.has(node)) return [];
+    const message = `${error.message}. The policy has never been on this node: make it reachable, or write it off in egress:abandon.`;
+    return [{ path: "gateway", message }];
   });
 }
 
@@ -191,7 +167,11 @@ function foreignPolicies(looked: ReadonlyMap<string, Looked>): { claim: PolicyCl
 }
 
 /** Two policies that give one source and destination two egress IPs are refused, both named. */
-function overlapProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>): Problem[] {
+function overlapProblems(
+  state: PolicyState,
+  held: PolicyState | undefined,
+  looked: ReadonlyMap<string, Looked>,
+): Problem[] {
   const claim = claimOf(state);
   const mine: NamedPolicy = { ...claim, label: state.label.name, ignore: state.gateway.ignore };
   const others = [...memory.policies].filter(([id]) => id !== state.ownerId).map(([, policy]) => policy);
@@ -200,7 +180,7 @@ function overlapProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>
     label: labelText(other.owner),
     ignore,
   }));
-  memory.policies.set(state.ownerId, mine);
+  memory.policies.set(state.ownerId, { ...mine, formerly: held?.gateway.id });
   return findOverlapsWith(mine, [...others, ...foreign]).map(({ labels, source, destination }) => {
     const other = labels.find((name) => name !== mine.label) ?? labels[1];
     return {

@@ -4,10 +4,11 @@ import type { GatewayClaim, PolicyClaim } from "../model/claim";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import { type GatewayState, nodesOf } from "./gateway-state";
-import { isOwnStack } from "./owner";
+import { isElsewhere, isOwnStack } from "./owner";
 import type { Wave } from "./rollout";
 import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
+import { straysOf } from "./strays";
 
 /** The claim behind a state: the same text on all its nodes. `hold` = addresses that another node may still have. */
 export function claimOf(state: GatewayState, hold: readonly string[] = []): GatewayClaim {
@@ -35,13 +36,13 @@ export interface Given {
 
 const NOTHING: Given = { fromOtherNodes: [], wave: [] };
 
-/** Gateways that gain addresses first (the addresses themselves held back while another node has them), then all others, then the addresses. `strays`: other nodes that have the gateway, and are to lose it. */
+/** Gateways that gain addresses first (the addresses themselves held back while another node has them), then all others, then the addresses. `left`: what else goes, see `leftOvers`. */
 export function growing(
   state: GatewayState,
   before: GatewayState | undefined,
   policies: readonly PolicyClaim[],
   given: Given = NOTHING,
-  strays: readonly NodeSession[] = [],
+  left: Wave = [],
 ): Wave[] {
   // What a node held that is written off comes at once, and is probed for: nobody can tell whether that node still has it.
   const own = Object.keys(state.placement).filter((ip) => {
@@ -67,19 +68,47 @@ export function growing(
   const first = nodes.filter(({ node }) => gaining.has(node));
   const names = new Set(nodesOf(state).map(({ node }) => node));
   const leaving = before ? reachable(nodesOf(before)).filter(({ node }) => !names.has(node)) : [];
-  const left = new Set([...leaving.map(sessionOf), ...strays]);
   const rest = nodes.filter(({ node }) => !gaining.has(node));
   return [
     first.map((node) => write(node, moved)),
     [
       ...rest.map((node) => write(node, [])),
-      // A policy of this stack leaves by itself: until then it drops what it selects there, which may be another gateway's by then.
-      ...[...left].map((node) => removal(node, state.ownerId, policies.filter(isForeign))),
+      ...leaving.map((node) => removal(sessionOf(node), state.ownerId, policies.filter(isForeign))),
+      ...left,
       ...given.wave,
     ],
     ...(moved.length > 0 ? [first.map((node) => write(node, []))] : []),
   ];
 }
+
+/**
+ * What a failed or killed update left: the gateway on other nodes of this run, and on its own nodes policies of this run that
+ * are not its own any more. A policy of this stack that is the gateway's leaves a node by itself: until then it drops what it
+ * selects there, which may be another gateway's by then.
+ */
+export function leftOvers(state: GatewayState, policies: readonly PolicyClaim[]): Wave {
+  const strays = straysOf(state.ownerId, namesOf(state)).map((node) =>
+    removal(node, state.ownerId, policies.filter(isForeign)),
+  );
+  const misplaced = misplacedOn(state).map(({ session, ownerId }) => ({
+    session,
+    change: { write: [], remove: [ownerId] },
+  }));
+  return [...strays, ...misplaced];
+}
+
+/** Policies that are on a gateway's nodes by it, though this run has them on another one. */
+export const misplacedOn = (state: GatewayState) =>
+  reachable(nodesOf(state))
+    .map(sessionOf)
+    .flatMap((session) =>
+      (session.seen?.claims ?? [])
+        .filter((claim) => claim.kind === "policy" && claim.gateway === state.ownerId && isElsewhere(claim))
+        .map(({ owner }) => ({ session, ownerId: owner.id })),
+    );
+
+export const namesOf = (...states: readonly GatewayState[]): ReadonlySet<string> =>
+  new Set(states.flatMap((state) => nodesOf(state).map(({ node }) => node)));
 
 /** Clients first, so that nothing is sent to a gateway that no longer answers for it. `policies`: those that go with it. */
 export function shrinking(
@@ -89,8 +118,10 @@ export function shrinking(
 ): Wave[] {
   const isGateway = new Set(state.gateways.map(({ node }) => node));
   const nodes = reachable(nodesOf(state)).filter(({ node }) => !stays.has(node));
-  const go = (some: readonly NodeRef[]): Wave => some.map((node) => removal(sessionOf(node), state.ownerId, policies));
-  return [go(nodes.filter(({ node }) => !isGateway.has(node))), go(nodes.filter(({ node }) => isGateway.has(node)))];
+  const [clients, gateways] = [false, true].map((is) => nodes.filter(({ node }) => isGateway.has(node) === is));
+  const strays = straysOf(state.ownerId, new Set([...namesOf(state), ...stays]));
+  const go = (some: readonly NodeSession[]): Wave => some.map((node) => removal(node, state.ownerId, policies));
+  return [go([...(clients ?? []).map(sessionOf), ...strays]), go((gateways ?? []).map(sessionOf))];
 }
 
 /** A policy that is on the node by another gateway, or that this run has there, is not put back. */

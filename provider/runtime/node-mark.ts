@@ -103,7 +103,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
       ]
     : [];
   const late = [
-    ...noteLive(ownerId, label, [args.node], instance),
+    ...noteLive(ownerId, label, [args.node], { instance, isNew: !held }),
     ...settingsProblems(args, registry.snapshot),
     ...markProblems,
     ...nodeProblems,

@@ -31,16 +31,21 @@ const otherWith = (id: string, label: Label): string | undefined => {
 
 /**
  * Notes where the program has a resource. One that was renamed, while another one took up its name, may find its id adopted;
- * a second one of the same type and name, under another parent, can't be told from it. One that is replaced is checked
- * twice, as the same instance.
+ * a second one of the same type and name, under another parent, can't be told from it where it is new (no state) or has its id.
+ * One that is replaced is checked twice, as the same instance.
  */
-export function noteLive(id: string, label: Label, nodes: readonly string[], instance: string | undefined): Problem[] {
+export function noteLive(
+  id: string,
+  label: Label,
+  nodes: readonly string[],
+  { instance, isNew }: { readonly instance: string | undefined; readonly isNew: boolean },
+): Problem[] {
   const other = otherWith(id, label);
   const name = `${typeOf(id)} ${labelText(label)}`;
-  const isTwin = memory.names.has(name) && memory.names.get(name) !== instance;
-  if (other === undefined && !isTwin) {
-    memory.live.set(id, { label: labelText(label), nodes: new Set(nodes) });
-    memory.names.set(name, instance);
+  const twins = [memory.live.get(id), isNew ? memory.names.get(name) : undefined];
+  if (other === undefined && twins.every((twin) => !twin || twin.instance === instance)) {
+    memory.live.set(id, { label: labelText(label), nodes: new Set(nodes), instance });
+    memory.names.set(name, { instance });
     return [];
   }
   const message =
@@ -66,9 +71,10 @@ export async function inUse<C extends Claim>(claims: readonly C[]): Promise<C[]>
   return claims.filter((claim) => !memory.deleted.has(claim.owner.id) && !isElsewhere(claim));
 }
 
-function isElsewhere(claim: Claim): boolean {
+/** A policy that is on a gateway which it neither has in this run nor had before. */
+export function isElsewhere(claim: Claim): boolean {
   const policy = memory.policies.get(claim.owner.id);
-  return claim.kind === "policy" && policy !== undefined && policy.gateway !== claim.gateway;
+  return claim.kind === "policy" && policy !== undefined && ![policy.gateway, policy.formerly].includes(claim.gateway);
 }
 
 /** A claim of this label that is already on a node: left by a create that was killed, or by a state that was lost. It is adopted. */

@@ -6,7 +6,8 @@ import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import type { Label } from "./label";
 import { canonical } from "./result";
-import type { Wave } from "./rollout";
+import type { Gate, Wave } from "./rollout";
+import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
 
 /** An EgressPolicy as it is kept in state. */
@@ -73,8 +74,27 @@ function formerHolder(before: PolicyState | undefined, { gateway }: PolicyState)
   return gateway.placement[before.egressIP] ?? there;
 }
 
+/** The waves of `replacing` in which a policy takes; in those after them it lets go. */
+const TAKING = 2;
+
 /** Whether these waves of a policy let go of anything. */
-export const letsGo = (waves: readonly Wave[]): boolean => waves.slice(2).some((wave) => wave.length > 0);
+export const letsGo = (waves: readonly Wave[]): boolean => waves.slice(TAKING).some((wave) => wave.length > 0);
+
+/** Where one policy could not take what it selects, none lets go of anything: that may be what the other was to take. */
+export function gateOf({ label: { name } }: PolicyState): Gate {
+  return {
+    enter: (index) => {
+      const others = [...memory.notTaken].filter((other) => other !== name).sort();
+      if (index < TAKING || others.length === 0) return;
+      throw new Error(
+        `policy ${name}: has taken what it selects, and keeps what it no longer selects, since ${others.join(", ")} could not take what it selects. Run pulumi up again.`,
+      );
+    },
+    failed: (index) => {
+      if (index < TAKING) memory.notTaken.add(name);
+    },
+  };
+}
 
 /** Whether all that `a` gives an address gets the same from `b`. Where destinations differ, nobody looks closer. */
 function selectsNoMore(a: PolicyClaim, b: PolicyClaim): boolean {

@@ -5,13 +5,28 @@ import type { NodeSession } from "./session";
 /** One step of a rollout: changes that may happen at the same time, all of which must be done before the next wave begins. */
 export type Wave = readonly { readonly session: NodeSession; readonly change: Change }[];
 
+/** What is asked before a wave that changes something begins, and told when one has failed. */
+export interface Gate {
+  /** @throws Error where the wave must not begin. */
+  readonly enter: (wave: number) => void;
+  readonly failed: (wave: number) => void;
+}
+
 /**
  * Runs waves in order, together with the rollouts that come at the same time. Where nodes of a wave fail, the others of
  * the same wave are still brought to their end, the waves after it are not begun, and one error says which nodes are where.
  */
-export async function rollOut(waves: readonly Wave[]): Promise<void> {
+export async function rollOut(waves: readonly Wave[], gate?: Gate): Promise<void> {
   const done: string[] = [];
-  await inConvoy(waves.map((_, index) => () => runWave(waves, index, done)));
+  const step = async (index: number): Promise<void> => {
+    if ((waves[index]?.length ?? 0) === 0) return;
+    gate?.enter(index);
+    await runWave(waves, index, done).catch((error: unknown) => {
+      gate?.failed(index);
+      throw error;
+    });
+  };
+  await inConvoy(waves.map((_, index) => () => step(index)));
 }
 
 /** Adds the nodes that it brought to their end to `done`. */

@@ -17,12 +17,17 @@ export interface RunMemory {
   readonly egressIPs: Map<string, Map<string, string>>;
   /** Owner id → the gateway as this run wants it, and as state has it. */
   readonly gateways: Map<string, { readonly wanted: GatewayState; readonly held: GatewayState | undefined }>;
-  /** Owner id → which resource of this run's program it is, and on which nodes. */
-  readonly live: Map<string, { readonly label: string; readonly nodes: ReadonlySet<string> }>;
+  /** Owner id → which resource of this run's program it is, on which nodes, and which object of the program. */
+  readonly live: Map<
+    string,
+    { readonly label: string; readonly nodes: ReadonlySet<string>; readonly instance: string | undefined }
+  >;
   /** Type and label → which object of the program it is. */
-  readonly names: Map<string, string | undefined>;
-  /** Owner id → the policy. */
-  readonly policies: Map<string, NamedPolicy & { readonly egressIP: string }>;
+  readonly names: Map<string, { readonly instance: string | undefined }>;
+  /** Owner id → the policy, and the gateway that it has in state. */
+  readonly policies: Map<string, NamedPolicy & { readonly formerly?: string | undefined }>;
+  /** Policies that could not take what they select, by name. */
+  readonly notTaken: Set<string>;
   /** Owner ids of the gateways and policies that this run deletes. */
   readonly deleted: Set<string>;
 }
@@ -36,6 +41,7 @@ export const memory: RunMemory = {
   live: new Map(),
   names: new Map(),
   policies: new Map(),
+  notTaken: new Set(),
   deleted: new Set(),
 };
 

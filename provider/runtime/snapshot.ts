@@ -91,7 +91,8 @@ export function parseSnapshot(stdout: string): Snapshot {
 function parseNodeFile(text: string): NodeFile | undefined {
   const empty = { version: 1, tables: {}, dropPolicies: [], restore: {} } as const;
   try {
-    return { ...empty, ...(JSON.parse(text) as Partial<NodeFile>) };
+    const entries = Object.entries(JSON.parse(text) as Partial<NodeFile>);
+    return { ...empty, ...Object.fromEntries(entries.filter(([, value]) => value !== null)) };
   } catch {
     return undefined;
   }

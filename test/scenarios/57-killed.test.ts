@@ -81,3 +81,11 @@ scenario("a destroy right after a gateway grew half-way leaves nothing", {}, asy
   await growsHalf(scene);
   await scene.change([STAYS, STRAYS], () => scene.stack.destroy(), { established: "cut" });
 });
+
+scenario("a gateway that grew half-way, and then goes, leaves its new node too", {}, async (scene) => {
+  const { lab, stack, change } = scene;
+  await growsHalf(scene);
+  await change([STAYS, STRAYS], () => stack.up(fleetOf(lab)), { established: "cut" });
+  expect((await stack.preview(fleetOf(lab))).filter(({ change: one }) => one !== "same")).toEqual([]);
+  await stack.destroy();
+});

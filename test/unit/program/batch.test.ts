@@ -61,6 +61,12 @@ function run(
   return { sections: new Map(parseSections(stdout)), log, state };
 }
 
+const CONNECTION =
+  "tcp 6 99 ESTABLISHED src=10.0.1.11 dst=203.0.113.9 sport=5 dport=443 src=203.0.113.9 dst=192.0.2.1 sport=443 dport=5 [ASSURED] mark=0 use=1";
+const EVERYTHING = { sources: ["0.0.0.0/0"], destinations: ["0.0.0.0/0"], except: [] };
+const cuts = [{ ...EVERYTHING, by: { kind: "snat" as const, address: "192.0.2.1" } }];
+const told = (text: string) => `{ echo "${text}" >&2; exit 1; }`;
+
 test("a batch runs its steps in order, then remembers", () => {
   const { sections, log, state } = run({});
   expect([...sections.keys()]).toEqual(expect.arrayContaining(["applied", "link", "claims", "facts", "end"]));
@@ -104,8 +110,19 @@ test("a table that was refused is not undone, since nothing of it was done", () 
 
 test("an address that is taken is told with the one who has it", () => {
   const { sections } = run({}, "taken");
-  expect(sections.get("failed")).toBe("3 arping\naddress 192.0.2.1 is already used by 02:00:00:00:00:99\n");
+  expect(sections.get("failed")?.trim()).toBe("3 arping\naddress 192.0.2.1 is already used by 02:00:00:00:00:99");
   expect(sections.has("rolled-back")).toBe(true);
+});
+
+test("what a tool says at great length is cut short, and no word of it is taken for an answer", () => {
+  const { sections } = run(
+    { cuts },
+    "never",
+    "",
+    `[ $1 = -L ] && { head -c 9000 /dev/zero | tr '\\0' x >&2; exit 1; }; exit 0`,
+  );
+  expect([...sections.keys()]).toEqual(["failed", "rolled-back", "end"]);
+  expect(sections.get("failed")?.length).toBeLessThan(4100);
 });
 
 test("what undo could not bring back is printed", () => {
@@ -114,12 +131,6 @@ test("what undo could not bring back is printed", () => {
   expect(sections.get("not-rolled-back")).toContain("egw.vxlan: left over");
 });
 
-const CONNECTION =
-  "tcp 6 99 ESTABLISHED src=10.0.1.11 dst=203.0.113.9 sport=5 dport=443 src=203.0.113.9 dst=192.0.2.1 sport=443 dport=5 [ASSURED] mark=0 use=1";
-const EVERYTHING = { sources: ["0.0.0.0/0"], destinations: ["0.0.0.0/0"], except: [] };
-const cuts = [{ ...EVERYTHING, by: { kind: "snat" as const, address: "192.0.2.1" } }];
-const told = (text: string) => `{ echo "${text}" >&2; exit 1; }`;
-
 test.each([
   ["can't be listed", `[ $1 = -L ] && ${told("no table")}`, "never", "no table"],
   ["can't be remembered", `[ $1 = -L ] && echo "${CONNECTION}"`, "^add egw-cut", "ipset: ^add egw-cut refused"],
@@ -127,8 +138,11 @@ test.each([
 ])("where open connections %s, the batch is undone", (_, conntrack, failing, why) => {
   const { sections, log, state } = run({ cuts }, failing, "", `${conntrack}; exit 0`);
   expect([...sections.keys()]).toEqual(["failed", "rolled-back", "end"]);
-  expect(sections.get("failed")).toBe(`6 conntrack\n${why}\n`);
+  expect(sections.get("failed")?.trim()).toBe(`6 conntrack\n${why}`);
   expect(log.slice(-2).map((line) => line.trim())).toEqual(["del 2", "del 1"]);
+  expect(log.some((line) => line.includes("del egw-cut 10.0.1.11,tcp:5,203.0.113.9"))).toBe(
+    !why.startsWith("no table"),
+  );
   expect(state).toBe("");
 });
 
