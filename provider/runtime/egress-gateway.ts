@@ -4,6 +4,7 @@ import { expandEgressIPs } from "../model/defaults";
 import { placeAddresses } from "../model/placement";
 import { validateEgressGateway } from "../model/validate";
 import { isAbandoned } from "./abandon";
+import { attempt } from "./attempt";
 import { session } from "./context";
 import { isClean } from "./drift";
 import { leaveFormer } from "./former-registry";
@@ -45,7 +46,10 @@ const ALL_ABANDONED: Problem = {
 };
 
 /** Validates, places the egress IPs, and in a dry run looks for drift on all its nodes. */
-export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
+export const check = (olds: Properties, news: Properties): Promise<CheckResult> =>
+  attempt(labelOf(news), () => checked(olds, news));
+
+async function checked(olds: Properties, news: Properties): Promise<CheckResult> {
   const {
     label,
     dryRun,
@@ -96,7 +100,9 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
   return { changes: changed || !isClean(drift) };
 }
 
-export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
+export const create = (inputs: Properties) => attempt(labelOf(inputs), () => created(inputs));
+
+async function created(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as GatewayState;
   const left = await leftOnNodes(state);
   const given = await claimAddresses(state, left);
@@ -120,8 +126,11 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
   return { id, props };
 }
 
+export const update = (_id: string, olds: Properties, news: Properties) =>
+  attempt(labelOf(news), () => updated(olds, news));
+
 /** An IP that moves is moved here whole, with the policies that use it: before it the old path, after it the new one, between a drop. */
-export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
+async function updated(olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const before = olds as unknown as GatewayState;
   const state = news as unknown as GatewayState;
   // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
@@ -186,6 +195,8 @@ async function remove(_id: string, props: Properties): Promise<void> {
 }
 
 export { remove as delete };
+
+const labelOf = (props: Properties): Label | undefined => (props as { readonly label?: Label }).label;
 
 function registryOf(state: EgressGatewayArgs): NodeSession {
   const registry = registryRefOf(state);

@@ -5,6 +5,7 @@ import type { PolicyClaim } from "../model/claim";
 import { expandNodes } from "../model/compact-nodes";
 import { findOverlapsWith, type NamedPolicy } from "../model/overlap";
 import { validateEgressPolicy } from "../model/validate";
+import { attempt } from "./attempt";
 import { driftOn, isClean } from "./drift";
 import { type Label, labelText } from "./label";
 import { isKnown, type Looked, lookAll } from "./look";
@@ -28,7 +29,8 @@ type PolicyInputs = EgressPolicyArgs & {
 };
 
 /** Validates, chooses the egress IP, refuses overlaps, and in a dry run looks for drift. */
-export const check = (olds: Properties, news: Properties): Promise<CheckResult> => noted(() => checked(olds, news));
+export const check = (olds: Properties, news: Properties): Promise<CheckResult> =>
+  attempt((news as { readonly label?: Label }).label, () => checked(olds, news));
 
 async function checked(olds: Properties, news: Properties): Promise<CheckResult> {
   const {
@@ -80,7 +82,7 @@ export async function create(inputs: Properties): Promise<{ id: string; outs: Pr
   const isAdopted = await isKnown(sessionsOf(state.gateway), state.ownerId);
   try {
     await noted(() =>
-      rollOut(replacing(undefined, state, straysOf(state.ownerId, namesOf(state.gateway))), gateOf(state)),
+      rollOut(replacing(undefined, state, straysOf(state.ownerId, namesOf(state.gateway))), gateOf(undefined, state)),
     );
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
@@ -99,7 +101,7 @@ export async function update(_id: string, olds: Properties, news: Properties): P
   const [before, state] = [olds as unknown as PolicyState, news as unknown as PolicyState];
   if (letsGo(replacing(before, state))) await untilQuiet();
   const waves = replacing(before, state, straysOf(state.ownerId, namesOf(state.gateway)));
-  await noted(() => rollOut(waves, gateOf(state)));
+  await noted(() => rollOut(waves, gateOf(before, state)));
   return { outs: outputs(news) };
 }
 

@@ -1,10 +1,9 @@
 import type { NodeMarkArgs, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { CompactNodes } from "../model/compact-nodes";
-import { normalizeFleet } from "../model/defaults";
 import { validateNodeMark } from "../model/validate";
-import type { RegistryEntry } from "../program/registry";
 import { isAbandoned } from "./abandon";
+import { attempt } from "./attempt";
 import { session } from "./context";
 import { type Drift, driftOn, isClean, joined } from "./drift";
 import { leaveFormer } from "./former-registry";
@@ -15,7 +14,6 @@ import { isKnown, look, lookAtRegistry } from "./look";
 import {
   chooseIndex,
   fleetProblems,
-  foreignMembers,
   foreignNode,
   indexesIn,
   isEnrolledBy,
@@ -23,25 +21,15 @@ import {
   namedIn,
   reachProblems,
   renameProblems,
-  settingsMessage,
-  settingsOwner,
   settingsProblems,
 } from "./node-mark-problems";
+import { claimMark, lostMark, registrySession } from "./node-mark-registry";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
 import { adoptByLabel, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
-import { lostEntries, unknownRegistry } from "./registry-entries";
-import {
-  type CheckResult,
-  canonical,
-  changedProperties,
-  type DiffResult,
-  failures,
-  isUnknown,
-  type Properties,
-} from "./result";
+import { unknownRegistry } from "./registry-entries";
+import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rulesInFront } from "./rules-in-front";
 import { memory } from "./run-memory";
-import type { NodeSession } from "./session";
 import type { Snapshot } from "./snapshot";
 
 export { configure } from "./context";
@@ -59,7 +47,10 @@ const ABANDONED: Problem = {
 };
 
 /** Validates, allocates the mark, and in a dry run looks for drift. Everything that others read is computed here, so that previews know it. */
-export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
+export const check = (olds: Properties, news: Properties): Promise<CheckResult> =>
+  attempt(labelOf(news), () => checked(olds, news));
+
+async function checked(olds: Properties, news: Properties): Promise<CheckResult> {
   const {
     label,
     dryRun,
@@ -132,7 +123,9 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
   return { changes: changedProperties(olds, news).length > 0 || !isClean(await driftOfState(before)) };
 }
 
-export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
+export const create = (inputs: Properties) => attempt(labelOf(inputs), () => created(inputs));
+
+async function created(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as NodeMarkState;
   const isAdopted = await isKnown([session(state.node, state.connection)], state.ownerId);
   await claimMark(state);
@@ -151,7 +144,10 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
   return { id, props };
 }
 
-export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
+export const update = (_id: string, olds: Properties, news: Properties) =>
+  attempt(labelOf(news), () => updated(olds, news));
+
+async function updated(olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const before = olds as unknown as NodeMarkState;
   const state = news as unknown as NodeMarkState;
   // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
@@ -187,6 +183,8 @@ async function remove(_id: string, props: Properties): Promise<void> {
 
 export { remove as delete };
 
+const labelOf = (props: Properties): Label | undefined => (props as { readonly label?: Label }).label;
+
 async function driftOfState(state: NodeMarkState): Promise<Drift> {
   const { node, connection, fleet, ownerId, label } = state;
   if (isAbandoned(node)) return {};
@@ -195,15 +193,9 @@ async function driftOfState(state: NodeMarkState): Promise<Drift> {
   return joined(here, await lostMark(state), isSilent ? {} : await unknownRegistry(fleet.registry, fleet.name));
 }
 
-const lostMark = (state: NodeMarkState): Promise<Drift> =>
-  lostEntries(state.fleet.registry, state.fleet.name, state.ownerId, ["settings", `mark-${state.index}`]);
-
 /** Egress IPs of the gateways that a node knows. */
 const egressIPsOn = ({ claims }: Snapshot): string[] =>
   claims.flatMap((claim) => (claim.kind === "gateway" ? Object.keys(claim.placement) : []));
-
-const registrySession = ({ fleet }: NodeMarkArgs): NodeSession =>
-  session(fleet.registry.node, fleet.registry.connection);
 
 /** What state says of the same NodeMark; nothing where it will be replaced. */
 function heldState(olds: Properties, args: NodeMarkArgs): NodeMarkState | undefined {
@@ -213,32 +205,6 @@ function heldState(olds: Properties, args: NodeMarkArgs): NodeMarkState | undefi
     : undefined;
 }
 
-/** One round trip; a clash is refused and names the holder. */
-async function claimMark(state: NodeMarkState): Promise<void> {
-  const registry = registrySession(state);
-  const entries: RegistryEntry[] = [
-    {
-      key: "settings",
-      owner: settingsOwner(state),
-      holder: holderOf(state),
-      content: canonical(normalizeFleet(state.fleet)),
-    },
-    { key: `mark-${state.index}`, owner: state.ownerId, holder: holderOf(state), content: state.mark },
-  ];
-  const replacing =
-    foreignMembers((await registry.snapshot()).registry.get(state.fleet.name)).length === 0 ? ["settings"] : [];
-  const clashes = await registry.claim(state.fleet.name, entries, replacing);
-  const mark = clashes.find((entry) => entry.key !== "settings");
-  if (mark)
-    throw new Error(
-      `mark ${state.mark} is already held by ${mark.holder} in fleet "${state.fleet.name}". Run again to get a free one.`,
-    );
-  const settings = clashes[0];
-  if (settings) throw new Error(settingsMessage(state.fleet.name, settings));
-}
-
-const holderOf = (state: { readonly label: Label; readonly node: string }): string =>
-  `${labelText(state.label)} (node ${state.node})`;
 function outputs(inputs: Properties): Properties {
   const { drift: _drift, dryRun: _dryRun, ...rest } = inputs;
   return rest;

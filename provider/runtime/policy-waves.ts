@@ -2,6 +2,7 @@ import type { EgressPolicyArgs, GatewayRef } from "../model/args";
 import type { FormerSelection, PolicyClaim } from "../model/claim";
 import { expandNodes } from "../model/compact-nodes";
 import { normalizeDestinations, normalizeSources } from "../model/defaults";
+import { firstMeeting, rangesOf } from "../model/ranges";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import type { Label } from "./label";
@@ -80,18 +81,25 @@ const TAKING = 2;
 /** Whether these waves of a policy let go of anything. */
 export const letsGo = (waves: readonly Wave[]): boolean => waves.slice(TAKING).some((wave) => wave.length > 0);
 
-/** Where one policy could not take what it selects, none lets go of anything: that may be what the other was to take. */
-export function gateOf({ label: { name } }: PolicyState): Gate {
+/** Where a policy could not take what it is to select, none lets go of any of that: nobody would select it. */
+export function gateOf(before: PolicyState | undefined, state: PolicyState): Gate {
+  const { name } = state.label;
+  const claim = claimOf(state);
+  const isMore = before === undefined || !selectsNoMore(claim, claimOf(before));
   return {
-    enter: (index) => {
-      const others = [...memory.notTaken].filter((other) => other !== name).sort();
-      if (index < TAKING || others.length === 0) return;
+    enter: (wave) => {
+      if (wave < TAKING || before === undefined) return;
+      const held = rangesOf(claimOf(before).sources);
+      const others = [...memory.notTaken].filter(
+        ([other, sources]) => other !== name && firstMeeting(held, rangesOf(sources)),
+      );
+      if (others.length === 0) return;
       throw new Error(
-        `policy ${name}: has taken what it selects, and keeps what it no longer selects, since ${others.join(", ")} could not take what it selects. Run pulumi up again.`,
+        `policy ${name}: has taken what it selects, and keeps what it no longer selects, since ${others.map(([other]) => other).join(", ")} failed in this run and may have been to take that. Run pulumi up again.`,
       );
     },
-    failed: (index) => {
-      if (index < TAKING) memory.notTaken.add(name);
+    failed: (wave) => {
+      if (wave < TAKING && isMore) memory.notTaken.set(name, claim.sources);
     },
   };
 }

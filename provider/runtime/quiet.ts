@@ -1,6 +1,7 @@
 /** The engine takes less from one call to the next, as long as it has more to call. */
 const QUIET_MS = 250;
-const MOST_MS = 10_000;
+/** A gateway that waits for another one takes its time, and so does a node that answers slowly. */
+const MOST_MS = 60_000;
 
 let underWay = 0;
 let last = 0;

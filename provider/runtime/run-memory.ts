@@ -26,8 +26,8 @@ export interface RunMemory {
   readonly names: Map<string, { readonly instance: string | undefined }>;
   /** Owner id → the policy, and the gateway that it has in state. */
   readonly policies: Map<string, NamedPolicy & { readonly formerly?: string | undefined }>;
-  /** Policies that could not take what they select, by name. */
-  readonly notTaken: Set<string>;
+  /** Name of a policy that could not take what it is to select → the sources of that. */
+  readonly notTaken: Map<string, readonly string[]>;
   /** Owner ids of the gateways and policies that this run deletes. */
   readonly deleted: Set<string>;
 }
@@ -41,7 +41,7 @@ export const memory: RunMemory = {
   live: new Map(),
   names: new Map(),
   policies: new Map(),
-  notTaken: new Set(),
+  notTaken: new Map(),
   deleted: new Set(),
 };
 

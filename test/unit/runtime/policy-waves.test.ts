@@ -1,5 +1,6 @@
 import type { PolicyClaim } from "../../../provider/model/claim";
-import { type PolicyState, replacing } from "../../../provider/runtime/policy-waves";
+import { gateOf, type PolicyState, replacing } from "../../../provider/runtime/policy-waves";
+import { forgetRun } from "../../../provider/runtime/run-memory";
 
 const nodes = { "client-1": "192.0.2.91", "gateway-1": "192.0.2.92", "gateway-2": "192.0.2.93" };
 const gateway = {
@@ -83,5 +84,36 @@ describe("the waves of a policy", () => {
         also: { sources: ["10.0.1.11/32"], destinations: ["203.0.113.0/24"], except: [] },
       },
     ]);
+  });
+});
+
+describe("where a policy could not take what it is to select", () => {
+  const named = (name: string, ...cidrs: string[]) =>
+    state({ label: { project: "shop", stack: "prod", name }, ownerId: name, sources: { cidrs } });
+  const [had, has] = [named("q", "10.0.1.0/24"), named("q", "10.0.1.64/26")];
+  const letsGo = () => gateOf(had, has).enter(2);
+  beforeEach(forgetRun);
+
+  test.each([
+    ["new", undefined],
+    ["changed", named("p", "10.0.9.0/24")],
+  ])("it being %s, another one keeps what it was to take", (_, before) => {
+    gateOf(before, named("p", "10.0.1.7/32", "10.0.9.0/24")).failed(1);
+    expect(letsGo).toThrow(/^policy q: has taken .* since p failed in this run/);
+    expect(() => gateOf(had, has).enter(1)).not.toThrow();
+  });
+
+  test("another one lets go of what it was not to take, or had", () => {
+    gateOf(undefined, named("p", "10.0.2.7/32")).failed(1);
+    const same = named("r", "10.0.1.7/32");
+    gateOf(same, same).failed(1);
+    gateOf(named("s", "10.0.9.0/24"), named("s", "10.0.1.7/32")).failed(2);
+    expect(letsGo).not.toThrow();
+  });
+
+  test("it lets go itself when it has taken it at last", () => {
+    gateOf(had, has).failed(0);
+    gateOf(undefined, named("q", "10.0.1.7/32")).failed(1);
+    expect(letsGo).not.toThrow();
   });
 });
