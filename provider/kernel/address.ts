@@ -11,8 +11,6 @@ export interface DeviceAddress {
   readonly network?: string;
   /** Another scope than `global`, never wanted, only found. */
   readonly scope?: string;
-  /** True for one of another length under which the node's own addresses of that network go when it goes; only found. */
-  readonly primary?: true;
   /** What of its two lifetimes has an end, never wanted, only found. The end itself moves. */
   readonly lifetime?: string;
 }
@@ -81,7 +79,7 @@ function parseAddressLine(line: string): DeviceAddress[] {
       device,
       address: ip,
       label: isLabelled ? label : "",
-      ...(network === "/32" ? {} : { network, ...(/ peer |secondary /.test(line) ? {} : { primary: true as const }) }),
+      ...(network === "/32" ? {} : { network }),
       ...(scope === "global" ? {} : { scope }),
       ...(lifetime.length === 0 ? {} : { lifetime: lifetime.join(" ") }),
     },

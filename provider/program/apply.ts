@@ -126,13 +126,25 @@ egw_unburied() { echo @@failed; echo "0 conntrack"; head -c 4000 $T/err; echo; e
 egw_put() { cat > $T/put && mv $T/put $D/$1; }
 egw_tool() {
   case $1 in
-    ip) timeout -k 5 60 ip $2 -batch - ;;
+    ip) cat > $T/ip.in; egw_promoting timeout -k 5 60 ip $2 -batch - < $T/ip.in ;;
     ipset) timeout -k 5 120 ipset -exist restore ;;
     iptables) timeout -k 5 120 iptables-restore -w 60 --noflush ;;
     sysctl) while read -r k e v; do echo "$v" > /proc/sys/$k || return 1; done ;;
     arping) egw_probe_duplicates ;;
     conntrack) egw_cut ;;
   esac
+}
+# The kernel takes a device's other addresses of a network away with the first of them, unless it is told to keep them.
+egw_promoting() {
+  promoting=$(sed -n 's/^addr del [^ ]* dev \\([^ ]*\\).*/\\1/p' $T/ip.in | sort -u)
+  for d in $promoting; do
+    f=/proc/sys/net/ipv4/conf/$d/promote_secondaries
+    [ "$(cat $f 2>/dev/null)" = 0 ] && echo 1 > $f && promoted="$promoted $f"
+  done
+  "$@"; rc=$?
+  for f in $promoted; do echo 0 > $f; done
+  promoted=
+  return $rc
 }
 egw_probe_duplicates() {
   command -v arping >/dev/null 2>&1 || { cat >/dev/null; return 0; }

@@ -15,6 +15,8 @@ export interface Change {
   readonly write: readonly Claim[];
   /** Owner ids. */
   readonly remove: readonly string[];
+  /** Policies, by owner id, as long as the node has them by this gateway. */
+  readonly removeOf?: { readonly gateway: string; readonly policies: readonly string[] };
   /** Egress IPs that a gateway's claim loses, whatever else it says by then. */
   readonly letGo?: { readonly owner: string; readonly ips: readonly string[] };
 }
@@ -25,8 +27,12 @@ const BY_IP: ReadonlySet<KernelObject["kind"]> = new Set(["link", "address", "ne
 /** Claims after changes, in the order of the changes. */
 export function withChanges(claims: readonly Claim[], changes: readonly Change[]): Claim[] {
   const byId = new Map(claims.map((claim) => [claim.owner.id, claim]));
-  for (const { write, remove, letGo } of changes) {
+  for (const { write, remove, removeOf, letGo } of changes) {
     for (const id of remove) byId.delete(id);
+    for (const id of removeOf?.policies ?? []) {
+      const claim = byId.get(id);
+      if (claim?.kind === "policy" && claim.gateway === removeOf?.gateway) byId.delete(id);
+    }
     for (const claim of write) byId.set(claim.owner.id, claim);
     const giver = byId.get(letGo?.owner ?? "");
     if (letGo && giver?.kind === "gateway") byId.set(letGo.owner, withoutAddresses(giver, letGo.ips));

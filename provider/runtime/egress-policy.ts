@@ -6,17 +6,30 @@ import { expandNodes } from "../model/compact-nodes";
 import { findOverlapsWith, type NamedPolicy } from "../model/overlap";
 import { validateEgressPolicy } from "../model/validate";
 import { attempt } from "./attempt";
+import { knownSessions } from "./context";
 import { driftOn, isClean } from "./drift";
 import { type Label, labelText } from "./label";
-import { isKnown, type Looked, lookAll } from "./look";
+import { type Looked, lookAll } from "./look";
 import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
-import { claimOf, gateOf, letsGo, type PolicyState, replacing, sessionsOf, shrinking } from "./policy-waves";
+import {
+  asFound,
+  asLeft,
+  claimOf,
+  gateOf,
+  LETTING_GO,
+  letsGo,
+  type PolicyState,
+  replacing,
+  sessionsOf,
+  shrinking,
+} from "./policy-waves";
 import { noted, untilQuiet } from "./quiet";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
 import { routeProblems } from "./route-problems";
 import { memory } from "./run-memory";
+import type { NodeSession } from "./session";
 import { straysOf } from "./strays";
 
 export { configure } from "./context";
@@ -49,8 +62,18 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const held = heldState(olds);
   const former = formerNames(olds, label);
   const looked = await lookAll(sessionsOf(args.gateway));
-  const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
-  const left = held ? undefined : adoptByLabel("policy", label, snapshots);
+  // What a run that was killed left may be on nodes of a gateway that it is not on any more.
+  const snapshots = [
+    ...[...looked.values()].map(({ snapshot }) => snapshot),
+    ...knownSessions().map(({ seen }) => seen),
+  ];
+  const left = held
+    ? undefined
+    : adoptByLabel(
+        "policy",
+        label,
+        snapshots.flatMap((one) => one ?? []),
+      );
   const ownerId = held?.ownerId ?? left?.owner.id ?? newOwnerId("policy");
   const egressIP =
     args.egressIP ?? allocateEgressIP(args.gateway.egressIPs, modeOf(args), lastAddress(args, held, left), turn);
@@ -59,7 +82,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const found = [
     ...noteLive(ownerId, label, names, { instance, isNew: !held }),
     ...unreachable(held, looked),
-    ...overlapProblems(state, held, looked),
+    ...overlapProblems(state, held?.gateway.id ?? left?.gateway, looked),
     ...routeProblems(state, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
@@ -79,14 +102,12 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as PolicyState;
-  const isAdopted = await isKnown(sessionsOf(state.gateway), state.ownerId);
+  const left = asLeft(state, (await claimsOf(state.ownerId, sessionsOf(state.gateway)))[0]);
   try {
-    await noted(() =>
-      rollOut(replacing(undefined, state, straysOf(state.ownerId, namesOf(state.gateway))), gateOf(undefined, state)),
-    );
+    await bring(left, state);
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
-    if (isAdopted) throw error;
+    if (left) throw error;
     await rollOut(shrinking(state)).catch(() => undefined);
     throw error;
   }
@@ -99,15 +120,28 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const [before, state] = [olds as unknown as PolicyState, news as unknown as PolicyState];
+  await bring(asFound(before, await claimsOf(state.ownerId, sessionsOf(before.gateway))), state);
+  return { outs: outputs(news) };
+}
+
+/** What nodes have of a policy, but for those that can't be read. */
+async function claimsOf(ownerId: string, nodes: readonly NodeSession[]): Promise<PolicyClaim[]> {
+  const looked = [...(await lookAll(nodes)).values()];
+  const claims = looked.flatMap(({ snapshot }) => snapshot?.claims ?? []);
+  return claims.flatMap((claim) => (claim.kind === "policy" && claim.owner.id === ownerId ? [claim] : []));
+}
+
+/** Brings a policy to all its nodes. What lets go waits for all that others of this run take. */
+async function bring(before: PolicyState | undefined, state: PolicyState): Promise<void> {
   if (letsGo(replacing(before, state))) await untilQuiet();
   const waves = replacing(before, state, straysOf(state.ownerId, namesOf(state.gateway)));
   await noted(() => rollOut(waves, gateOf(before, state)));
-  return { outs: outputs(news) };
 }
 
 async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as PolicyState;
   const stays = nodesThatStay(state.ownerId);
+  gateOf(state, state).enter(LETTING_GO);
   if (!stays) memory.deleted.add(state.ownerId);
   const waves = shrinking(state, stays, straysOf(state.ownerId, namesOf(state.gateway)));
   await noted(() => rollOut(waves));
@@ -171,7 +205,7 @@ function foreignPolicies(looked: ReadonlyMap<string, Looked>): { claim: PolicyCl
 /** Two policies that give one source and destination two egress IPs are refused, both named. */
 function overlapProblems(
   state: PolicyState,
-  held: PolicyState | undefined,
+  formerly: string | undefined,
   looked: ReadonlyMap<string, Looked>,
 ): Problem[] {
   const claim = claimOf(state);
@@ -182,7 +216,7 @@ function overlapProblems(
     label: labelText(other.owner),
     ignore,
   }));
-  memory.policies.set(state.ownerId, { ...mine, formerly: held?.gateway.id });
+  memory.policies.set(state.ownerId, { ...mine, formerly });
   return findOverlapsWith(mine, [...others, ...foreign]).map(({ labels, source, destination }) => {
     const other = labels.find((name) => name !== mine.label) ?? labels[1];
     return {

@@ -37,7 +37,6 @@ export function gatewayProblems(situation: Situation): Problem[] {
     claimProblems,
     toolProblems,
     uplinkProblems,
-    hangingProblems,
     networkProblems,
     tunnelProblems,
     droppedProblems,
@@ -127,28 +126,6 @@ function networkProblems({ args, ips, looked }: Situation): Problem[] {
 /** True for an address of ours, which somebody may have given another length: that is drift. */
 const isOurs = ({ actual }: Snapshot, { device, cidr }: HostFacts["addresses"][number]): boolean =>
   actual.some((o) => o.kind === "address" && o.device === device && cidrOf(o) === cidr);
-
-/** Addresses that hang on one of ours to which somebody gave their length: the kernel would take them away with it. */
-function hangingProblems({ args, looked }: Situation): Problem[] {
-  return args.gateways.flatMap(({ node }): Problem[] => {
-    const snapshot = looked.get(node)?.snapshot;
-    if (!snapshot) return [];
-    const { actual, host } = snapshot;
-    return actual.flatMap((ours): Problem[] => {
-      if (ours.kind !== "address" || !ours.primary) return [];
-      const network = rangeOf(cidrOf(ours));
-      const own = host.addresses.find(
-        (address) =>
-          address.device === ours.device &&
-          address.cidr !== cidrOf(ours) &&
-          rangeOf(address.cidr).start === network.start,
-      );
-      if (!own) return [];
-      const message = `${cidrOf(ours)} on node ${node} is an egress IP of the length of ${own.cidr}, which the kernel would take away together with it. There, set net.ipv4.conf.${ours.device}.promote_secondaries to 1 and delete ${cidrOf(ours)} by hand, then run pulumi up.`;
-      return [{ path: "egressIPs", message }];
-    });
-  });
-}
 
 /** An egress IP must be free on its nodes, and the way out must lead through the device that announces it. */
 function uplinkProblems({ args, ips, looked }: Situation): Problem[] {

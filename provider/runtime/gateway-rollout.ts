@@ -92,18 +92,19 @@ export function leftOvers(state: GatewayState, policies: readonly PolicyClaim[])
   );
   const misplaced = misplacedOn(state).map(({ session, ownerId }) => ({
     session,
-    change: { write: [], remove: [ownerId] },
+    change: { write: [], remove: [], removeOf: { gateway: state.ownerId, policies: [ownerId] } },
   }));
   return [...strays, ...misplaced];
 }
 
-/** Policies that are on a gateway's nodes by it, though this run has them on another one. */
+/** Policies that are on a gateway's nodes by it, though this run has them on another one, and not on this node: there they come by themselves. */
 export const misplacedOn = (state: GatewayState) =>
   reachable(nodesOf(state))
     .map(sessionOf)
     .flatMap((session) =>
       (session.seen?.claims ?? [])
         .filter((claim) => claim.kind === "policy" && claim.gateway === state.ownerId && isElsewhere(claim))
+        .filter(({ owner }) => !memory.live.get(owner.id)?.nodes.has(session.name))
         .map(({ owner }) => ({ session, ownerId: owner.id })),
     );
 
@@ -137,7 +138,8 @@ const removal = (session: NodeSession, ownerId: string, policies: readonly Polic
   session,
   change: {
     write: [],
-    remove: [ownerId, ...policies.map(({ owner }) => owner.id).filter((id) => gatewayOn(session, id) === ownerId)],
+    remove: [ownerId],
+    removeOf: { gateway: ownerId, policies: policies.map(({ owner }) => owner.id) },
   },
 });
 

@@ -74,7 +74,9 @@ export async function inUse<C extends Claim>(claims: readonly C[]): Promise<C[]>
 /** A policy that is on a gateway which it neither has in this run nor had before. */
 export function isElsewhere(claim: Claim): boolean {
   const policy = memory.policies.get(claim.owner.id);
-  return claim.kind === "policy" && policy !== undefined && ![policy.gateway, policy.formerly].includes(claim.gateway);
+  // One that failed may never come to where it is to be.
+  if (claim.kind !== "policy" || policy === undefined || memory.notTaken.has(policy.label)) return false;
+  return ![policy.gateway, policy.formerly].includes(claim.gateway);
 }
 
 /** A claim of this label that is already on a node: left by a create that was killed, or by a state that was lost. It is adopted. */

@@ -75,11 +75,34 @@ function formerHolder(before: PolicyState | undefined, { gateway }: PolicyState)
   return gateway.placement[before.egressIP] ?? there;
 }
 
-/** The waves of `replacing` in which a policy takes; in those after them it lets go. */
-const TAKING = 2;
+/** From this wave of `replacing` on a policy lets go; in those before it takes. */
+export const LETTING_GO = 2;
 
 /** Whether these waves of a policy let go of anything. */
-export const letsGo = (waves: readonly Wave[]): boolean => waves.slice(TAKING).some((wave) => wave.length > 0);
+export const letsGo = (waves: readonly Wave[]): boolean => waves.slice(LETTING_GO).some((wave) => wave.length > 0);
+
+/** A policy as nodes have it that no state knows of. */
+export const asLeft = (state: PolicyState, claim: PolicyClaim | undefined): PolicyState | undefined =>
+  claim && {
+    ...state,
+    gateway: { ...state.gateway, id: claim.gateway },
+    sources: { cidrs: claim.sources },
+    destinations: { cidrs: claim.destinations, except: claim.except },
+    egressIP: claim.egressIP,
+  };
+
+/** A policy as state has it, with what an update that failed has selected besides on some of its nodes. */
+export function asFound(before: PolicyState, claims: readonly PolicyClaim[]): PolicyState {
+  const rest = ({ gateway, egressIP, destinations, except }: FormerSelection) =>
+    canonical([gateway, egressIP, destinations, except]);
+  const known = rest(claimOf(before));
+  const found = claims.flatMap((claim) => [claim, claim.also ?? []].flat()).filter((one) => rest(one) === known);
+  const sources = found.flatMap((one) => one.sources);
+  return {
+    ...before,
+    sources: { cidrs: normalizeSources({ cidrs: [...normalizeSources(before.sources), ...sources] }) },
+  };
+}
 
 /** Where a policy could not take what it is to select, none lets go of any of that: nobody would select it. */
 export function gateOf(before: PolicyState | undefined, state: PolicyState): Gate {
@@ -88,18 +111,18 @@ export function gateOf(before: PolicyState | undefined, state: PolicyState): Gat
   const isMore = before === undefined || !selectsNoMore(claim, claimOf(before));
   return {
     enter: (wave) => {
-      if (wave < TAKING || before === undefined) return;
+      if (wave < LETTING_GO || before === undefined) return;
       const held = rangesOf(claimOf(before).sources);
       const others = [...memory.notTaken].filter(
         ([other, sources]) => other !== name && firstMeeting(held, rangesOf(sources)),
       );
       if (others.length === 0) return;
       throw new Error(
-        `policy ${name}: has taken what it selects, and keeps what it no longer selects, since ${others.map(([other]) => other).join(", ")} failed in this run and may have been to take that. Run pulumi up again.`,
+        `policy ${name}: keeps what it has, since ${others.map(([other]) => other).join(", ")} failed in this run and may have been to take that. Run pulumi up again.`,
       );
     },
     failed: (wave) => {
-      if (wave < TAKING && isMore) memory.notTaken.set(name, claim.sources);
+      if (wave < LETTING_GO && isMore) memory.notTaken.set(name, claim.sources);
     },
   };
 }

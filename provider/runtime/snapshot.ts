@@ -91,8 +91,14 @@ export function parseSnapshot(stdout: string): Snapshot {
 function parseNodeFile(text: string): NodeFile | undefined {
   const empty = { version: 1, tables: {}, dropPolicies: [], restore: {} } as const;
   try {
-    const entries = Object.entries(JSON.parse(text) as Partial<NodeFile>);
-    return { ...empty, ...Object.fromEntries(entries.filter(([, value]) => value !== null)) };
+    const found: unknown = JSON.parse(text);
+    if (found === null || typeof found !== "object") return undefined;
+    const fits = (name: string, value: unknown): boolean =>
+      value !== null &&
+      typeof value === typeof empty[name as keyof typeof empty] &&
+      Array.isArray(value) === (name === "dropPolicies");
+    const entries = Object.entries(found).filter(([name, value]) => name in empty && fits(name, value));
+    return { ...empty, ...Object.fromEntries(entries) };
   } catch {
     return undefined;
   }

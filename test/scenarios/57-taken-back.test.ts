@@ -135,6 +135,27 @@ scenario(
   },
 );
 
+scenario(
+  "a policy that is taken back to a node which the other gateway shares stays there, whichever is updated first",
+  { intervalMs: 50, senders: [STAYS] },
+  async (scene) => {
+    const { lab, stack, change } = scene;
+    for (const fleet of [fleetOf(lab), chained(lab)]) {
+      const program = (at: string) => [
+        ...fleet,
+        ...bothGateways(lab, ["client-1", "client-2"]),
+        policyOf("policy", at, addressesOf(lab, [STAYS])),
+      ];
+      await change([STAYS], () => stack.up(program("one")), { to: [EGRESS] });
+      await failsAt(scene, "client-2", program("other"), [OTHER, usualSource(lab, STRAYS)]);
+      await change([STAYS], () => stack.up(program("one")), { to: [EGRESS] });
+      expect(await shown(lab, STAYS)).toBe(EGRESS);
+      expect(await changedBy(scene, program("one"))).toEqual([]);
+      await change([STAYS], () => stack.destroy(), { established: "cut" });
+    }
+  },
+);
+
 const PASSES = "pod-client-1-2";
 
 scenario(

@@ -151,25 +151,6 @@ describe("the uplink of a gateway node", () => {
     expect(refused(seen({ addresses, actual: [ours] }))).toEqual([]);
   });
 
-  test("may not have its own addresses hang on our egress IP of their length, which is to go", () => {
-    const ours = {
-      kind: "address",
-      address: "198.51.100.1",
-      device: "eth0",
-      label: "eth0:egw",
-      network: "/24",
-    } as const;
-    const addresses = ["198.51.100.1/24", "198.51.100.7/24"].map((cidr) => ({ device: "eth0", cidr }));
-    expect(refused(seen({ addresses, actual: [ours] }))).toEqual([]);
-    expect(refused(seen({ addresses, actual: [{ ...ours, primary: true }] }))).toEqual([
-      expect.stringMatching(
-        /^egressIPs: 198.51.100.1\/24 on node n1 .* of 198.51.100.7\/24, .*eth0.promote_secondaries/,
-      ),
-    ]);
-    const apart = [...addresses.slice(0, 1), { device: "eth0", cidr: "203.0.113.7/24" }];
-    expect(refused(seen({ addresses: apart, actual: [{ ...ours, primary: true }] }))).toEqual([]);
-  });
-
   test("may have our egress IP with the length or peer that somebody gave it, but not a second one of others", () => {
     const ours = { kind: "address", address: "198.51.100.1", device: "eth0", label: "eth0:egw" } as const;
     for (const network of ["/30", "/32", " peer 10.9.9.9/32"]) {

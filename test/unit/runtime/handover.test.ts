@@ -95,3 +95,21 @@ test("a claim loses what another gateway takes, before or after its own update",
   ])
     expect(withChanges(before, changes)).toEqual([x({ [B]: "gw-1" })]);
 });
+
+test("a policy is taken off a node only while it is there by that gateway", () => {
+  const policy: Claim = {
+    kind: "policy",
+    owner: { id: "p", ...label("p") },
+    gateway: "x",
+    sources: [],
+    destinations: [],
+    except: [],
+    egressIP: A,
+    established: "keep",
+  };
+  const off = (gateway: string) => [{ write: [], remove: [], removeOf: { gateway, policies: ["p"] } }];
+  expect(withChanges([policy], off("x"))).toEqual([]);
+  expect(withChanges([policy], off("y"))).toEqual([policy]);
+  const written = { ...policy, gateway: "z" };
+  expect(withChanges([policy], [{ write: [written], remove: [] }, ...off("x")])).toEqual([written]);
+});

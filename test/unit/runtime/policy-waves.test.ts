@@ -1,5 +1,5 @@
 import type { PolicyClaim } from "../../../provider/model/claim";
-import { gateOf, type PolicyState, replacing } from "../../../provider/runtime/policy-waves";
+import { asFound, claimOf, gateOf, type PolicyState, replacing } from "../../../provider/runtime/policy-waves";
 import { forgetRun } from "../../../provider/runtime/run-memory";
 
 const nodes = { "client-1": "192.0.2.91", "gateway-1": "192.0.2.92", "gateway-2": "192.0.2.93" };
@@ -99,7 +99,7 @@ describe("where a policy could not take what it is to select", () => {
     ["changed", named("p", "10.0.9.0/24")],
   ])("it being %s, another one keeps what it was to take", (_, before) => {
     gateOf(before, named("p", "10.0.1.7/32", "10.0.9.0/24")).failed(1);
-    expect(letsGo).toThrow(/^policy q: has taken .* since p failed in this run/);
+    expect(letsGo).toThrow(/^policy q: keeps what it has, since p failed in this run/);
     expect(() => gateOf(had, has).enter(1)).not.toThrow();
   });
 
@@ -116,4 +116,14 @@ describe("where a policy could not take what it is to select", () => {
     gateOf(undefined, named("q", "10.0.1.7/32")).failed(1);
     expect(letsGo).not.toThrow();
   });
+});
+
+test("what an update that failed has selected on some nodes is let go of like what state knows of", () => {
+  const before = state({ sources: { cidrs: ["10.0.1.11"] } });
+  const claim = { ...claimOf(before), sources: ["10.0.1.11/32", "10.0.1.13/32"] };
+  const also = { ...claim, sources: ["10.0.1.12/32"] };
+  expect(asFound(before, []).sources.cidrs).toEqual(["10.0.1.11/32"]);
+  expect(asFound(before, [{ ...claim, also }]).sources.cidrs).toEqual(["10.0.1.11/32", "10.0.1.12/32", "10.0.1.13/32"]);
+  expect(asFound(before, [{ ...claim, egressIP: "192.0.2.9" }]).sources.cidrs).toEqual(["10.0.1.11/32"]);
+  expect(waves(asFound(before, [claim]), before).map((wave) => wave.length)).toEqual([1, 2, 2, 1]);
 });
