@@ -164,9 +164,13 @@ egw_uncut() {
     }
     !($3 in ended) { print "del", $2, $3 }' $T/cut-members | ipset -exist restore
 }
-# That nothing was there any more is told like an error.
+# That nothing was there any more is told like an error; so is one that ends by itself meanwhile, and all after it stay: again.
 egw_delete() {
-  conntrack -D "$@" 2> $T/cut-err </dev/null || grep -q ' 0 flow entries have been deleted' $T/cut-err || { tail -n 3 $T/cut-err >&2; return 1; }
+  n=0
+  until conntrack -D "$@" 2> $T/cut-err </dev/null || grep -q ' 0 flow entries have been deleted' $T/cut-err; do
+    n=$((n + 1))
+    grep -q 'such conntrack doesn.t exist' $T/cut-err && [ $n -lt 1000 ] || { tail -n 3 $T/cut-err >&2; return 1; }
+  done
 }
 egw_bury() {
   { ipset save egw-cut; ipset save egw-cut-opening; } 2>/dev/null | awk -v to="$1" '

@@ -2,13 +2,19 @@ import { createHash } from "node:crypto";
 import { ENABLED, FILE, GENERATION, RUN, SAVED, SUMS, SYSTEMD, UNIT } from "../program/files";
 import type { Sections } from "../program/frame";
 import { RESTORE_PROGRAM, RESTORE_UNIT } from "../program/restore";
-import type { Snapshot } from "./snapshot";
 
 /** The files of ours on a node, each with its digest. */
 export interface NodeFiles {
   readonly there: ReadonlyMap<string, string>;
   /** What the last apply left in `SAVED`; empty where its record is not whole. */
   readonly recorded: ReadonlyMap<string, string>;
+}
+
+/** What a node's manifest says of its files, and what they are. */
+interface Enrolled {
+  readonly generation: number;
+  readonly node?: { readonly restore: Readonly<Record<string, string>> } | undefined;
+  readonly files: NodeFiles;
 }
 
 const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
@@ -36,7 +42,7 @@ const entriesOf = (text: string): [string, string][] =>
     });
 
 /** One line a file that is not as the last apply left it, on a node that is enrolled. */
-export function fileDrift(snapshot: Pick<Snapshot, "generation" | "node" | "files">): string[] {
+export function fileDrift(snapshot: Enrolled): string[] {
   const { there } = snapshot.files;
   const wanted = wantedFiles(snapshot);
   const differing = [...wanted].flatMap(([name, digest]) => {
@@ -49,11 +55,7 @@ export function fileDrift(snapshot: Pick<Snapshot, "generation" | "node" | "file
 }
 
 /** Each file that is to be there with its digest; without one, all that can be asked is that it is there. */
-function wantedFiles({
-  generation,
-  node,
-  files,
-}: Parameters<typeof fileDrift>[0]): ReadonlyMap<string, string | undefined> {
+function wantedFiles({ generation, node, files }: Enrolled): ReadonlyMap<string, string | undefined> {
   const { there, recorded } = files;
   const unit: [string, string | undefined][] = [
     [UNIT, node?.restore[UNIT]],

@@ -146,6 +146,14 @@ test.each([
   expect(state).toBe("");
 });
 
+test("where a connection ends by itself while others are ended, these are ended all the same", () => {
+  const gone = told("conntrack v1.4.7 (conntrack-tools): Operation failed: such conntrack doesn't exist");
+  const once = `[ $1 = -D ] && { echo "$*" >> $L; [ $(grep -c "^-D" $L) -lt 3 ] && ${gone}; }`;
+  const { sections, log } = run({ cuts }, "never", "", `[ $1 = -L ] && echo "${CONNECTION}"; ${once}; exit 0`);
+  expect(sections.has("applied")).toBe(true);
+  expect(log.filter((line) => line.startsWith("-D"))).toHaveLength(3);
+});
+
 test("a connection that has ended by itself meanwhile is no failure", () => {
   const none = told("conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.");
   const { sections } = run(
