@@ -43,7 +43,7 @@ type PolicyInputs = EgressPolicyArgs & {
 
 /** Validates, chooses the egress IP, refuses overlaps, and in a dry run looks for drift. */
 export const check = (olds: Properties, news: Properties): Promise<CheckResult> =>
-  attempt((news as { readonly label?: Label }).label, () => checked(olds, news));
+  attempt(news, () => checked(olds, news));
 
 async function checked(olds: Properties, news: Properties): Promise<CheckResult> {
   const {

@@ -48,7 +48,7 @@ const ABANDONED: Problem = {
 
 /** Validates, allocates the mark, and in a dry run looks for drift. Everything that others read is computed here, so that previews know it. */
 export const check = (olds: Properties, news: Properties): Promise<CheckResult> =>
-  attempt(labelOf(news), () => checked(olds, news));
+  attempt(news, () => checked(olds, news));
 
 async function checked(olds: Properties, news: Properties): Promise<CheckResult> {
   const {
@@ -123,7 +123,7 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
   return { changes: changedProperties(olds, news).length > 0 || !isClean(await driftOfState(before)) };
 }
 
-export const create = (inputs: Properties) => attempt(labelOf(inputs), () => created(inputs));
+export const create = (inputs: Properties) => attempt(inputs, () => created(inputs));
 
 async function created(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as NodeMarkState;
@@ -144,8 +144,7 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
   return { id, props };
 }
 
-export const update = (_id: string, olds: Properties, news: Properties) =>
-  attempt(labelOf(news), () => updated(olds, news));
+export const update = (_id: string, olds: Properties, news: Properties) => attempt(news, () => updated(olds, news));
 
 async function updated(olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const before = olds as unknown as NodeMarkState;
@@ -182,8 +181,6 @@ async function remove(_id: string, props: Properties): Promise<void> {
 }
 
 export { remove as delete };
-
-const labelOf = (props: Properties): Label | undefined => (props as { readonly label?: Label }).label;
 
 async function driftOfState(state: NodeMarkState): Promise<Drift> {
   const { node, connection, fleet, ownerId, label } = state;

@@ -93,10 +93,10 @@ export const asLeft = (state: PolicyState, claim: PolicyClaim | undefined): Poli
 
 /** A policy as state has it, with what an update that failed has selected besides on some of its nodes. */
 export function asFound(before: PolicyState, claims: readonly PolicyClaim[]): PolicyState {
-  const rest = ({ gateway, egressIP, destinations, except }: FormerSelection) =>
-    canonical([gateway, egressIP, destinations, except]);
-  const known = rest(claimOf(before));
-  const found = claims.flatMap((claim) => [claim, claim.also ?? []].flat()).filter((one) => rest(one) === known);
+  const known = besidesSources(claimOf(before));
+  const found = claims
+    .flatMap((claim) => [claim, claim.also ?? []].flat())
+    .filter((one) => besidesSources(one) === known);
   const sources = found.flatMap((one) => one.sources);
   return {
     ...before,
@@ -127,12 +127,15 @@ export function gateOf(before: PolicyState | undefined, state: PolicyState): Gat
   };
 }
 
+/** What two selections must share for their sources to be compared. */
+const besidesSources = ({ gateway, egressIP, destinations, except }: FormerSelection): string =>
+  canonical([gateway, egressIP, destinations, except]);
+
 /** Whether all that `a` gives an address gets the same from `b`. Where destinations differ, nobody looks closer. */
 function selectsNoMore(a: PolicyClaim, b: PolicyClaim): boolean {
-  const rest = ({ gateway, egressIP, destinations, except }: PolicyClaim) =>
-    canonical([gateway, egressIP, destinations, except]);
   return (
-    rest(a) === rest(b) && canonical(normalizeSources({ cidrs: [...a.sources, ...b.sources] })) === canonical(b.sources)
+    besidesSources(a) === besidesSources(b) &&
+    canonical(normalizeSources({ cidrs: [...a.sources, ...b.sources] })) === canonical(b.sources)
   );
 }
 
