@@ -24,6 +24,14 @@ function nextTurn(gateway: EgressGatewayArgument): number {
   return turn;
 }
 
+let declared = 0;
+
+/** How many policies the program declares, once it has declared them: what lets go of pods waits for all of them. */
+function countOfAll(): Promise<number> {
+  declared++;
+  return new Promise((resolve) => setImmediate(() => resolve(declared)));
+}
+
 const takesTurn = ({ egressIP, allocation }: Pick<EgressPolicyArgs, "egressIP" | "allocation">): boolean =>
   egressIP === undefined && allocation !== undefined && allocation !== "default";
 
@@ -72,6 +80,7 @@ export class EgressPolicy extends pulumi.dynamic.Resource {
         ...rest,
         gateway: ref,
         turn: takesTurn(rest) ? nextTurn(gateway) : 0,
+        declared: countOfAll(),
         ...identity(name),
       },
       options,

@@ -47,7 +47,7 @@ const ALL_ABANDONED: Problem = {
 
 /** Validates, places the egress IPs, and in a dry run looks for drift on all its nodes. */
 export const check = (olds: Properties, news: Properties): Promise<CheckResult> =>
-  attempt(news, () => checked(olds, news));
+  attempt("gateway", news, () => checked(olds, news));
 
 async function checked(olds: Properties, news: Properties): Promise<CheckResult> {
   const {
@@ -100,7 +100,7 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
   return { changes: changed || !isClean(drift) };
 }
 
-export const create = (inputs: Properties) => attempt(inputs, () => created(inputs));
+export const create = (inputs: Properties) => attempt("gateway", inputs, () => created(inputs));
 
 async function created(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as GatewayState;
@@ -126,7 +126,8 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
   return { id, props };
 }
 
-export const update = (_id: string, olds: Properties, news: Properties) => attempt(news, () => updated(olds, news));
+export const update = (_id: string, olds: Properties, news: Properties) =>
+  attempt("gateway", news, () => updated(olds, news));
 
 /** An IP that moves is moved here whole, with the policies that use it: before it the old path, after it the new one, between a drop. */
 async function updated(olds: Properties, news: Properties): Promise<{ outs: Properties }> {

@@ -2,7 +2,6 @@ import { allocateEgressIP } from "../model/allocation";
 import type { EgressPolicyArgs, GatewayRef, Problem } from "../model/args";
 import { UNKNOWN } from "../model/args";
 import type { PolicyClaim } from "../model/claim";
-import { expandNodes } from "../model/compact-nodes";
 import { findOverlapsWith, type NamedPolicy } from "../model/overlap";
 import { validateEgressPolicy } from "../model/validate";
 import { attempt } from "./attempt";
@@ -12,19 +11,10 @@ import { type Label, labelText } from "./label";
 import { type Looked, lookAll } from "./look";
 import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
-import {
-  asFound,
-  asLeft,
-  claimOf,
-  gateOf,
-  LETTING_GO,
-  letsGo,
-  type PolicyState,
-  replacing,
-  sessionsOf,
-  shrinking,
-} from "./policy-waves";
-import { noted, untilQuiet } from "./quiet";
+import { bring, gateOf } from "./policy-rollout";
+import { asFound, asLeft, claimOf, type PolicyState } from "./policy-state";
+import { LETTING_GO, namesOf, sessionsOf, shrinking } from "./policy-waves";
+import { noted } from "./quiet";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
 import { routeProblems } from "./route-problems";
@@ -39,11 +29,12 @@ type PolicyInputs = EgressPolicyArgs & {
   readonly dryRun?: boolean;
   readonly instance?: string;
   readonly turn?: number;
+  readonly declared?: number;
 };
 
 /** Validates, chooses the egress IP, refuses overlaps, and in a dry run looks for drift. */
 export const check = (olds: Properties, news: Properties): Promise<CheckResult> =>
-  attempt(news, () => checked(olds, news));
+  attempt("policy", news, () => checked(olds, news));
 
 async function checked(olds: Properties, news: Properties): Promise<CheckResult> {
   const {
@@ -52,9 +43,11 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     instance,
     drift: _drift,
     turn = 0,
+    declared = 0,
     __provider,
     ...raw
   } = news as unknown as PolicyInputs & Record<string, unknown>;
+  memory.declared.set("policy", Math.max(declared, memory.declared.get("policy") ?? 0));
   const problems = validateEgressPolicy(raw);
   if (problems.length > 0) return { inputs: news, failures: failures(problems) };
   if (isUnknown(raw, UNKNOWN)) return { inputs: { ...raw, label, __provider, drift: {} } };
@@ -86,31 +79,26 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...routeProblems(state, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
+  if (!held) memory.toCome.add(ownerId);
   const drift = dryRun && held ? await driftOn(driftTargets(held, args.gateway)) : {};
   return { inputs: { ...state, ...former, __provider, drift } };
 }
 
 export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
   if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };
-  const changed = changedProperties(olds, news).length > 0;
-  return {
-    changes:
-      changed ||
-      !isClean(await driftOn(driftTargets(olds as unknown as PolicyState, (news as unknown as PolicyState).gateway))),
-  };
+  const [before, state] = [olds as unknown as PolicyState, news as unknown as PolicyState];
+  const changes =
+    changedProperties(olds, news).length > 0 || !isClean(await driftOn(driftTargets(before, state.gateway)));
+  if (changes) memory.toCome.add(state.ownerId);
+  return { changes };
 }
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as PolicyState;
   const left = asLeft(state, (await claimsOf(state.ownerId, sessionsOf(state.gateway)))[0]);
-  try {
-    await bring(left, state);
-  } catch (error) {
-    // What an earlier run left is at work: it is not taken down because it could not be renewed.
-    if (left) throw error;
-    await rollOut(shrinking(state)).catch(() => undefined);
-    throw error;
-  }
+  // What an earlier run left is at work: it is not taken down because it could not be renewed.
+  const undo = left ? undefined : () => rollOut(shrinking(state)).catch(() => undefined);
+  await bring({ before: left, state }, undo);
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -120,7 +108,8 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const [before, state] = [olds as unknown as PolicyState, news as unknown as PolicyState];
-  await bring(asFound(before, await claimsOf(state.ownerId, sessionsOf(before.gateway))), state);
+  const claims = await claimsOf(state.ownerId, sessionsOf(before.gateway));
+  await bring({ before: asFound(before, state, claims), state });
   return { outs: outputs(news) };
 }
 
@@ -129,13 +118,6 @@ async function claimsOf(ownerId: string, nodes: readonly NodeSession[]): Promise
   const looked = [...(await lookAll(nodes)).values()];
   const claims = looked.flatMap(({ snapshot }) => snapshot?.claims ?? []);
   return claims.flatMap((claim) => (claim.kind === "policy" && claim.owner.id === ownerId ? [claim] : []));
-}
-
-/** Brings a policy to all its nodes. What lets go waits for all that others of this run take. */
-async function bring(before: PolicyState | undefined, state: PolicyState): Promise<void> {
-  if (letsGo(replacing(before, state))) await untilQuiet();
-  const waves = replacing(before, state, straysOf(state.ownerId, namesOf(state.gateway)));
-  await noted(() => rollOut(waves, gateOf(before, state)));
 }
 
 async function remove(_id: string, props: Properties): Promise<void> {
@@ -156,9 +138,6 @@ function driftTargets(state: PolicyState, next: GatewayRef) {
   const strays = straysOf(ownerId, namesOf(state.gateway, next));
   return [...right, ...strays.map((session) => ({ session, ownerId, claim: undefined }))];
 }
-
-const namesOf = (...gateways: readonly GatewayRef[]): ReadonlySet<string> =>
-  new Set(gateways.flatMap((gateway) => expandNodes(gateway).map(({ node }) => node)));
 
 function heldState(olds: Properties): PolicyState | undefined {
   const state = olds as unknown as Partial<PolicyState> | undefined;

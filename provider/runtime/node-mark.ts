@@ -48,7 +48,7 @@ const ABANDONED: Problem = {
 
 /** Validates, allocates the mark, and in a dry run looks for drift. Everything that others read is computed here, so that previews know it. */
 export const check = (olds: Properties, news: Properties): Promise<CheckResult> =>
-  attempt(news, () => checked(olds, news));
+  attempt("node", news, () => checked(olds, news));
 
 async function checked(olds: Properties, news: Properties): Promise<CheckResult> {
   const {
@@ -123,7 +123,7 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
   return { changes: changedProperties(olds, news).length > 0 || !isClean(await driftOfState(before)) };
 }
 
-export const create = (inputs: Properties) => attempt(inputs, () => created(inputs));
+export const create = (inputs: Properties) => attempt("node", inputs, () => created(inputs));
 
 async function created(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as NodeMarkState;
@@ -144,7 +144,8 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
   return { id, props };
 }
 
-export const update = (_id: string, olds: Properties, news: Properties) => attempt(news, () => updated(olds, news));
+export const update = (_id: string, olds: Properties, news: Properties) =>
+  attempt("node", news, () => updated(olds, news));
 
 async function updated(olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const before = olds as unknown as NodeMarkState;

@@ -75,7 +75,7 @@ export async function inUse<C extends Claim>(claims: readonly C[]): Promise<C[]>
 export function isElsewhere(claim: Claim): boolean {
   const policy = memory.policies.get(claim.owner.id);
   // One that failed may never come to where it is to be.
-  if (claim.kind !== "policy" || policy === undefined || memory.notTaken.has(policy.label)) return false;
+  if (claim.kind !== "policy" || policy === undefined || memory.notTaken.has(`policy ${policy.label}`)) return false;
   return ![policy.gateway, policy.formerly].includes(claim.gateway);
 }
 

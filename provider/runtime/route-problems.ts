@@ -4,7 +4,7 @@ import { type Range, rangeOf, rangesOf, subtract } from "../model/ranges";
 import { destinationMembers } from "../model/selection";
 import { deviceTowards, type Route, routesOf } from "./host";
 import type { Looked } from "./look";
-import type { PolicyState } from "./policy-waves";
+import type { PolicyState } from "./policy-state";
 import { memory } from "./run-memory";
 import type { HostFacts, Snapshot } from "./snapshot";
 

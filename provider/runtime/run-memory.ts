@@ -1,6 +1,7 @@
-import type { FleetSettings } from "../model/claim";
+import type { Claim, FleetSettings } from "../model/claim";
 import type { NamedPolicy } from "../model/overlap";
 import type { GatewayState } from "./gateway-state";
+import type { PolicyChange } from "./policy-state";
 
 /**
  * What the resources of this run have said so far. The engine calls check one by one in one process,
@@ -26,8 +27,14 @@ export interface RunMemory {
   readonly names: Map<string, { readonly instance: string | undefined }>;
   /** Owner id → the policy, and the gateway that it has in state. */
   readonly policies: Map<string, NamedPolicy & { readonly formerly?: string | undefined }>;
-  /** Name of a policy that could not take what it is to select → the sources of that. */
+  /** Kind and name of what could not take what it is to select → the sources of that. */
   readonly notTaken: Map<string, readonly string[]>;
+  /** Owner ids of the policies that the engine is to create or update, and has not come to yet. */
+  readonly toCome: Set<string>;
+  /** Kind → how many of it the program declares, as far as it says. */
+  readonly declared: Map<Claim["kind"], number>;
+  /** Owner id → a policy that has taken what it selects, and is to let go of the rest when all have. */
+  readonly owed: Map<string, PolicyChange>;
   /** Owner ids of the gateways and policies that this run deletes. */
   readonly deleted: Set<string>;
 }
@@ -42,6 +49,9 @@ export const memory: RunMemory = {
   names: new Map(),
   policies: new Map(),
   notTaken: new Map(),
+  toCome: new Set(),
+  declared: new Map(),
+  owed: new Map(),
   deleted: new Set(),
 };
 

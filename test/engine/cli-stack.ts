@@ -43,16 +43,16 @@ export class CliStack implements AnyStack {
     });
   }
 
-  async up(program: readonly Declared[], { target = [], serial = false, replace = [] }: UpOptions = {}): Promise<void> {
+  async up(program: readonly Declared[], { target = [], parallel, replace = [] }: UpOptions = {}): Promise<void> {
     await this.write(program);
     const each = (flag: string, names: readonly string[]) =>
       program.filter(({ name }) => names.includes(name)).flatMap((one) => [flag, urnOf(one)]);
-    const parallel = serial ? ["--parallel", "1"] : [];
+    const limit = parallel === undefined ? [] : ["--parallel", `${parallel}`];
     await this.command(
       "up",
       "--yes",
       "--skip-preview",
-      ...parallel,
+      ...limit,
       ...each("--target", target),
       ...each("--replace", replace),
     );

@@ -25,7 +25,7 @@ export interface Planned {
 
 export interface UpOptions {
   readonly target?: readonly string[];
-  readonly serial?: boolean;
+  readonly parallel?: number;
   readonly replace?: readonly string[];
 }
 
@@ -52,7 +52,7 @@ export class Stack {
   ) {}
 
   /**
-   * `serial`: one operation at a time, as with `--parallel 1`. `replace`: as with `--replace`.
+   * `parallel`: so many operations at a time; unless given, all. `replace`: as with `--replace`.
    * @throws Error with all check failures, or those of the first resources that fail.
    */
   async up(program: readonly Declared[], options: UpOptions = {}): Promise<void> {
@@ -63,14 +63,8 @@ export class Stack {
         false,
         options,
       );
-      let last: Promise<unknown> = Promise.resolve();
-      const results = await Promise.allSettled(
-        planned.map((one) => {
-          const step = options.serial ? last.then(() => this.execute(one)) : this.execute(one);
-          last = step.catch(() => undefined);
-          return step;
-        }),
-      );
+      const steps = planned.map((one) => () => this.execute(one));
+      const results = await settled(steps, options.parallel ?? steps.length);
       const failed = results.flatMap((result) =>
         result.status === "rejected" ? [(result.reason as Error).message] : [],
       );
@@ -237,4 +231,15 @@ export class Stack {
       }
     }
   }
+}
+
+/** Runs `steps` in their order, so many of them at a time. */
+async function settled(steps: readonly (() => Promise<unknown>)[], atATime: number) {
+  const results: PromiseSettledResult<unknown>[] = [];
+  const rest = [...steps];
+  const work = async () => {
+    for (let step = rest.shift(); step; step = rest.shift()) results.push(...(await Promise.allSettled([step()])));
+  };
+  await Promise.all(Array.from({ length: atATime }, work));
+  return results;
 }

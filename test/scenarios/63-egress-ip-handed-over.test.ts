@@ -69,17 +69,21 @@ async function swapTwice({ lab, stack, change, oracle }: Scene, on: readonly [st
     { ips: [B], on: left, uses: B },
     { ips: [A], on: right, uses: A },
   ] as const;
-  const moveTo = async (wishes: readonly [Wish, Wish], order: readonly string[], serial: boolean) => {
+  const moveTo = async (wishes: readonly [Wish, Wish], order: readonly string[], isSerial: boolean) => {
     const program = programOf(lab, ...wishes, order);
     const [x, y] = wishes;
-    oracle.note(`${order.join(" before ")}, ${serial ? "one by one" : "together"}`);
+    oracle.note(`${order.join(" before ")}, ${isSerial ? "one by one" : "together"}`);
     const changed = (await stack.preview(program)).filter(({ change: one }) => one !== "same");
     expect(changed.map(({ name }) => name).sort()).toEqual(["of-x", "of-y", "x", "y"]);
     const held = await podHold(lab, OF_X, "203.0.113.10");
     const twice = watchTwice(lab, wishes, on);
-    await change([OF_X], () => change([OF_Y], () => stack.up(program, { serial }), { to: [y.uses] }), {
-      to: [x.uses],
-    }).finally(() => twice.stop());
+    await change(
+      [OF_X],
+      () => change([OF_Y], () => stack.up(program, isSerial ? { parallel: 1 } : {}), { to: [y.uses] }),
+      {
+        to: [x.uses],
+      },
+    ).finally(() => twice.stop());
     expect(await twice.stop()).toEqual([]);
     expect(await held.say()).toBe("reset");
     for (const one of wishes) expect(await holders(lab, one.uses)).toEqual([one.on]);
@@ -137,7 +141,7 @@ scenario(
     await execOk(lab, "gateway-1", ["mv", "/run/kept", entry]);
     expect((await stack.preview(before)).filter(({ change: one }) => one !== "same")).toEqual([]);
 
-    await change([OF_X], () => change([OF_Y], () => stack.up(after, { serial: true }), { to: [A] }), { to: [SPARE] });
+    await change([OF_X], () => change([OF_Y], () => stack.up(after, { parallel: 1 }), { to: [A] }), { to: [SPARE] });
     expect(await holders(lab, A)).toEqual(["gateway-2"]);
     expect([await shown(lab, OF_X), await shown(lab, OF_Y)]).toEqual([SPARE, A]);
     expect((await stack.preview(after)).filter(({ change: one }) => one !== "same")).toEqual([]);

@@ -1,6 +1,8 @@
 import type { PolicyClaim } from "../../../provider/model/claim";
-import { asFound, claimOf, gateOf, type PolicyState, replacing } from "../../../provider/runtime/policy-waves";
-import { forgetRun } from "../../../provider/runtime/run-memory";
+import { gateOf } from "../../../provider/runtime/policy-rollout";
+import { asFound, claimOf, type PolicyState } from "../../../provider/runtime/policy-state";
+import { replacing } from "../../../provider/runtime/policy-waves";
+import { forgetRun, memory } from "../../../provider/runtime/run-memory";
 
 const nodes = { "client-1": "192.0.2.91", "gateway-1": "192.0.2.92", "gateway-2": "192.0.2.93" };
 const gateway = {
@@ -99,7 +101,7 @@ describe("where a policy could not take what it is to select", () => {
     ["changed", named("p", "10.0.9.0/24")],
   ])("it being %s, another one keeps what it was to take", (_, before) => {
     gateOf(before, named("p", "10.0.1.7/32", "10.0.9.0/24")).failed(1);
-    expect(letsGo).toThrow(/^policy q: keeps what it has, since p failed in this run/);
+    expect(letsGo).toThrow(/^policy q: keeps what it has, since policy p failed in this run/);
     expect(() => gateOf(had, has).enter(1)).not.toThrow();
   });
 
@@ -109,6 +111,11 @@ describe("where a policy could not take what it is to select", () => {
     gateOf(same, same).failed(1);
     gateOf(named("s", "10.0.9.0/24"), named("s", "10.0.1.7/32")).failed(2);
     expect(letsGo).not.toThrow();
+  });
+
+  test("another one does not, where it is no policy, but has its name", () => {
+    memory.notTaken.set("gateway q", ["0.0.0.0/0"]);
+    expect(letsGo).toThrow(/^policy q: keeps what it has, since gateway q failed in this run/);
   });
 
   test("it lets go itself when it has taken it at last", () => {
@@ -122,8 +129,18 @@ test("what an update that failed has selected on some nodes is let go of like wh
   const before = state({ sources: { cidrs: ["10.0.1.11"] } });
   const claim = { ...claimOf(before), sources: ["10.0.1.11/32", "10.0.1.13/32"] };
   const also = { ...claim, sources: ["10.0.1.12/32"] };
-  expect(asFound(before, []).sources.cidrs).toEqual(["10.0.1.11/32"]);
-  expect(asFound(before, [{ ...claim, also }]).sources.cidrs).toEqual(["10.0.1.11/32", "10.0.1.12/32", "10.0.1.13/32"]);
-  expect(asFound(before, [{ ...claim, egressIP: "192.0.2.9" }]).sources.cidrs).toEqual(["10.0.1.11/32"]);
-  expect(waves(asFound(before, [claim]), before).map((wave) => wave.length)).toEqual([0, 0, 2, 1]);
+  const found = (...claims: PolicyClaim[]) => asFound(before, before, claims);
+  expect(found().sources.cidrs).toEqual(["10.0.1.11/32"]);
+  expect(found({ ...claim, also }).sources.cidrs).toEqual(["10.0.1.11/32", "10.0.1.12/32", "10.0.1.13/32"]);
+  expect(found({ ...claim, egressIP: "192.0.2.9" }).sources.cidrs).toEqual(["10.0.1.11/32"]);
+  expect(waves(found(claim), before).map((wave) => wave.length)).toEqual([0, 0, 2, 1]);
+});
+
+test("what one that has come to its end was yet to let go of waits for all others, too", () => {
+  const now = state({ sources: { cidrs: ["10.0.1.12/32"] }, egressIP: "192.0.2.2" });
+  const owed = { gateway: "gateway-a", sources: ["10.0.1.11/32"], egressIP: "192.0.2.1", destinations: [], except: [] };
+  const found = asFound(now, now, [claimOf(now), { ...claimOf(now), also: owed }]);
+  expect(waves(found, now)).toEqual(waves(state({}), now));
+  const next = state({ egressIP: "192.0.2.1" });
+  expect(asFound(now, next, [{ ...claimOf(now), also: owed }]).egressIP).toBe("192.0.2.2");
 });

@@ -1,5 +1,5 @@
 import type { Claim } from "../../../provider/model/claim";
-import type { PolicyState } from "../../../provider/runtime/policy-waves";
+import type { PolicyState } from "../../../provider/runtime/policy-state";
 import { routeProblems } from "../../../provider/runtime/route-problems";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
 import { nodes, seen, settings } from "./snapshots";
