@@ -15,21 +15,24 @@ const provider: pulumi.dynamic.ResourceProvider = {
 
 /** How many policies of a gateway this program lets take turns so far; of gateways that are given as outputs, together. */
 const turns = new WeakMap<object, number>();
-const OUTPUTS = {};
+/** How many policies a program has declared so far. */
+const declared = new WeakMap<object, number>();
+
+/** The program that runs: with the Automation API, a process may run several. */
+const program = (): object => pulumi.runtime.getStackResource() ?? turns;
 
 function nextTurn(gateway: EgressGatewayArgument): number {
-  const key = gateway instanceof EgressGateway ? gateway : OUTPUTS;
+  const key = gateway instanceof EgressGateway ? gateway : program();
   const turn = turns.get(key) ?? 0;
   turns.set(key, turn + 1);
   return turn;
 }
 
-let declared = 0;
-
 /** How many policies the program declares, once it has declared them: what lets go of pods waits for all of them. */
 function countOfAll(): Promise<number> {
-  declared++;
-  return new Promise((resolve) => setImmediate(() => resolve(declared)));
+  const key = program();
+  declared.set(key, (declared.get(key) ?? 0) + 1);
+  return new Promise((resolve) => setImmediate(() => resolve(declared.get(key) ?? 0)));
 }
 
 const takesTurn = ({ egressIP, allocation }: Pick<EgressPolicyArgs, "egressIP" | "allocation">): boolean =>

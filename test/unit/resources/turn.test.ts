@@ -23,4 +23,6 @@ test("policies say in which order the program makes them, for each gateway apart
   new EgressPolicy("e", { gateway: one.ref, ...all });
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(["a", "b", "c", "d", "e"].map((name) => made[name]?.turn)).toEqual([0, 0, 1, 0, 1]);
+  // Each knows of all, also those made after it.
+  expect(Object.values(made).flatMap(({ declared }) => declared ?? [])).toEqual([6, 6, 6, 6, 6, 6]);
 });
