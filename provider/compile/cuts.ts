@@ -36,20 +36,21 @@ export function cutsOf(before: readonly Claim[], after: readonly Claim[], facts:
   const now = viewOf(after.map(settled), facts);
   const then = byOwner(old);
   const next = byOwner(now);
-  const formerly = byOwner(viewOf(before.flatMap(former), facts));
-  const stillFormer = byOwner(viewOf(after.flatMap(former), facts));
+  const formerly = viewOf(before.flatMap(former), facts)?.policies ?? [];
+  const stillFormer = viewOf(after.flatMap(former), facts)?.policies ?? [];
+  const of = (id: string) => (one: PlacedPolicy) => one.policy.owner.id === id;
   const underWay = new Set(after.filter((claim) => claim.kind === "policy" && claim.also).map(({ owner }) => owner.id));
   const cuts = ({ policy }: PlacedPolicy): boolean => {
     const { id } = policy.owner;
     const last = then.get(id);
-    const isChanged = !last || formerly.has(id) || !sameSelection(last.policy, policy);
+    const isChanged = !last || formerly.some(of(id)) || !sameSelection(last.policy, policy);
     return policy.established === "cut" && isChanged && !underWay.has(id);
   };
   const left = [...then].flatMap(([id, placed]) => {
     const successor = next.get(id);
-    return [placed, formerly.get(id) ?? []].flat().flatMap((one) => {
-      const still = stillFormer.get(id);
-      if (still && samePath(one, still) && sameSelection(one.policy, still.policy)) return [];
+    return [placed, ...formerly.filter(of(id))].flatMap((one) => {
+      const isSame = (still: PlacedPolicy) => samePath(one, still) && sameSelection(one.policy, still.policy);
+      if (stillFormer.filter(of(id)).some(isSame)) return [];
       const stays = successor && (samePath(one, successor) || keepsOldPath(one, successor));
       if (stays && !cuts(successor)) return [];
       const connections = onPath(one).map((cut) => refusing(sparing(cut, one, now), [one.policy.egressIP], now));
@@ -71,7 +72,7 @@ const byOwner = (view: NodeView | undefined): Map<string, PlacedPolicy> =>
 const settled = (claim: Claim): Claim => (claim.kind === "policy" ? { ...claim, also: undefined } : claim);
 const former = (claim: Claim): Claim[] => {
   if (claim.kind !== "policy") return [claim];
-  return claim.also ? [{ ...claim, ...claim.also, also: undefined }] : [];
+  return (claim.also ?? []).map((also) => ({ ...claim, ...also, also: undefined }));
 };
 
 const EVERYTHING: Connections = { sources: ["0.0.0.0/0"], destinations: ["0.0.0.0/0"], except: [] };

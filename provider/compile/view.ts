@@ -1,6 +1,6 @@
 import { compareText, type KernelObject, type Owned } from "../kernel/state";
 import { type Cidr, minimalCover } from "../model/address";
-import type { Claim, FormerSelection, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
+import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
 import { destinationMembers } from "../model/selection";
 import { type PolicySets, policySets } from "./names";
 
@@ -66,15 +66,16 @@ const absentGateway = (policy: PolicyClaim): GatewayClaim => ({
   weave: false,
 });
 
-/** A policy that still selects what it selected before is two policies, the former one second, unless one with the sources of both says the same. */
-function selectionsOf({ also, ...policy }: PolicyClaim): PolicyClaim[] {
-  if (!also) return [policy];
-  // An address has one holder: one that was handed over to another gateway is where the policy now says.
-  const rest = ({ egressIP, destinations, except }: FormerSelection) =>
-    JSON.stringify([egressIP, destinations, except]);
-  return rest(also) === rest(policy)
-    ? [{ ...policy, sources: minimalCover([...policy.sources, ...also.sources]) }]
-    : [policy, { ...policy, ...also }];
+/** A policy that still selects what it selected before is several policies, the former ones last, but for those that one with the sources of both says. */
+function selectionsOf({ also = [], ...policy }: PolicyClaim): PolicyClaim[] {
+  const found = new Map<string, PolicyClaim>();
+  for (const one of [policy, ...also.map((former) => ({ ...policy, ...former }))]) {
+    // An address has one holder: one that was handed over to another gateway is where the policy now says.
+    const rest = JSON.stringify([one.egressIP, one.destinations, one.except]);
+    const known = found.get(rest);
+    found.set(rest, known ? { ...known, sources: minimalCover([...known.sources, ...one.sources]) } : one);
+  }
+  return [...found.values()];
 }
 
 function place(node: NodeClaim, policy: PolicyClaim, gateway: GatewayClaim): Omit<PlacedPolicy, "isFormer"> {

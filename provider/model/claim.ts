@@ -77,6 +77,6 @@ export interface PolicyClaim extends Selection {
   readonly egressIP: Address;
   /** What happens to connections that are open when the policy comes or changes. Connections on a path that goes are always cut. */
   readonly established: "keep" | "cut";
-  /** While a change is under way: what it selected before, and still does, with the source that it had. */
-  readonly also?: FormerSelection;
+  /** While a change is under way: what it selected before, and still does, with the source that it had. Not empty. */
+  readonly also?: readonly FormerSelection[];
 }

@@ -96,7 +96,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
 export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
   if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };
   const changed = changedProperties(olds, news).length > 0;
-  const drift = await driftOfState(olds as unknown as GatewayState, news as unknown as GatewayState);
+  const drift = await noted(() => driftOfState(olds as unknown as GatewayState, news as unknown as GatewayState));
   return { changes: changed || !isClean(drift) };
 }
 

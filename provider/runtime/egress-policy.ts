@@ -11,15 +11,13 @@ import { type Label, labelText } from "./label";
 import { type Looked, lookAll } from "./look";
 import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
-import { bring, gateOf } from "./policy-rollout";
-import { asFound, asLeft, claimOf, type PolicyState } from "./policy-state";
-import { LETTING_GO, namesOf, sessionsOf, shrinking } from "./policy-waves";
+import { bring, takeAway } from "./policy-rollout";
+import { claimOf, type PolicyState } from "./policy-state";
+import { namesOf, sessionsOf } from "./policy-waves";
 import { noted } from "./quiet";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
-import { rollOut } from "./rollout";
 import { routeProblems } from "./route-problems";
 import { memory } from "./run-memory";
-import type { NodeSession } from "./session";
 import { straysOf } from "./strays";
 
 export { configure } from "./context";
@@ -87,18 +85,15 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
 export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
   if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };
   const [before, state] = [olds as unknown as PolicyState, news as unknown as PolicyState];
-  const changes =
-    changedProperties(olds, news).length > 0 || !isClean(await driftOn(driftTargets(before, state.gateway)));
+  const drift = await noted(() => driftOn(driftTargets(before, state.gateway)));
+  const changes = changedProperties(olds, news).length > 0 || !isClean(drift);
   if (changes) memory.toCome.add(state.ownerId);
   return { changes };
 }
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as PolicyState;
-  const left = asLeft(state, (await claimsOf(state.ownerId, sessionsOf(state.gateway)))[0]);
-  // What an earlier run left is at work: it is not taken down because it could not be renewed.
-  const undo = left ? undefined : () => rollOut(shrinking(state)).catch(() => undefined);
-  await bring({ before: left, state }, undo);
+  await bring(state, undefined);
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -107,26 +102,13 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 }
 
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
-  const [before, state] = [olds as unknown as PolicyState, news as unknown as PolicyState];
-  const claims = await claimsOf(state.ownerId, sessionsOf(before.gateway));
-  await bring({ before: asFound(before, state, claims), state });
+  await bring(news as unknown as PolicyState, olds as unknown as PolicyState);
   return { outs: outputs(news) };
-}
-
-/** What nodes have of a policy, but for those that can't be read. */
-async function claimsOf(ownerId: string, nodes: readonly NodeSession[]): Promise<PolicyClaim[]> {
-  const looked = [...(await lookAll(nodes)).values()];
-  const claims = looked.flatMap(({ snapshot }) => snapshot?.claims ?? []);
-  return claims.flatMap((claim) => (claim.kind === "policy" && claim.owner.id === ownerId ? [claim] : []));
 }
 
 async function remove(_id: string, props: Properties): Promise<void> {
   const state = props as unknown as PolicyState;
-  const stays = nodesThatStay(state.ownerId);
-  gateOf(state, state).enter(LETTING_GO);
-  if (!stays) memory.deleted.add(state.ownerId);
-  const waves = shrinking(state, stays, straysOf(state.ownerId, namesOf(state.gateway)));
-  await noted(() => rollOut(waves));
+  await takeAway(state, nodesThatStay(state.ownerId));
 }
 
 export { remove as delete };

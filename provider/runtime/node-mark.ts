@@ -26,6 +26,7 @@ import {
 import { claimMark, lostMark, registrySession } from "./node-mark-registry";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
 import { adoptByLabel, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { noted } from "./quiet";
 import { unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rulesInFront } from "./rules-in-front";
@@ -120,7 +121,8 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
     const { snapshot } = await look(session(after.node, after.connection));
     return { changes: true, replaces, deleteBeforeReplace: isEnrolledBy(snapshot, before.ownerId) };
   }
-  return { changes: changedProperties(olds, news).length > 0 || !isClean(await driftOfState(before)) };
+  const drift = await noted(() => driftOfState(before));
+  return { changes: changedProperties(olds, news).length > 0 || !isClean(drift) };
 }
 
 export const create = (inputs: Properties) => attempt("node", inputs, () => created(inputs));

@@ -1,7 +1,9 @@
+import type { PolicyClaim } from "../model/claim";
 import { firstMeeting, rangesOf } from "../model/ranges";
 import { isAwaited, mayLetGo } from "./letting-go";
-import { claimOf, type PolicyChange, type PolicyState } from "./policy-state";
-import { LETTING_GO, letsGo, namesOf, replacing, selectsNoMore } from "./policy-waves";
+import { lookAll } from "./look";
+import { claimOf, type PolicyChange, type PolicyState, selectionsOf } from "./policy-state";
+import { LETTING_GO, letsGo, namesOf, replacing, sessionsOf, shrinking, takesMore } from "./policy-waves";
 import { noted } from "./quiet";
 import { type Gate, rollOut, type Wave } from "./rollout";
 import { memory } from "./run-memory";
@@ -9,65 +11,87 @@ import { straysOf } from "./strays";
 
 /**
  * Brings a policy to all its nodes. What lets go waits for all that others of this run take. Where these others need the
- * engine's slot, it only takes what it selects, and who waits last lets go for it.
- * @param undo What is done where it could not come to its nodes; not where it could not let go for another one.
+ * engine's slot, it only takes what it selects, and who waits last lets go for it. One that is new goes again where it
+ * could not come.
  * @throws Error what nodes say, also of a policy for which this one lets go.
  */
-export async function bring(change: PolicyChange, undo = async () => {}): Promise<void> {
-  const { ownerId } = change.state;
-  memory.toCome.delete(ownerId);
-  const led = (isDue: (wave: number) => boolean): Promise<void> =>
-    lead(change, isDue).catch(async (error: unknown) => {
-      await undo();
-      throw error;
-    });
+export async function bring(state: PolicyState, recorded: PolicyState | undefined): Promise<void> {
+  memory.toCome.delete(state.ownerId);
+  const change = await noted(() => changeOf(state, recorded));
   const isWaiting = letsGo(wavesOf(change)) || (memory.owed.size > 0 && !isAwaited());
   if (isWaiting && !(await mayLetGo())) {
-    await led((wave) => wave < LETTING_GO);
-    memory.owed.set(ownerId, change);
+    await lead(change, (wave) => wave < LETTING_GO);
+    memory.owed.set(state.ownerId, change);
     return;
   }
   const owed = [...memory.owed.values()];
   memory.owed.clear();
   const results = await Promise.allSettled([
-    led(() => true),
+    lead(change, () => true),
     ...owed.map((other) => lead(other, (wave) => wave >= LETTING_GO)),
   ]);
   const failed = results.flatMap((one) => (one.status === "rejected" ? [one.reason as Error] : []));
   if (failed.length > 0) throw new Error(failed.map(({ message }) => message).join("\n"), { cause: failed[0] });
 }
 
-const lead = (change: PolicyChange, isDue: (wave: number) => boolean): Promise<void> =>
-  noted(() =>
-    rollOut(
-      wavesOf(change).map((wave, index) => (isDue(index) ? wave : [])),
-      gateOf(change.before, change.state),
-    ),
-  );
+/**
+ * Takes a policy off its nodes, but for those on which it `stays`.
+ * @throws Error what nodes say, or that another policy failed to take what this one has.
+ */
+export async function takeAway(state: PolicyState, stays: ReadonlySet<string> | undefined): Promise<void> {
+  const change = await noted(() => changeOf(state, state));
+  gateOf(change).enter(LETTING_GO);
+  if (!stays) memory.deleted.add(state.ownerId);
+  await noted(() => rollOut(shrinking(state, stays, straysOf(state.ownerId, namesOf(state.gateway)))));
+}
 
-const wavesOf = ({ before, state }: PolicyChange): Wave[] =>
-  replacing(before, state, straysOf(state.ownerId, namesOf(state.gateway)));
+/** With what nodes have of it, but for those that can't be read. */
+async function changeOf(state: PolicyState, recorded: PolicyState | undefined): Promise<PolicyChange> {
+  const gateways = [state.gateway, ...(recorded ? [recorded.gateway] : [])];
+  const looked = [...(await lookAll(gateways.flatMap(sessionsOf)))].map(([name, { snapshot }]) => ({ name, snapshot }));
+  const strays = straysOf(state.ownerId, namesOf(...gateways)).map(({ name, seen }) => ({ name, snapshot: seen }));
+  const found = [...looked, ...strays].flatMap(({ name, snapshot }) =>
+    (snapshot?.claims ?? [])
+      .filter((claim): claim is PolicyClaim => claim.kind === "policy" && claim.owner.id === state.ownerId)
+      .map((claim) => [name, claim] as const),
+  );
+  return { state, recorded, found: new Map(found) };
+}
+
+async function lead(change: PolicyChange, isDue: (wave: number) => boolean): Promise<void> {
+  const { state, recorded, found } = change;
+  try {
+    const waves = wavesOf(change).map((wave, index) => (isDue(index) ? wave : []));
+    await noted(() => rollOut(waves, gateOf(change)));
+  } catch (error) {
+    // What an earlier run left is at work: it is not taken down because it could not be renewed.
+    if (recorded === undefined && found.size === 0) await noted(() => rollOut(shrinking(state))).catch(() => undefined);
+    throw error;
+  }
+}
+
+const wavesOf = (change: PolicyChange): Wave[] =>
+  replacing(change, straysOf(change.state.ownerId, namesOf(change.state.gateway)));
 
 /** Where a policy could not take what it is to select, none lets go of any of that: nobody would select it. */
-export function gateOf(before: PolicyState | undefined, state: PolicyState): Gate {
-  const { name } = state.label;
-  const mine = `policy ${name}`;
-  const claim = claimOf(state);
-  const isMore = before === undefined || !selectsNoMore(claim, claimOf(before));
+export function gateOf(change: PolicyChange): Gate {
+  const { state, recorded, found } = change;
+  const mine = `policy ${state.label.name}`;
+  const had = [...(recorded ? [claimOf(recorded)] : []), ...found.values()];
   return {
     enter: (wave) => {
-      if (wave < LETTING_GO || before === undefined) return;
-      const held = rangesOf(claimOf(before).sources);
+      if (wave < LETTING_GO) return;
+      const held = rangesOf(had.flatMap(selectionsOf).flatMap(({ sources }) => sources));
       const others = [...memory.notTaken].filter(
         ([other, sources]) => other !== mine && firstMeeting(held, rangesOf(sources)),
       );
       if (others.length === 0) return;
       throw new Error(
-        `policy ${name}: keeps what it has, since ${others.map(([other]) => other).join(", ")} failed in this run and may have been to take that. Run pulumi up again.`,
+        `${mine}: keeps what it has, since ${others.map(([other]) => other).join(", ")} failed in this run and may have been to take that. Run pulumi up again; a node that is gone for good is written off in egress:abandon.`,
       );
     },
     failed: (wave) => {
-      if (wave < LETTING_GO && isMore) memory.notTaken.set(mine, claim.sources);
+      if (wave < LETTING_GO && takesMore(change)) memory.notTaken.set(mine, claimOf(state).sources);
     },
   };
 }

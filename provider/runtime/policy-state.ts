@@ -11,10 +11,12 @@ export interface PolicyState extends EgressPolicyArgs {
   readonly egressIP: string;
 }
 
-/** A policy as it was, if it was, and as it is to be. */
+/** A policy as it is to be, as state has it, and as each node has it: after an update that failed or was lost, these differ. */
 export interface PolicyChange {
-  readonly before: PolicyState | undefined;
   readonly state: PolicyState;
+  readonly recorded: PolicyState | undefined;
+  /** Node → its claim. */
+  readonly found: ReadonlyMap<string, PolicyClaim>;
 }
 
 /** The claim behind a state: the same on all nodes of its gateway. */
@@ -32,35 +34,26 @@ export function claimOf(state: PolicyState): PolicyClaim {
   };
 }
 
-/** What two selections must share for their sources to be compared. */
-export const besidesSources = ({ gateway, egressIP, destinations, except }: FormerSelection): string =>
-  canonical([gateway, egressIP, destinations, except]);
+/** All that a claim selects: what it is to, and what it still does. */
+export const selectionsOf = ({ also = [], ...claim }: PolicyClaim): FormerSelection[] =>
+  [claim, ...also].map(selection);
 
-/** A policy as nodes have it that no state knows of. */
-export const asLeft = (state: PolicyState, claim: PolicyClaim | undefined): PolicyState | undefined =>
-  claim && withSelection(state, claim);
+const selection = ({ gateway, egressIP, sources, destinations, except }: FormerSelection): FormerSelection => ({
+  gateway,
+  egressIP,
+  sources,
+  destinations,
+  except,
+});
 
-/**
- * A policy as state has it, with what nodes have of it besides: what an update that failed has selected on some of them,
- * or what one that came to its end was yet to let go of, where this one (`next`) selects by the same.
- */
-export function asFound(state: PolicyState, next: PolicyState, claims: readonly PolicyClaim[]): PolicyState {
-  const [known, wanted] = [state, next].map((one) => besidesSources(claimOf(one)));
-  const owing = claims.find((claim) => claim.also && besidesSources(claim) === known && known === wanted);
-  const before = owing?.also ? withSelection(state, owing.also) : state;
-  const selections = claims.flatMap((claim): FormerSelection[] => [claim, claim.also ?? []].flat());
-  const found = selections.filter((one) => besidesSources(one) === besidesSources(claimOf(before)));
-  const sources = found.flatMap((one) => one.sources);
-  return {
-    ...before,
-    sources: { cidrs: normalizeSources({ cidrs: [...normalizeSources(before.sources), ...sources] }) },
-  };
+/** Whether all that `a` gives an address gets the same from `b`. Where destinations differ, nobody looks closer. */
+export function selectsNoMore(a: FormerSelection, b: FormerSelection): boolean {
+  return (
+    besidesSources(a) === besidesSources(b) &&
+    canonical(normalizeSources({ cidrs: [...a.sources, ...b.sources] })) === canonical(b.sources)
+  );
 }
 
-const withSelection = (state: PolicyState, selection: FormerSelection): PolicyState => ({
-  ...state,
-  gateway: { ...state.gateway, id: selection.gateway },
-  sources: { cidrs: selection.sources },
-  destinations: { cidrs: selection.destinations, except: selection.except },
-  egressIP: selection.egressIP,
-});
+/** What two selections must share for their sources to be compared. */
+const besidesSources = ({ gateway, egressIP, destinations, except }: FormerSelection): string =>
+  canonical([gateway, egressIP, destinations, except]);

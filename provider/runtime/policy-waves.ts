@@ -1,54 +1,69 @@
 import type { GatewayRef } from "../model/args";
 import type { FormerSelection, PolicyClaim } from "../model/claim";
 import { expandNodes } from "../model/compact-nodes";
-import { normalizeSources } from "../model/defaults";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
-import { besidesSources, claimOf, type PolicyState } from "./policy-state";
-import { canonical } from "./result";
+import { claimOf, type PolicyChange, type PolicyState, selectionsOf, selectsNoMore } from "./policy-state";
 import type { Wave } from "./rollout";
 import type { NodeSession } from "./session";
 
 /**
  * Four waves, the same for every policy, since rollouts that come together run wave by wave: first all policies take what
  * they select (the node that will translate, then those that choose), then they let go of what they no longer select
- * (those that choose, then the node that translated it). `strays`: other nodes that have the policy, and are to lose it. So what one policy lets go of and another takes is selected by one of them at every moment.
+ * (those that choose, then the node that translated it), each node of what it had. `strays`: other nodes that have the
+ * policy, and are to lose it. So what one policy lets go of and another takes is selected by one of them at every moment.
  */
-export function replacing(
-  before: PolicyState | undefined,
-  state: PolicyState,
-  strays: readonly NodeSession[] = [],
-): Wave[] {
+export function replacing(change: PolicyChange, strays: readonly NodeSession[] = []): Wave[] {
+  const { state, recorded } = change;
   const claim = claimOf(state);
-  const old = before && claimOf(before);
-  const takes = old === undefined || !selectsNoMore(claim, old);
-  const isLess = old !== undefined && !selectsNoMore(old, { ...claim, egressIP: old.egressIP, gateway: old.gateway });
-  const first = isLess ? { ...claim, also: formerOf(old) } : claim;
-  const isFirst = takes || !isLess;
   const write = (node: NodeSession, what: PolicyClaim) => ({ session: node, change: { write: [what], remove: [] } });
-  const nodes = sessionsOf(state.gateway);
-  const isTaker = ({ name }: NodeSession): boolean => name === state.gateway.placement[state.egressIP];
-  const names = new Set(nodes.map(({ name }) => name));
-  const others = [...(before ? sessionsOf(before.gateway) : []), ...strays];
+  const nodes = sessionsOf(state.gateway).map((node) => ({ node, ...changeOn(node.name, change) }));
+  const names = namesOf(state.gateway);
+  const others = [...(recorded ? sessionsOf(recorded.gateway) : []), ...strays];
   const left = new Set(others.filter(({ name }) => !names.has(name)));
-  const isGiver = ({ name }: NodeSession): boolean => name === formerHolder(before, state);
-  const lettingGo = [
-    ...(isLess ? nodes : []).map((node) => write(node, claim)),
+  const taking = nodes.filter(({ isTaking, former }) => isTaking || former.length === 0);
+  const take = taking.map(({ node, former }) => write(node, former.length > 0 ? { ...claim, also: former } : claim));
+  const letGo = [
+    ...nodes.filter(({ former }) => former.length > 0).map(({ node }) => write(node, claim)),
     ...[...left].map((node) => removal(node, state.ownerId)),
   ];
+  const isTaker = ({ session: { name } }: Wave[number]): boolean => name === state.gateway.placement[state.egressIP];
+  const holders = formerHolders(
+    change,
+    nodes.flatMap(({ former }) => former),
+  );
+  const isGiver = ({ session: { name } }: Wave[number]): boolean => holders.has(name);
   return [
-    isFirst ? nodes.filter(isTaker).map((node) => write(node, first)) : [],
-    isFirst ? nodes.filter((node) => !isTaker(node)).map((node) => write(node, first)) : [],
-    lettingGo.filter(({ session: node }) => !isGiver(node)),
-    lettingGo.filter(({ session: node }) => isGiver(node)),
+    take.filter(isTaker),
+    take.filter((one) => !isTaker(one)),
+    letGo.filter((one) => !isGiver(one)),
+    letGo.filter(isGiver),
   ];
 }
 
-/** The node that translates what the policy lets go of: of an address that its gateway has moved, the new one. */
-function formerHolder(before: PolicyState | undefined, { gateway }: PolicyState): string | undefined {
-  if (!before) return undefined;
-  const there = before.gateway.id === gateway.id ? undefined : before.gateway.placement[before.egressIP];
-  return gateway.placement[before.egressIP] ?? there;
+/** Whether a node is to select more than it does, and what of it no longer: that, with the source that it had. */
+function changeOn(node: string, { state, recorded, found }: PolicyChange) {
+  const claim = claimOf(state);
+  const isRecorded = recorded !== undefined && namesOf(recorded.gateway).has(node);
+  const had = found.get(node) ?? (isRecorded ? claimOf(recorded) : undefined);
+  const former = (had ? selectionsOf(had) : []).filter(
+    (one) => !selectsNoMore(one, { ...claim, egressIP: one.egressIP, gateway: one.gateway }),
+  );
+  return { isTaking: had === undefined || !selectsNoMore(claim, had), former };
+}
+
+/** Whether a policy is to select more than it did, for all that is known. */
+export function takesMore(change: PolicyChange): boolean {
+  const { state, recorded } = change;
+  if (recorded === undefined || !selectsNoMore(claimOf(state), claimOf(recorded))) return true;
+  return sessionsOf(state.gateway).some(({ name }) => changeOn(name, change).isTaking);
+}
+
+/** The nodes that translate what the policy lets go of: of an address that its gateway has moved, the new one. */
+function formerHolders({ state, recorded }: PolicyChange, former: readonly FormerSelection[]): ReadonlySet<string> {
+  const there = recorded === undefined || recorded.gateway.id === state.gateway.id ? {} : recorded.gateway.placement;
+  const addresses = [...former.map(({ egressIP }) => egressIP), ...(recorded ? [recorded.egressIP] : [])];
+  return new Set(addresses.flatMap((address) => state.gateway.placement[address] ?? there[address] ?? []));
 }
 
 /** From this wave of `replacing` on a policy lets go; in those before it takes. */
@@ -56,22 +71,6 @@ export const LETTING_GO = 2;
 
 /** Whether these waves of a policy let go of anything. */
 export const letsGo = (waves: readonly Wave[]): boolean => waves.slice(LETTING_GO).some((wave) => wave.length > 0);
-
-/** Whether all that `a` gives an address gets the same from `b`. Where destinations differ, nobody looks closer. */
-export function selectsNoMore(a: PolicyClaim, b: PolicyClaim): boolean {
-  return (
-    besidesSources(a) === besidesSources(b) &&
-    canonical(normalizeSources({ cidrs: [...a.sources, ...b.sources] })) === canonical(b.sources)
-  );
-}
-
-const formerOf = ({ gateway, egressIP, sources, destinations, except }: PolicyClaim): FormerSelection => ({
-  gateway,
-  egressIP,
-  sources,
-  destinations,
-  except,
-});
 
 /** The nodes that choose first, then the gateway: nothing is sent to a gateway that no longer translates it. */
 export function shrinking(

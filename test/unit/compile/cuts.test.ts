@@ -103,7 +103,7 @@ describe("which connections end", () => {
   test("of a change under way: only where a path goes, and the rest when it is done", () => {
     const before = edited({ established: "cut", sources: ["10.0.1.12/32"] });
     const { gateway, egressIP, sources, destinations, except } = before;
-    const also = { gateway, egressIP, sources, destinations, except };
+    const also = [{ gateway, egressIP, sources, destinations, except }];
     const underWay = edited({ established: "cut", also });
     const done = edited({ established: "cut" });
     expect(cuts("client-1", [before], [underWay])).toEqual([]);

@@ -10,7 +10,8 @@ const rules = (state: string): string[] => state.split("\n").filter((line) => li
 describe.each<NodeName>(["client-1", "gateway-1"])("a change of a policy under way on %s", (node) => {
   const before = policyClaim("policy-1");
   const { gateway, egressIP, sources, destinations, except } = before;
-  const also = { gateway, egressIP, sources, destinations, except };
+  const former = { gateway, egressIP, sources, destinations, except };
+  const also = [former];
 
   test("selects by the sources of both where only they change", () => {
     const after = policyClaim("policy-1", { sources: ["10.0.1.12/32"] });
@@ -34,9 +35,20 @@ describe.each<NodeName>(["client-1", "gateway-1"])("a change of a policy under w
     expect(marking.at(-1)?.replace(/^.* -m set/, "")).toBe(ofNew.at(-1)?.replace(/^.* -m set/, ""));
   });
 
+  test("gives each of several selections that it had the egress IP of that one", () => {
+    const after = policyClaim("policy-1", { sources: ["10.0.1.12/32"], egressIP: "192.0.2.2" });
+    const other = { ...former, sources: ["10.0.1.13/32"], destinations: ["198.51.100.0/24"] };
+    const all = rules(print(node, { ...after, also: [former, other, { ...former, sources: ["10.0.1.14/32"] }] }));
+    const both = all.filter((line) => !/--set-xmark 0x0|EGRESSGATEWAY-GUARD .* -j RETURN/.test(line));
+    const each = [before, after, { ...before, ...other }];
+    expect([...both].sort()).toEqual(each.flatMap((one) => rules(print(node, one))).sort());
+    const merged = print(node, { ...before, also: [{ ...former, sources: ["10.0.1.14/32"] }] });
+    expect(merged).toBe(print(node, { ...before, sources: ["10.0.1.11/32", "10.0.1.14/32"] }));
+  });
+
   test("selects nothing more where the gateway that it had is not there", () => {
     const after = policyClaim("policy-1", { sources: ["10.0.1.12/32"] });
-    expect(print(node, { ...after, also: { ...also, gateway: "gateway-gone", egressIP: "192.0.2.9" } })).toBe(
+    expect(print(node, { ...after, also: [{ ...former, gateway: "gateway-gone", egressIP: "192.0.2.9" }] })).toBe(
       print(node, after),
     );
   });

@@ -27,7 +27,7 @@ export function allowed(claims: readonly Claim[], source: string, destination: s
         policy: one,
         gateway: gateways.find(({ owner }) => owner.id === one.gateway),
       });
-      const former = policy.also ? [at({ ...policy, ...policy.also })].filter(({ gateway }) => gateway) : [];
+      const former = (policy.also ?? []).map((one) => at({ ...policy, ...one })).filter(({ gateway }) => gateway);
       return [at(policy), ...former].filter(
         (one) => node && selects(node, one.policy, one.gateway, source, destination),
       );

@@ -149,7 +149,7 @@ export function situationsOf(node: NodeName): Situation[] {
       policyClaim("policy-1", {
         sources: ["10.0.1.12/32"],
         destinations: ["198.51.100.0/24"],
-        also: { ...former, destinations: ["203.0.113.0/24"], except: ["203.0.113.7/32"] },
+        also: [{ ...former, destinations: ["203.0.113.0/24"], except: ["203.0.113.7/32"] }],
       }),
     ]),
     situation("a change of sources and egress IP under way", [
@@ -157,7 +157,10 @@ export function situationsOf(node: NodeName): Situation[] {
       policyClaim("policy-1", {
         sources: ["10.0.1.11/32", "10.0.1.12/32"],
         egressIP: "192.0.2.2",
-        also: { ...former, sources: ["10.0.1.11/32", "10.0.1.13/32"] },
+        also: [
+          { ...former, sources: ["10.0.1.11/32", "10.0.1.13/32"] },
+          { ...former, sources: ["10.0.1.14/32"], destinations: ["198.51.100.0/24"] },
+        ],
       }),
     ]),
     situation("a policy without its gateway", [base, one]),

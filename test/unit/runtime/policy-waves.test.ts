@@ -1,6 +1,6 @@
 import type { PolicyClaim } from "../../../provider/model/claim";
 import { gateOf } from "../../../provider/runtime/policy-rollout";
-import { asFound, claimOf, type PolicyState } from "../../../provider/runtime/policy-state";
+import { claimOf, type PolicyState } from "../../../provider/runtime/policy-state";
 import { replacing } from "../../../provider/runtime/policy-waves";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
 
@@ -26,11 +26,18 @@ function state(change: Partial<PolicyState>): PolicyState {
   };
 }
 
+type Found = Readonly<Record<string, PolicyClaim>>;
+const changeOf = (recorded: PolicyState | undefined, state: PolicyState, found: Found = {}) => ({
+  recorded,
+  state,
+  found: new Map(Object.entries(found)),
+});
+
 /** Who gets what in each wave: `node: sources (and what is still selected)`. */
-function waves(before: PolicyState | undefined, after: PolicyState): string[][] {
-  const print = ({ sources, also }: PolicyClaim): string =>
-    `${sources.join(" ")}${also ? ` also ${also.sources.join(" ")} by ${also.egressIP}` : ""}`;
-  return replacing(before, after).map((wave) =>
+function waves(recorded: PolicyState | undefined, after: PolicyState, found: Found = {}): string[][] {
+  const print = ({ sources, also = [] }: PolicyClaim): string =>
+    [sources.join(" "), ...also.map((one) => `also ${one.sources.join(" ")} by ${one.egressIP}`)].join(" ");
+  return replacing(changeOf(recorded, after, found)).map((wave) =>
     wave.flatMap(({ session, change }) =>
       change.write.flatMap((claim) => (claim.kind === "policy" ? [`${session.name}: ${print(claim)}`] : [])),
     ),
@@ -79,11 +86,11 @@ describe("the waves of a policy", () => {
 
   test("whose destinations change: both selections, each whole, until all have taken the new one", () => {
     const before = state({ destinations: { cidrs: ["203.0.113.0/24"] } });
-    const [first] = replacing(before, state({ destinations: { cidrs: ["198.51.100.0/24"] } }));
+    const [first] = replacing(changeOf(before, state({ destinations: { cidrs: ["198.51.100.0/24"] } })));
     expect(first?.[0]?.change.write).toMatchObject([
       {
         destinations: ["198.51.100.0/24"],
-        also: { sources: ["10.0.1.11/32"], destinations: ["203.0.113.0/24"], except: [] },
+        also: [{ sources: ["10.0.1.11/32"], destinations: ["203.0.113.0/24"], except: [] }],
       },
     ]);
   });
@@ -93,23 +100,23 @@ describe("where a policy could not take what it is to select", () => {
   const named = (name: string, ...cidrs: string[]) =>
     state({ label: { project: "shop", stack: "prod", name }, ownerId: name, sources: { cidrs } });
   const [had, has] = [named("q", "10.0.1.0/24"), named("q", "10.0.1.64/26")];
-  const letsGo = () => gateOf(had, has).enter(2);
+  const letsGo = () => gateOf(changeOf(had, has)).enter(2);
   beforeEach(forgetRun);
 
   test.each([
     ["new", undefined],
     ["changed", named("p", "10.0.9.0/24")],
   ])("it being %s, another one keeps what it was to take", (_, before) => {
-    gateOf(before, named("p", "10.0.1.7/32", "10.0.9.0/24")).failed(1);
+    gateOf(changeOf(before, named("p", "10.0.1.7/32", "10.0.9.0/24"))).failed(1);
     expect(letsGo).toThrow(/^policy q: keeps what it has, since policy p failed in this run/);
-    expect(() => gateOf(had, has).enter(1)).not.toThrow();
+    expect(() => gateOf(changeOf(had, has)).enter(1)).not.toThrow();
   });
 
   test("another one lets go of what it was not to take, or had", () => {
-    gateOf(undefined, named("p", "10.0.2.7/32")).failed(1);
+    gateOf(changeOf(undefined, named("p", "10.0.2.7/32"))).failed(1);
     const same = named("r", "10.0.1.7/32");
-    gateOf(same, same).failed(1);
-    gateOf(named("s", "10.0.9.0/24"), named("s", "10.0.1.7/32")).failed(2);
+    gateOf(changeOf(same, same)).failed(1);
+    gateOf(changeOf(named("s", "10.0.9.0/24"), named("s", "10.0.1.7/32"))).failed(2);
     expect(letsGo).not.toThrow();
   });
 
@@ -119,28 +126,64 @@ describe("where a policy could not take what it is to select", () => {
   });
 
   test("it lets go itself when it has taken it at last", () => {
-    gateOf(had, has).failed(0);
-    gateOf(undefined, named("q", "10.0.1.7/32")).failed(1);
+    gateOf(changeOf(had, has)).failed(0);
+    gateOf(changeOf(undefined, named("q", "10.0.1.7/32"))).failed(1);
     expect(letsGo).not.toThrow();
   });
 });
 
-test("what an update that failed has selected on some nodes is let go of like what state knows of", () => {
-  const before = state({ sources: { cidrs: ["10.0.1.11"] } });
-  const claim = { ...claimOf(before), sources: ["10.0.1.11/32", "10.0.1.13/32"] };
-  const also = { ...claim, sources: ["10.0.1.12/32"] };
-  const found = (...claims: PolicyClaim[]) => asFound(before, before, claims);
-  expect(found().sources.cidrs).toEqual(["10.0.1.11/32"]);
-  expect(found({ ...claim, also }).sources.cidrs).toEqual(["10.0.1.11/32", "10.0.1.12/32", "10.0.1.13/32"]);
-  expect(found({ ...claim, egressIP: "192.0.2.9" }).sources.cidrs).toEqual(["10.0.1.11/32"]);
-  expect(waves(found(claim), before).map((wave) => wave.length)).toEqual([0, 0, 2, 1]);
-});
+describe("where nodes have something else than state says", () => {
+  const recorded = state({});
+  const claim = (change: Partial<PolicyClaim>) => ({ ...claimOf(recorded), ...change });
 
-test("what one that has come to its end was yet to let go of waits for all others, too", () => {
-  const now = state({ sources: { cidrs: ["10.0.1.12/32"] }, egressIP: "192.0.2.2" });
-  const owed = { gateway: "gateway-a", sources: ["10.0.1.11/32"], egressIP: "192.0.2.1", destinations: [], except: [] };
-  const found = asFound(now, now, [claimOf(now), { ...claimOf(now), also: owed }]);
-  expect(waves(found, now)).toEqual(waves(state({}), now));
-  const next = state({ egressIP: "192.0.2.1" });
-  expect(asFound(now, next, [{ ...claimOf(now), also: owed }]).egressIP).toBe("192.0.2.2");
+  test("what an update that failed has selected besides is let go of after all have taken, where it is", () => {
+    const found = { "client-1": claim({ sources: ["10.0.1.11/32", "10.0.1.13/32"] }) };
+    expect(waves(recorded, recorded, found)).toEqual([
+      ["gateway-1: 10.0.1.11/32"],
+      ["gateway-2: 10.0.1.11/32"],
+      ["client-1: 10.0.1.11/32"],
+      [],
+    ]);
+  });
+
+  test("so is what it has selected by another egress IP, and what still is selected from before that", () => {
+    const former = { ...claim({ sources: ["10.0.1.14/32"] }) };
+    const other = claim({ sources: ["10.0.1.11/32", "10.0.1.13/32"], egressIP: "192.0.2.2", also: [former] });
+    const also = "also 10.0.1.11/32 10.0.1.13/32 by 192.0.2.2 also 10.0.1.14/32 by 192.0.2.1";
+    expect(waves(recorded, recorded, { "client-1": other, "gateway-2": other })).toEqual([
+      ["gateway-1: 10.0.1.11/32"],
+      [`client-1: 10.0.1.11/32 ${also}`, `gateway-2: 10.0.1.11/32 ${also}`],
+      ["client-1: 10.0.1.11/32"],
+      ["gateway-2: 10.0.1.11/32"],
+    ]);
+  });
+
+  test("what one that has come to its end was yet to let go of waits for all others, too", () => {
+    const now = state({ sources: { cidrs: ["10.0.1.12/32"] }, egressIP: "192.0.2.2" });
+    const { gateway: id, egressIP, sources, destinations, except } = claim({});
+    const owing = { ...claimOf(now), also: [{ gateway: id, egressIP, sources, destinations, except }] };
+    const found = { "client-1": owing, "gateway-1": owing, "gateway-2": owing };
+    expect(waves(now, now, found)).toEqual([
+      [],
+      [],
+      ["client-1: 10.0.1.12/32"],
+      ["gateway-1: 10.0.1.12/32", "gateway-2: 10.0.1.12/32"],
+    ]);
+  });
+
+  test("a node that an update did not come to takes first, and where it fails others keep what it was to take", () => {
+    const after = state({ sources: { cidrs: ["10.0.1.11/32", "10.0.1.12/32"] } });
+    const found = { "client-1": claimOf(recorded), "gateway-1": claimOf(after), "gateway-2": claimOf(after) };
+    expect(waves(after, after, found)[1]).toContain("client-1: 10.0.1.11/32 10.0.1.12/32");
+    const less = state({ sources: { cidrs: ["10.0.1.12/32"] } });
+    expect(waves(recorded, less, found)).toEqual([
+      [],
+      ["client-1: 10.0.1.12/32 also 10.0.1.11/32 by 192.0.2.1"],
+      ["client-1: 10.0.1.12/32", "gateway-2: 10.0.1.12/32"],
+      ["gateway-1: 10.0.1.12/32"],
+    ]);
+    forgetRun();
+    gateOf(changeOf(after, after, found)).failed(1);
+    expect([...memory.notTaken]).toEqual([["policy policy", ["10.0.1.11/32", "10.0.1.12/32"]]]);
+  });
 });
