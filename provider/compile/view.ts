@@ -3,6 +3,7 @@ import { type Cidr, minimalCover } from "../model/address";
 import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
 import { destinationMembers } from "../model/selection";
 import { type PolicySets, policySets } from "./names";
+import { requirePlain, requirePlainTables } from "./plain-claims";
 
 /** What compile needs to know of a node besides its claims; read from the node and kept in its manifest. */
 export interface NodeFacts {
@@ -35,8 +36,13 @@ export interface NodeView {
   readonly facts: NodeFacts;
 }
 
-/** Claims sorted and joined: policies know where their egress IP is. */
+/**
+ * Claims sorted and joined: policies know where their egress IP is. Objects and cuts are made of a view and nothing else.
+ * @throws Error where a claim has anything in it that must not become text of a rule or a command.
+ */
 export function viewOf(claims: readonly Claim[], facts: NodeFacts): NodeView | undefined {
+  claims.forEach(requirePlain);
+  requirePlainTables(facts.tables);
   const sorted = [...claims].sort((a, b) => compareText(a.owner.id, b.owner.id));
   const node = sorted.find((claim): claim is NodeClaim => claim.kind === "node");
   if (!node) return undefined;

@@ -9,13 +9,30 @@ export const gatewayRefSchema: SchemaObject = {
   required: ["id", "name", "fleet", "egressIPs", "placement", "ignore", "nodes", "connection"],
   additionalProperties: false,
   properties: {
-    id: { type: "string" },
-    name: { type: "string" },
-    fleet: { type: "string" },
-    egressIPs: { type: "array", items: { type: "string" } },
-    placement: { type: "object", additionalProperties: { type: "string" } },
+    id: { type: "string", description: 'the id of a gateway, "gateway-UUID"' },
+    name: { type: "string", description: "the name of an EgressGateway" },
+    fleet: { type: "string", description: "the name of a fleet" },
+    egressIPs: {
+      type: "array",
+      minItems: 1,
+      description: "a list of IPv4 addresses, at least one",
+      items: { type: "string", description: "an IPv4 address" },
+    },
+    placement: {
+      type: "object",
+      description: "the node that holds it for each egress IP, {[egressIP]: node}",
+      additionalProperties: { type: "string", description: "the name of a gateway node" },
+    },
     ignore: cidrList("a list of CIDRs"),
-    nodes: { type: "object", additionalProperties: { type: "string" } },
+    nodes: {
+      type: "object",
+      description: "the host of each node, {[node]: host}",
+      additionalProperties: {
+        type: "string",
+        minLength: 1,
+        description: "a host name or an IPv4 address, or the fields of a connection as JSON",
+      },
+    },
     connection: { ...connectionSchema, required: [] },
   },
 };

@@ -1,7 +1,9 @@
 import { contains, overlaps, parseNetwork } from "../model/address";
 import type { NodeMarkArgs, Problem } from "../model/args";
 import { normalizeFleet } from "../model/defaults";
+import { quote } from "../model/problem";
 import { type NetworkRange, rangeOf } from "../model/ranges";
+import { DEVICE_NAMES, isDeviceName } from "../model/rules/names";
 import type { HostFacts } from "./snapshot";
 
 /** What on this host would make the datapath fail: refused in preview, with the way out. */
@@ -40,6 +42,9 @@ export function hostProblems(host: HostFacts, args: NodeMarkArgs, uplink: string
       : []),
     ...(uplink !== undefined && host.mtus[uplink] === undefined
       ? [at("uplink", `there is no device "${uplink}". There are ${Object.keys(host.mtus).join(", ")}.`)]
+      : []),
+    ...(uplink !== undefined && !isDeviceName(uplink)
+      ? [at("uplink", `the device with ${args.underlayIP} is named ${quote(uplink)}. ${DEVICE_NAMES} Rename it.`)]
       : []),
     ...inTunnel
       .slice(0, 1)

@@ -1,5 +1,6 @@
 import { TUNNEL } from "../compile/names";
 import { compileNode } from "../compile/node";
+import { requirePlain } from "../compile/plain-claims";
 import type { NodeFacts } from "../compile/view";
 import { address, cidrOf, type DeviceAddress, egressLabel } from "../kernel/address";
 import { ipRule } from "../kernel/ip-rule";
@@ -60,13 +61,14 @@ export interface Snapshot {
   readonly registry: ReadonlyMap<string, readonly RegistryEntry[]>;
 }
 
-/** @throws Error if the answer is not whole. */
+/** @throws Error if the answer is not whole, or a claim in it must not become text of rules and commands. */
 export function parseSnapshot(stdout: string): Snapshot {
   const sections = parseSections(stdout);
   if (!sections.has("end")) throw new Error("the answer ends too early");
   const text = (name: string): string => sections.get(name) ?? "";
   const node = parseNodeFile(text("node"));
   const claims = lines(text("claims")).map((line) => JSON.parse(line) as Claim);
+  claims.forEach(requirePlain);
   const host = parseHost(sections);
   const facts = { tables: node?.tables ?? {}, dropPolicies: node?.dropPolicies ?? [] };
   const isSame = isAsRecorded(sections, claims, facts, host);
@@ -96,7 +98,8 @@ function parseNodeFile(text: string): NodeFile | undefined {
     const fits = (name: string, value: unknown): boolean =>
       value !== null &&
       typeof value === typeof empty[name as keyof typeof empty] &&
-      Array.isArray(value) === (name === "dropPolicies");
+      Array.isArray(value) === (name === "dropPolicies") &&
+      (name !== "tables" || Object.values(value as object).every(Number.isSafeInteger));
     const entries = Object.entries(found).filter(([name, value]) => name in empty && fits(name, value));
     return { ...empty, ...Object.fromEntries(entries) };
   } catch {

@@ -1,4 +1,4 @@
-import { at } from "../at";
+import { at, items, text } from "../at";
 import { ignoreListRule } from "./cidr-list";
 import {
   distinctEgressIPsRule,
@@ -29,6 +29,10 @@ export const egressGatewayRules: readonly Rule[] = [
   outsideClusterRule,
   notANodeRule,
   placedAddressRule,
-  placedNodeRule,
+  (args) =>
+    placedNodeRule(
+      at(args, "placement"),
+      items(at(args, "gateways")).map((node) => text(at(node, "node"))),
+    ),
   (args) => ignoreListRule(at(args, "extraIgnore")),
 ];

@@ -45,11 +45,12 @@ export function distinctEgressIPsRule(args: At): Problem[] {
 
 /** A gateway holds at most 1024 addresses. */
 export function egressIPCountRule(args: At): Problem[] {
+  const { path } = at(args, "egressIPs");
   const count = new Set(egressIPsAt(args).flatMap((entry) => entry.addresses)).size;
   if (count <= MOST_ADDRESSES) return [];
   return [
     {
-      path: "egressIPs",
+      path,
       message: `These are ${count} addresses, but a gateway holds at most ${MOST_ADDRESSES}. Use several gateways.`,
     },
   ];

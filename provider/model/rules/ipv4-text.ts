@@ -1,6 +1,15 @@
 import { IPv6 } from "ipaddr.js";
 import { canonicalCidr, parseAddress, parseBounds, parseNetwork } from "../address";
+import type { Problem } from "../args";
+import { type At, text } from "../at";
 import { quote } from "../problem";
+import { problemAt } from "./rule";
+
+/** What is here is one IPv4 address. */
+export function addressRule(place: At): Problem[] {
+  const written = text(place);
+  return problemAt(place, written === undefined ? undefined : addressComplaint(written));
+}
 
 /** What is wrong with a text that should be an IPv4 address. */
 export function addressComplaint(text: string): string | undefined {

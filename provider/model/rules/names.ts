@@ -9,6 +9,14 @@ const DNS_SUBDOMAIN = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
 // What the kernel allows is more; this is what every tool takes as a plain word.
 const DEVICE = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** What devices may be named. */
+export const DEVICE_NAMES = "Use 1 to 15 letters, digits, dots, hyphens or underscores.";
+
+/** True for the name of a network device that every tool takes as a plain word. */
+export const isDeviceName = (name: string): boolean => DEVICE.test(name);
+
 /** A node's name is a DNS name, as in Kubernetes. */
 export function nodeNameRule(place: At): Problem[] {
   const name = text(place);
@@ -32,9 +40,16 @@ export function fleetNameRule(place: At): Problem[] {
 /** An uplink is a network device by its exact name. */
 export function deviceNameRule(place: At): Problem[] {
   const name = text(place);
-  if (name === undefined || DEVICE.test(name)) return [];
+  if (name === undefined || isDeviceName(name)) return [];
+  return problemAt(place, `${quote(name)} is not the name of a network device. ${DEVICE_NAMES}`);
+}
+
+/** An owner id is the kind of its resource and a UUID. */
+export function ownerIdRule(place: At, kind: string): Problem[] {
+  const id = text(place);
+  if (id === undefined || (id.startsWith(`${kind}-`) && UUID.test(id.slice(kind.length + 1)))) return [];
   return problemAt(
     place,
-    `${quote(name)} is not the name of a network device. Use 1 to 15 letters, digits, dots, hyphens or underscores.`,
+    `${quote(id)} is not the id of a ${kind}, "${kind}-UUID". Give the one that its ref output has.`,
   );
 }

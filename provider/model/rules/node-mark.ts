@@ -12,7 +12,7 @@ import { underlayRule } from "./underlay";
 export const nodeMarkRules: readonly Rule[] = [
   (args) => nodeNameRule(at(args, "node")),
   (args) => connectionRule(at(args, "connection")),
-  underlayRule,
+  (args) => underlayRule(at(args, "underlayIP"), at(args, "fleet", "ignore", "nodes")),
   (args) => deviceNameRule(at(args, "uplink")),
   (args) => markRule(at(args, "mark")),
   (args) => fleetNameRule(at(args, "fleet", "name")),

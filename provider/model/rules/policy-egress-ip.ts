@@ -1,15 +1,15 @@
 import type { Problem } from "../args";
 import { type At, at, isKnown, items, text } from "../at";
 import { listOf, quote } from "../problem";
-import { addressComplaint } from "./ipv4-text";
+import { addressRule } from "./ipv4-text";
 
 /** The egress IP is one that the gateway holds. */
 export function policyEgressIPRule(args: At): Problem[] {
   const place = at(args, "egressIP");
   const address = text(place);
   if (address === undefined) return [];
-  const form = addressComplaint(address);
-  if (form !== undefined) return [{ path: place.path, message: form }];
+  const form = addressRule(place);
+  if (form.length > 0) return form;
   const list = at(args, "gateway", "egressIPs");
   const held = items(list).map((item) => text(item) ?? "");
   if (held.length === 0 || !isKnown(list) || held.includes(address)) return [];

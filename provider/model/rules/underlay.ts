@@ -1,18 +1,16 @@
 import { contains } from "../address";
 import type { Problem } from "../args";
-import { type At, at, isKnown, text } from "../at";
+import { type At, isKnown, text } from "../at";
 import { listOf, quote } from "../problem";
 import { cidrsAt } from "./cidr-list";
-import { addressComplaint } from "./ipv4-text";
+import { addressRule } from "./ipv4-text";
 
-/** The node's address is an IPv4 address in one of the node networks that the fleet ignores. */
-export function underlayRule(args: At): Problem[] {
-  const place = at(args, "underlayIP");
+/** The node's address is an IPv4 address in one of the networks that the fleet ignores: those of its `nodes`. */
+export function underlayRule(place: At, nodes: At): Problem[] {
   const address = text(place);
   if (address === undefined) return [];
-  const complaint = addressComplaint(address);
-  if (complaint !== undefined) return [{ path: place.path, message: complaint }];
-  const nodes = at(args, "fleet", "ignore", "nodes");
+  const form = addressRule(place);
+  if (form.length > 0) return form;
   const networks = cidrsAt(nodes);
   if (networks.length === 0 || !isKnown(nodes) || networks.some(({ cidr }) => contains(cidr, address))) return [];
   const names = listOf(

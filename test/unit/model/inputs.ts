@@ -73,14 +73,14 @@ export const egressGateway: EgressGatewayArgs = {
 };
 
 export const gatewayRef: GatewayRef = {
-  id: "b54c7e1a",
+  id: "gateway-5c1a8a1e-6f0b-4c53-9d4c-1d3f8c9a7b60",
   name: "payments",
   fleet: "prod",
   egressIPs: ["192.0.2.1", "192.0.2.2"],
   placement: { "192.0.2.1": "gw-1", "192.0.2.2": "gw-2" },
   ignore: ["10.0.0.0/16", "10.96.0.0/16", "192.168.0.0/24"],
   nodes: { "gw-1": "192.168.0.101", "gw-2": "192.168.0.102" },
-  connection: { privateKey: "config:deployKey" },
+  connection: { privateKey: "config:deployKey", agentSocketPath: "env:SSH_AUTH_SOCK" },
 };
 
 export const egressPolicy: EgressPolicyArgs = {

@@ -28,21 +28,6 @@ test.each<[Path, unknown, string]>([
     "clients[0]: An object is not a node (see clients[0].fleet). Pass a NodeMark or its ref output.",
   ],
   [["clients", 0], null, "clients[0]: null is not a node. Pass a NodeMark or its ref output."],
-  [
-    ["clients", 0, "index"],
-    16384,
-    "clients[0]: An object is not a node (see clients[0].index). Pass a NodeMark or its ref output.",
-  ],
-  [
-    ["clients", 0, "connection", "password"],
-    "hunter2",
-    'clients[0].connection.password: A secret is given by reference, never as its value, which would be stored in Pulumi state. Run "pulumi config set --secret egress:password < FILE" and give "config:password", or give "file:PATH" or "env:NAME".',
-  ],
-  [
-    ["clients", 0, "registry", "connection", "host"],
-    "fd00::1",
-    `clients[0].registry.connection.host: "fd00::1" ${ipv6} a host name or an IPv4 address.`,
-  ],
   [["clients"], nodeRef("worker-1", 11), "clients: An object is not a list. Give a list of NodeMarks."],
   [
     ["gateways", 2],

@@ -49,6 +49,12 @@ test("an underlay address or uplink that is not there is refused with those that
   expect(texts({}, "eth7")).toEqual(['uplink: node gateway-1: there is no device "eth7". There are lo, eth0.']);
 });
 
+test("a device whose name is more than a plain word is refused", () => {
+  expect(texts({ mtus: { "br@1": 1500 } }, "br@1")).toEqual([
+    'uplink: node gateway-1: the device with 192.0.2.91 is named "br@1". Use 1 to 15 letters, digits, dots, hyphens or underscores. Rename it.',
+  ]);
+});
+
 describe("a tunnel network", () => {
   const { routes } = hostOf();
 
