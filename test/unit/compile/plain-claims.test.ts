@@ -16,7 +16,7 @@ const CLAIMS: Readonly<Record<Claim["kind"], Claim>> = {
     egressIP: "192.0.2.2",
     sources: ["10.0.1.12/32"],
     except,
-    also: { egressIP, sources, destinations, except, gateway },
+    also: [{ egressIP, sources, destinations, except, gateway }],
   }),
 };
 
@@ -63,7 +63,7 @@ test.each<[Claim["kind"], string]>([
   ...text.node.map((path): [Claim["kind"], string] => ["node", path]),
   ...text.gateway.map((path): [Claim["kind"], string] => ["gateway", path]),
   ["gateway", "nodes.client-1.underlay"],
-  ...[...selection, ...selection.map((path) => `also.${path}`)].map((path): [Claim["kind"], string] => [
+  ...[...selection, ...selection.map((path) => `also.0.${path}`)].map((path): [Claim["kind"], string] => [
     "policy",
     path,
   ]),
