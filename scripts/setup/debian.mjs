@@ -10,10 +10,12 @@ const packages = [
   "iproute2",
   "iputils-arping",
   "iputils-ping",
+  "curl",
   "tcpdump",
   "iperf3",
   "procps",
   "util-linux",
+  "mount",
   "python3",
   "ethtool",
 ];

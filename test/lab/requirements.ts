@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+/** Programs of the lab, its hosts and the tests on them, with their Debian packages: set-up brings all of these. */
 const programs: Readonly<Record<string, string>> = {
   ip: "iproute2",
   bridge: "iproute2",
@@ -9,8 +10,12 @@ const programs: Readonly<Record<string, string>> = {
   conntrack: "conntrack",
   nsenter: "util-linux",
   unshare: "util-linux",
+  mount: "mount",
+  arping: "iputils-arping",
+  curl: "curl",
   tcpdump: "tcpdump",
   sshd: "openssh-server",
+  ssh: "openssh-client",
   "ssh-keygen": "openssh-client",
   python3: "python3",
 };
