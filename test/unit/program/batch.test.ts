@@ -19,9 +19,9 @@ function run(
   failing = "never",
   leftovers = "",
   conntrack = "exit 0",
-  others: { readonly route?: string; readonly rule?: string } = {},
-): { sections: Map<string, string>; log: string[]; state: string } {
-  const shell = new Shell();
+  others: { readonly route?: string; readonly rule?: string; readonly tools?: readonly string[] } = {},
+): { sections: Map<string, string>; log: string[]; state: string; stderr: string } {
+  const shell = new Shell(others.tools);
   const record = (name: string): string =>
     `cat > in.$$; { echo "${name} $*"; sed 's/^/  /' in.$$; } >> $L; grep -q "${failing}" in.$$ && { echo "${name}: ${failing} refused" >&2; exit 1; }; exit 0`;
   const prints = leftovers === "" ? "exit 0" : `[ -f $L ] && grep -q "del 1" $L && echo '${leftovers}'; exit 0`;
@@ -51,14 +51,16 @@ function run(
     installRestore: false,
     ...batch,
   }).replaceAll(STATE_DIRECTORY, `${shell.folder}/state`);
-  const { stdout } = shell.run(script);
-  const state = shell.run("cd state 2>/dev/null && find . -type f | sort | tr '\\n' ' '").stdout.trim();
+  const { stdout, stderr } = shell.run(script);
+  const state = shell
+    .run("cd state 2>/dev/null && /usr/bin/find . -type f | sort | /usr/bin/tr '\\n' ' '")
+    .stdout.trim();
   const log = shell
     .read("log")
     .split("\n")
     .filter((line) => line !== "" && line !== "arping -V");
   shell.remove();
-  return { sections: new Map(parseSections(stdout)), log, state };
+  return { sections: new Map(parseSections(stdout)), log, state, stderr };
 }
 
 const CONNECTION =
@@ -125,10 +127,30 @@ test("what a tool says at great length is cut short, and no word of it is taken 
   expect(sections.get("failed")?.length).toBeLessThan(4100);
 });
 
-test("what undo could not bring back is printed", () => {
+test("what undo could not bring back is printed, and only that", () => {
   const { sections } = run({}, "^add 3$", "9: egw.vxlan: left over");
   expect(sections.has("rolled-back")).toBe(false);
-  expect(sections.get("not-rolled-back")).toContain("egw.vxlan: left over");
+  expect(sections.get("not-rolled-back")).toBe("extra  0: egw.vxlan: left over\n");
+});
+
+/** Beside the fakes; README says what a node needs. */
+const ON_A_NODE = [
+  ...["sh", "awk", "grep", "sed", "flock"],
+  ...["cat", "cut", "head", "mkdir", "mktemp", "mv", "rm", "rmdir", "sha256sum", "sort", "tail", "timeout", "touch"],
+  "uname",
+];
+
+test("a node needs no tool but those that it is asked for: what is applied, undone or left over is told", () => {
+  const on = (failing: string, leftovers = "") => {
+    const { sections, stderr } = run({ cuts }, failing, leftovers, "exit 0", { tools: ON_A_NODE });
+    return { sections, stderr };
+  };
+  const applied = on("never");
+  expect([applied.sections.has("applied"), applied.stderr]).toEqual([true, ""]);
+  const undone = on("^add 3$");
+  expect([[...undone.sections.keys()], undone.stderr]).toEqual([["failed", "rolled-back", "end"], ""]);
+  const left = on("^add 3$", "9: egw.vxlan: left over");
+  expect([left.sections.get("not-rolled-back"), left.stderr]).toEqual(["extra  0: egw.vxlan: left over\n", ""]);
 });
 
 test.each([

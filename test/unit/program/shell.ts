@@ -1,11 +1,34 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A folder with tools of our own in front of the real ones. */
+const MACHINE = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/** A folder with tools of our own in front of the real ones: all of them, or only those that are named. */
 export class Shell {
   readonly folder = mkdtempSync(join(tmpdir(), "egw-program-"));
+  private readonly others: readonly string[];
+
+  constructor(real?: readonly string[]) {
+    this.others = real === undefined ? MACHINE : [join(this.folder, "real")];
+    if (real === undefined) return;
+    mkdirSync(join(this.folder, "real"));
+    for (const name of real) {
+      const found = MACHINE.map((folder) => join(folder, name)).find(existsSync);
+      if (found === undefined) throw new Error(`this machine has no ${name}`);
+      symlinkSync(found, join(this.folder, "real", name));
+    }
+  }
 
   /** Puts a tool there: the body of a shell script. */
   tool(name: string, body: string): void {
@@ -25,7 +48,7 @@ export class Shell {
 
   /** Runs a script, with what it prints to both outputs. */
   run(script: string, shell = "sh"): { status: number | null; stdout: string; stderr: string } {
-    const env = { PATH: `${this.folder}:/usr/sbin:/usr/bin:/sbin:/bin`, LC_ALL: "C" };
+    const env = { PATH: [this.folder, ...this.others].join(":"), LC_ALL: "C" };
     return spawnSync(shell, ["-s"], { input: script, env, encoding: "utf8", cwd: this.folder });
   }
 
