@@ -1,6 +1,7 @@
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { probe, runLong } from "./command.mjs";
+import { runLong } from "./command.mjs";
+import { goToBuildWith } from "./go-toolchain.mjs";
 import { root } from "./places.mjs";
 
 // One folder of scripts/setup/go each: its go.mod and go.sum pin every module that goes into the binary.
@@ -11,15 +12,15 @@ const packages = {
 
 /** Builds the named Pulumi binaries from Go modules into a folder; each appears there when it is complete. */
 export async function buildWithGo(folder, versions, progress) {
-  refuseOldGo();
+  const go = await goToBuildWith(progress);
   for (const [name, version] of Object.entries(versions)) {
     const fresh = join(folder, `.${name}.${process.pid}`);
     mkdirSync(folder, { recursive: true });
     progress(`${name} ${version} from Go modules (takes some minutes)`);
     try {
-      await runLong("go", ["build", ...flags(version), "-o", fresh, packages[name]], {
+      await runLong(go.command, ["build", ...flags(version), "-o", fresh, packages[name]], {
         cwd: join(root, "scripts/setup/go", name),
-        env: { ...process.env, CGO_ENABLED: "0", GOWORK: "off" },
+        env: { ...process.env, ...go.env, CGO_ENABLED: "0", GOWORK: "off" },
         onLine: countPackages(name, progress),
       });
       renameSync(fresh, join(folder, name));
@@ -40,15 +41,4 @@ function countPackages(name, progress) {
     seen[line.startsWith("go: downloading") ? "downloaded" : "compiled"] += 1;
     progress(`${name}: ${seen.downloaded} modules downloaded, ${seen.compiled} packages compiled`);
   };
-}
-
-// From 1.21 on, Go fetches the newer toolchain that go.mod asks for.
-function refuseOldGo() {
-  const found = probe("go", ["env", "GOVERSION"]).out.trim();
-  if (!found) {
-    throw new Error("The Pulumi CLI can't be downloaded here, and to build it there is no Go on PATH.");
-  }
-  if (Number(/^go1\.(\d+)/.exec(found)?.[1]) < 21) {
-    throw new Error(`The Pulumi CLI can't be downloaded here, and to build it takes Go 1.21 or newer, not ${found}.`);
-  }
 }
