@@ -1,27 +1,16 @@
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { gunzipSync } from "node:zlib";
+import { features } from "./kernel-features.mjs";
 
-// Only what no tool and no module can make up for.
-const needed = {
-  NET_NS: "network namespaces",
-  VETH: "veth devices",
-  BRIDGE: "bridge devices",
-  VXLAN: "vxlan devices",
-  LWTUNNEL: "routes with encapsulation",
-  IP_MULTIPLE_TABLES: "policy routing",
-  IP_SET_HASH_NET: "ipset's hash:net",
-  NETFILTER_XT_SET: "iptables' match set",
-  NF_CT_NETLINK: "connection tracking by netlink",
-};
-
-/** What the running kernel was built without, one sentence each; none where it doesn't tell how it was built. */
-export function configProblems() {
+/** What of these features the running kernel was built without, one sentence each; none where it doesn't tell how it was built. */
+export function configProblems(names) {
   const config = readConfig();
   if (config === undefined) return [];
-  return Object.entries(needed)
-    .filter(([option]) => !new RegExp(`^CONFIG_${option}=[ym]$`, "m").test(config))
-    .map(([option, what]) => `The kernel was built without ${what} (CONFIG_${option}).`);
+  const has = (option) => new RegExp(`^CONFIG_${option}=[ym]$`, "m").test(config);
+  return names
+    .filter((name) => !features[name].options.some(has))
+    .map((name) => `The kernel was built without ${name} (CONFIG_${features[name].options.join(" or CONFIG_")}).`);
 }
 
 function readConfig() {

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const root = join(__dirname, "../..");
-const failingIpset = "echo 'Kernel error received' >&2; exit 1";
+const failing = "echo 'Kernel error received' >&2; exit 1";
+const lacks = (...what: string[]) => what.map((one) => `The kernel lacks ${one} (Kernel error received).`);
+const SETS = ["ipset's hash:net", "ipset's hash:ip,port,ip", "ipset's hash:ip", "ipset's bitmap:port"];
 const noNamespaces =
   "The kernel or the container gives no network namespaces (Operation not permitted); a container must be privileged.";
 
@@ -38,7 +40,8 @@ const kernelBuiltAs = (without: string): string => `
   import fs from "node:fs";
   import zlib from "node:zlib";
   import { syncBuiltinESMExports } from "node:module";
-  const options = ["NET_NS", "VETH", "BRIDGE", "VXLAN", "LWTUNNEL", "IP_MULTIPLE_TABLES", "IP_SET_HASH_NET", "NETFILTER_XT_SET", "NF_CT_NETLINK"];
+  const { features } = await import(${JSON.stringify(pathToFileURL(join(root, "scripts/setup/kernel-features.mjs")).href)});
+  const options = Object.values(features).flatMap(({ options }) => options);
   const lines = options.map((name) => "CONFIG_" + name + "=m").filter((line) => line !== "${without}");
   const read = fs.readFileSync;
   fs.readFileSync = (file, ...more) => file === "/proc/config.gz" ? zlib.gzipSync(lines.join("\\n")) : read(file, ...more);
@@ -89,38 +92,52 @@ describe("npm run setup", () => {
     expect({ status, stdout, stderr }).toEqual({ status: 1, stdout: "", stderr: `${sentence}\n` });
   });
 
-  test("refuses a kernel that lacks something, and names what", () => {
-    const tools = toolFolder({ ipset: failingIpset });
-    const { status, stderr } = setup([], { PATH: `${tools}:${process.env.PATH}` });
-    expect({ status, first: stderr.split("\n")[0] }).toEqual({
+  test("refuses a kernel that lacks something: all of it at once, and nothing for what builds on it", () => {
+    const real = (name: string): string => `exec "$(PATH=\${PATH#*:} command -v ${name})" "$@"`;
+    const without = (name: string, words: string): string =>
+      `case "$*" in *${words}*) ${failing} ;; esac; ${real(name)}`;
+    const tools = toolFolder({
+      ip: without("ip", "vxlan"),
+      ipset: failing,
+      iptables: without("iptables", "TCPMSS"),
+      mount: without("mount", "overlay"),
+    });
+    expect(setup([], { PATH: `${tools}:${process.env.PATH}` })).toEqual({
       status: 1,
-      first: "The kernel lacks ipset's hash:net (Kernel error received).",
+      stdout: "",
+      stderr: `${lacks("vxlan devices with external metadata", ...SETS, "iptables' target TCPMSS", "the file system overlay").join("\n")}\n`,
     });
   });
 
   // A machine where apt-get would have all packages to bring: it must not be asked.
   describe.each([
+    ["by a tool that is there", { ipset: failing }, "", lacks(...SETS)],
     [
-      "by a tool that is there",
-      { ipset: failingIpset },
-      "",
-      "The kernel lacks ipset's hash:net (Kernel error received).",
+      "by its configuration",
+      {},
+      "CONFIG_VXLAN=m",
+      ["The kernel was built without vxlan devices with external metadata (CONFIG_VXLAN)."],
     ],
-    ["by its configuration", {}, "CONFIG_VXLAN=m", "The kernel was built without vxlan devices (CONFIG_VXLAN)."],
-    ["by its namespaces", { unshare: "echo 'Operation not permitted' >&2; exit 1" }, "", noNamespaces],
-  ])("before anything is installed, a kernel that lacks something is refused %s", (_, own, without, sentence) => {
+    [
+      "by a tool and its configuration",
+      { ipset: failing },
+      "CONFIG_NETFILTER_XT_MATCH_MAC=m",
+      [...lacks(...SETS), "The kernel was built without iptables' match mac (CONFIG_NETFILTER_XT_MATCH_MAC)."],
+    ],
+    ["by its namespaces", { unshare: "echo 'Operation not permitted' >&2; exit 1" }, "", [noNamespaces]],
+  ])("before anything is installed, a kernel that lacks something is refused %s", (_, own, without, sentences) => {
     const bare = { "dpkg-query": "exit 1", "apt-get": 'touch "$(dirname "$0")/asked"; exit 1', ...own };
     const folder = toolFolder(bare, ["sh", "head", "touch", "dirname", "unshare"]);
     const env = { PATH: folder, NODE_OPTIONS: importing(kernelBuiltAs(without)) };
 
     test("by set-up", () => {
-      expect(setup(["--only", "tools"], env)).toEqual({ status: 1, stdout: "", stderr: `${sentence}\n` });
+      expect(setup(["--only", "tools"], env)).toEqual({ status: 1, stdout: "", stderr: `${sentences.join("\n")}\n` });
       expect(existsSync(join(folder, "asked"))).toBe(false);
     });
 
-    test("by --check, once, beside the packages", () => {
+    test("by --check, each once, beside the packages", () => {
       const lines = setup(["--check", "--only", "tools"], env).stdout.split("\n");
-      expect(lines.filter((line) => line.includes("kernel"))).toEqual([`  ${sentence}`]);
+      expect(lines.filter((line) => line.includes("kernel"))).toEqual(sentences.map((one) => `  ${one}`));
       expect(lines).toContain("  Debian package iptables");
     });
   });
