@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -35,11 +36,14 @@ export function requirements(): string[] {
     sentences.push(`The lab needs ${names}: apt-get install ${packages.join(" ")}`);
   }
   for (const kind of ["overlay", "bpf"]) {
-    const known = fs
-      .readFileSync("/proc/filesystems", "utf8")
-      .split("\n")
-      .some((line) => line.endsWith(`\t${kind}`));
-    if (!known) sentences.push(`The lab needs the file system ${kind} in this kernel.`);
+    if (!isKnown(kind)) spawnSync("modprobe", ["-q", kind], { stdio: "ignore" });
+    if (!isKnown(kind)) sentences.push(`The lab needs the file system ${kind} in this kernel.`);
   }
   return sentences;
+}
+
+/** A file system whose module nothing has loaded yet is not known. */
+function isKnown(kind: string): boolean {
+  const lines = fs.readFileSync("/proc/filesystems", "utf8").split("\n");
+  return lines.some((line) => line.endsWith(`\t${kind}`));
 }
