@@ -15,10 +15,10 @@ interface Manifest {
   readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
-/** Makes the package with `npm pack`, as it would be published, and gives the tarball's path. */
+/** Makes the package with `npm pack`, as it would be published (which compiles it first), and gives the tarball's path. */
 export async function packPackage(folder: string): Promise<string> {
-  const argv = ["npm", "pack", "--ignore-scripts", "--silent", "--pack-destination", folder];
-  const file = await runOk(argv, { cwd: root, timeoutMs: 60_000 });
+  const argv = ["npm", "pack", "--silent", "--pack-destination", folder];
+  const file = await runOk(argv, { cwd: root, timeoutMs: 120_000 });
   return path.join(folder, file.trim());
 }
 

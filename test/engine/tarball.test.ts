@@ -35,6 +35,14 @@ test("the tarball has what it needs and nothing that only we need", () => {
   expect(fs.readdirSync(path.join(installed, "dist")).sort()).toEqual(["components", "provider"]);
 });
 
+test.each(["README.md", "DESIGN.md"])("what %s links to is in the tarball", (name) => {
+  const installed = path.join(project.folder, "node_modules/pulumi-egress");
+  const text = fs.readFileSync(path.join(installed, name), "utf8");
+  const targets = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map(([, target = ""]) => target);
+  expect(targets).not.toEqual([]);
+  expect(targets.filter((target) => !fs.existsSync(path.join(installed, target)))).toEqual([]);
+});
+
 test("examples/quickstart type-checks against it, strictly", async () => {
   const tsc = [process.execPath, path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit"];
   expect(await run(tsc, { cwd: project.folder })).toEqual({ code: 0, stdout: "", stderr: "" });
