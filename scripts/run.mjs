@@ -17,16 +17,30 @@ const entries = {
   "test:unit": { needs: steps.unit, file: "scripts/test.mjs", first: ["unit"] },
 };
 
+/** Whether only the help is asked for; what follows `--` is for a host of the lab. */
+function wantsHelp(args) {
+  const end = args.indexOf("--");
+  const own = end < 0 ? args : args.slice(0, end);
+  return own[0] === "help" || own.includes("--help") || own.includes("-h");
+}
+
+/** A help needs no root and no tools, only its file. */
+const needsOf = (entry, args) => {
+  if (!wantsHelp(args)) return entry.needs;
+  return existsSync(join(root, entry.file)) ? [] : steps.build;
+};
+
 /** Sets up what the entry needs, then becomes it: its output, its signals, its exit code. */
 async function main([name, ...args]) {
   const began = Date.now();
   const entry = entries[name];
   if (!entry) throw new SetupError(`unknown entry "${name}". It is one of ${Object.keys(entries).join(", ")}.`);
-  const worked = await bringMissing(entry.needs);
+  const worked = await bringMissing(needsOf(entry, args));
   const file = join(root, entry.file);
   if (!existsSync(file)) throw new SetupError(`${entry.file} is not there: this clone has no ${name} yet.`);
   const env = { ...process.env, ...toolEnv(), EGW_BEGAN: String(began), EGW_SET_UP: worked ? "1" : "" };
-  const child = spawn(nodePath(), [file, ...(entry.first ?? []), ...args], { stdio: "inherit", env });
+  const node = existsSync(nodePath()) ? nodePath() : process.execPath;
+  const child = spawn(node, [file, ...(entry.first ?? []), ...args], { stdio: "inherit", env });
   // A terminal's Ctrl-C reaches the child by itself; both signals are the child's to answer.
   process.on("SIGINT", () => {});
   process.on("SIGTERM", () => child.kill("SIGTERM"));

@@ -8,6 +8,27 @@ import { clock } from "./setup/progress.mjs";
 import { keepFullReport } from "./test/full-report.mjs";
 import { readJest, summarize } from "./test/summary.mjs";
 
+const help = `Usage: npm test [-- OPTION OF JEST]...
+
+  npm test            types, lint and format, the unit tests, and real tests on labs of network
+                      namespaces, some with the real Pulumi CLI; up to six minutes, needs root
+  npm run test:unit   the unit tests alone, up to two minutes, without root
+  npm run test:full   all that npm test leaves out too, under an hour; a whole run is noted in
+                      test/FULL.md
+
+Each brings what it needs first, says why something is skipped, and ends with
+"N passed, N failed, N skipped". Exit codes: 0 nothing failed, 1 something did.
+
+Options are for jest, such as
+  --testPathPatterns 'scenarios/13|unit/program'   only files with such a path
+  --testNamePattern TEXT                           only tests with such a name
+
+Variables of the environment
+  EGW_FULL=1             where jest is started by hand: with what npm test leaves out
+  EGW_LAB_PREFIX=x       likewise: what the names of its labs begin with
+  EGW_UPDATE_GOLDEN=1    writes the golden files anew; look at the difference
+`;
+
 const minutes = 60_000;
 const jestProjects = { unit: ["--maxWorkers=2"], real: ["--maxWorkers=2"] };
 const kinds = {
@@ -17,6 +38,10 @@ const kinds = {
 };
 
 const [kindName, ...jestArgs] = process.argv.slice(2);
+if (["--help", "-h"].some((option) => jestArgs.includes(option))) {
+  process.stdout.write(help);
+  process.exit(0);
+}
 const kind = kinds[kindName];
 const began = Number(process.env.EGW_BEGAN || Date.now());
 const results = [];
