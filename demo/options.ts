@@ -1,3 +1,4 @@
+import * as path from "node:path";
 import { parseArgs } from "node:util";
 
 export interface DemoOptions {
@@ -26,5 +27,8 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
     args: [...argv],
     options: { report: { type: "string" }, keep: { type: "boolean" }, help: { type: "boolean", short: "h" } },
   });
-  return { report: values.report, keep: values.keep ?? false, help: values.help ?? false };
+  const { report, keep = false, help = false } = values;
+  // npm starts scripts in the package's folder, and the name was typed in another.
+  const file = report === undefined ? undefined : path.resolve(process.env.INIT_CWD ?? "", report);
+  return { report: file, keep, help };
 }

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { parseOptions } from "../../demo/options";
 import { picture } from "../../demo/picture";
 import { screenOn } from "../../demo/screen";
 import { ClaimError, type Report, Story } from "../../demo/story";
@@ -57,6 +58,18 @@ test("the picture has every host and pod of the lab, and marks the selected pods
 test("it has a help, and refuses what it does not know", async () => {
   expect(await demo("--help")).toMatchObject({ code: 0, stdout: expect.stringContaining("--report FILE") });
   expect(await demo("--what")).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("--what") });
+});
+
+test("the report goes where its name was typed", () => {
+  const typed = process.env.INIT_CWD;
+  process.env.INIT_CWD = "/somewhere";
+  try {
+    const files = ["out.json", "/tmp/out.json"].map((file) => parseOptions(["--report", file]).report);
+    expect(files).toEqual(["/somewhere/out.json", "/tmp/out.json"]);
+  } finally {
+    if (typed === undefined) delete process.env.INIT_CWD;
+    else process.env.INIT_CWD = typed;
+  }
 });
 
 testFull(
