@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import * as path from "node:path";
 import { parseArgs } from "node:util";
 import { captureUntilSignal } from "./capture";
 import { endBoot, labDown } from "./down";
@@ -69,7 +70,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return result.status ?? 1;
     }
     case "capture":
-      return captureUntilSignal(labStatus(name), rest, values.out);
+      return captureUntilSignal(labStatus(name), rest, typedPath(values.out));
     default:
       throw new UsageError(command === undefined ? "no command given" : `unknown command ${JSON.stringify(command)}`);
   }
@@ -96,6 +97,10 @@ function parse(argv: readonly string[]) {
     throw new UsageError((error as Error).message);
   }
 }
+
+/** npm starts scripts in the package's folder, and the name was typed in another. */
+const typedPath = (typed: string | undefined): string | undefined =>
+  typed === undefined ? undefined : path.resolve(process.env.INIT_CWD ?? "", typed);
 
 /** The options given, unchecked: labUp names every bad one. */
 function optionsOf(values: ReturnType<typeof parse>["values"]): Partial<LabOptions> {

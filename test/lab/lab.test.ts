@@ -1,4 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
 import {
   type CniProfile,
   exec,
@@ -57,6 +61,9 @@ function ssh(lab: Lab, node: string, command: string): Promise<string> {
     command,
   ]);
 }
+
+const CLI = path.join(__dirname, "../../dist/test/lab/cli.js");
+const cli = (...words: string[]) => run([process.execPath, CLI, ...words]);
 
 /** Packets in a pcap file that a filter takes. */
 async function packets(file: string, filter: string): Promise<number> {
@@ -221,6 +228,63 @@ if (missing.length > 0) {
         expect(await packets(file, "udp dst port 7002 and src 192.168.0.11")).toBe(2);
         expect(await packets(file, "src net 10.0.0.0/16")).toBe(1);
       }
+    });
+
+    test("its command line tells what is there, and a name that is none", async () => {
+      expect(await cli("status", "--json", "--name", lab.name)).toMatchObject({ code: 0, stderr: "" });
+      expect(JSON.parse((await cli("status", "--json", "--name", lab.name)).stdout)).toEqual(lab);
+      const { code, stdout } = await cli("status", "--name", lab.name);
+      const [head, ...rows] = stdout.trimEnd().split("\n");
+      expect({ code, head }).toEqual({
+        code: 0,
+        head: `lab "${lab.name}" (up): 2 client and 2 gateway nodes, cni routes, masq masquerade, mtu 1500`,
+      });
+      expect(rows.map((row) => row.trim().split(/ +/))).toEqual([
+        ...lab.hosts.map((host) => [host.name, host.namespace, ...host.addresses]),
+        ...lab.pods.map((pod) => [pod.name, pod.namespace, pod.address]),
+      ]);
+      const none = `lab: there is no lab "nowhere"; make it with: lab up --name nowhere\n`;
+      expect(await cli("status", "--name", "nowhere")).toEqual({ code: 1, stdout: "", stderr: none });
+    });
+
+    test("its command line runs a command on a node, in a pod or outside, and passes its exit code on", async () => {
+      const on = (host: string, ...words: string[]) => cli("exec", "--name", lab.name, host, "--", ...words);
+      expect(await on("gateway-1", "hostname")).toEqual({ code: 0, stdout: "gateway-1\n", stderr: "" });
+      for (const [host, address] of [
+        ["client-1", "192.168.0.11"],
+        ["pod-client-1-1", "10.0.1.11"],
+        ["outside-1", outside],
+      ] as const) {
+        expect((await on(host, "ip", "-4", "-o", "addr", "show", "dev", "eth0")).stdout).toContain(` ${address}/`);
+      }
+      expect(await on("client-1", "sh", "-c", "echo out; echo err >&2; exit 7")).toEqual({
+        code: 7,
+        stdout: "out\n",
+        stderr: "err\n",
+      });
+      expect(await on("nobody", "true")).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('no host "nobody"'),
+      });
+      expect(await on("client-1")).toMatchObject({ code: 2, stderr: expect.stringContaining("exec needs a host") });
+    });
+
+    test.each(["SIGINT", "SIGTERM"] as const)("its command line captures until %s", async (signal) => {
+      const folder = fs.mkdtempSync(`${os.tmpdir()}/egw-capture-`);
+      // As npm does it: started in another folder than the one where the name was typed.
+      const env = { ...process.env, INIT_CWD: folder };
+      const words = ["capture", "--name", lab.name, "--out", "packets", "router", "outside-1"];
+      const child = spawn(process.execPath, [CLI, ...words], { env, stdio: ["ignore", "pipe", "pipe"] });
+      const printed: Buffer[] = [];
+      child.stdout.on("data", (data: Buffer) => printed.push(data));
+      expect(String((await once(child.stderr, "data"))[0])).toBe("capturing; end with Ctrl-C\n");
+      await podCall(lab, "pod-client-1-1", outside, { proto: "udp" });
+      child.kill(signal);
+      expect(await once(child, "close")).toEqual([0, null]);
+      const files = ["router", "outside-1"].map((host) => `${folder}/packets/${host}.pcap`);
+      expect(Buffer.concat(printed).toString()).toBe(files.map((file) => `${file}\n`).join(""));
+      for (const file of files) expect(await packets(file, "udp dst port 7002 and src 192.168.0.11")).toBe(1);
+      fs.rmSync(folder, { recursive: true });
     });
 
     test("is made once, refused with other options, and found by its name", async () => {
