@@ -7,7 +7,8 @@ import { root } from "../setup/places.mjs";
 export function keepFullReport(results, { line, notes }, took) {
   const suites = results.flatMap((result) => result.suites ?? []).sort((a, b) => (a.file < b.file ? -1 : 1));
   const rows = suites.map(({ file, passed, failed, seconds }) => `| ${file} | ${passed} | ${failed} | ${seconds} |`);
-  const machine = `${availableParallelism()} cores, Linux ${release()}, Node ${process.versions.node}`;
+  const [kernel] = /^\d+(\.\d+)*/.exec(release()) ?? ["?"];
+  const machine = `${availableParallelism()} cores, Linux ${kernel}, Node ${process.versions.node}`;
   const text = [
     "# The long matrix, last whole run",
     `\`npm run test:full\` wrote this on ${new Date().toISOString().slice(0, 10)} (${machine}) after ${took}: **${line}**.`,
