@@ -32,6 +32,7 @@ import { type CheckResult, changedProperties, type DiffResult, failures, isUnkno
 import { rulesInFront } from "./rules-in-front";
 import { memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
+import { unwantedOn } from "./strays";
 
 export { configure } from "./context";
 
@@ -152,11 +153,11 @@ export const update = (_id: string, olds: Properties, news: Properties) =>
 async function updated(olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const before = olds as unknown as NodeMarkState;
   const state = news as unknown as NodeMarkState;
+  const here = session(state.node, state.connection);
   // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
   if (before.index !== state.index || !isSameFleet(before.fleet, state.fleet) || !isClean(await lostMark(state)))
     await claimMark(state);
-  if (!isAbandoned(state.node))
-    await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
+  if (!isAbandoned(state.node)) await here.apply({ write: [claimOf(state)], remove: unwantedOn(here) });
   if (before.index !== state.index)
     await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
   await leaveFormer(before.fleet.registry, state.fleet.registry, before.fleet.name, state.ownerId);
@@ -188,9 +189,16 @@ export { remove as delete };
 async function driftOfState(state: NodeMarkState): Promise<Drift> {
   const { node, connection, fleet, ownerId, label } = state;
   if (isAbandoned(node)) return {};
-  const here = await driftOn([{ session: session(node, connection), ownerId, claim: claimOf(state) }]);
+  const here = session(node, connection);
+  const own = await driftOn([{ session: here, ownerId, claim: claimOf(state) }]);
+  const unwanted = unwantedOn(here).map((id) => driftOn([{ session: here, ownerId: id, claim: undefined }]));
   const isSilent = fleet.registry.node === node || memory.fleets.get(fleet.name)?.node !== namedIn(label, node);
-  return joined(here, await lostMark(state), isSilent ? {} : await unknownRegistry(fleet.registry, fleet.name));
+  return joined(
+    own,
+    ...(await Promise.all(unwanted)),
+    await lostMark(state),
+    isSilent ? {} : await unknownRegistry(fleet.registry, fleet.name),
+  );
 }
 
 /** Egress IPs of the gateways that a node knows. */

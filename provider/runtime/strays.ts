@@ -1,5 +1,6 @@
 import { isAbandoned } from "./abandon";
 import { knownSessions } from "./context";
+import { memory } from "./run-memory";
 import type { NodeSession } from "./session";
 
 /**
@@ -14,3 +15,14 @@ export function straysOf(ownerId: string, names: ReadonlySet<string>): NodeSessi
     return !names.has(enrolled?.kind === "node" ? enrolled.node : name);
   });
 }
+
+/**
+ * Gateways and policies that a node has though this run has them elsewhere: where the engine comes to the node only after
+ * these, they could not see it, and its NodeMark takes them off. Not where something failed: what they select may be wanted.
+ */
+export const unwantedOn = ({ seen, name }: NodeSession): string[] =>
+  memory.notTaken.size > 0
+    ? []
+    : (seen?.claims ?? []).flatMap(({ owner }) =>
+        memory.live.get(owner.id)?.nodes.has(name) === false ? owner.id : [],
+      );

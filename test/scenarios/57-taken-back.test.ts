@@ -86,6 +86,23 @@ scenario("so is one whose other gateway the engine comes to only after it", {}, 
   await change([STAYS], () => stack.destroy(), { established: "cut" });
 });
 
+scenario("so is a killed run that gave a gateway a node which the engine comes to only after it", {}, async (scene) => {
+  const { lab, stack, change } = scene;
+  const program = (of: readonly string[]) => [
+    ...chained(lab),
+    gatewayOf(lab, "one", [EGRESS], { of, on: ["gateway-1"] }),
+    policyOf("policy", "one", addressesOf(lab, [STAYS, STRAYS])),
+  ];
+  const small = program(["client-1"]);
+  await change([STAYS], () => stack.up(small), { to: [EGRESS] });
+  await change([STRAYS], () => stack.unrecorded(() => stack.up(program(["client-1", "client-2"]))), { to: [EGRESS] });
+  const changed = await changedBy(scene, small);
+  expect(changed.flatMap(({ drift }) => Object.keys(drift))).toContain("client-2");
+  await change([STRAYS], () => stack.up(small), { established: "cut" });
+  expect(await changedBy(scene, small)).toEqual([]);
+  await change([STAYS], () => stack.destroy(), { established: "cut" });
+});
+
 scenario("so is one that brought the other gateway as well", {}, async (scene) => {
   const { lab, stack, change } = scene;
   const small = [
