@@ -68,6 +68,11 @@ export class CliStack implements AnyStack {
     await this.command("destroy", "--yes", "--skip-preview");
   }
 
+  async configure(key: string, value?: string): Promise<void> {
+    await this.make();
+    await this.project.ok("config", ...(value === undefined ? ["rm", key] : ["set", key, value]));
+  }
+
   outputs(name: string): Record<string, unknown> {
     const { outputs } = this.resource(name) ?? {};
     if (!outputs) throw new Error(`the stack has no ${name}`);
@@ -91,9 +96,13 @@ export class CliStack implements AnyStack {
     this.project.remove();
   }
 
-  private async write(program: readonly Declared[]): Promise<void> {
+  private async make(): Promise<void> {
     if (!this.isMade) await this.project.ok("stack", "init", "dev");
     this.isMade = true;
+  }
+
+  private async write(program: readonly Declared[]): Promise<void> {
+    await this.make();
     const names = new Set(program.map(({ name }) => name));
     // What is only in the state is known, as from a stack reference.
     const outputs = (name: string) => (names.has(name) ? references(name) : this.outputs(name));

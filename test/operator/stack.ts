@@ -30,7 +30,7 @@ export interface UpOptions {
 }
 
 /** What scenarios ask of a stack, whichever engine runs it. */
-export type AnyStack = Pick<Stack, "up" | "preview" | "destroy" | "outputs" | "id" | "unrecorded">;
+export type AnyStack = Pick<Stack, "up" | "preview" | "destroy" | "configure" | "outputs" | "id" | "unrecorded">;
 
 const ORDER: readonly Declared["type"][] = ["node-mark", "egress-gateway", "egress-policy"];
 
@@ -42,6 +42,7 @@ export class Stack {
   private readonly state = new Map<string, Recorded>();
   /** What was replaced by something that was made before it goes. */
   private readonly replaced: Recorded[] = [];
+  private config: Readonly<Record<string, string>> = {};
 
   constructor(
     private readonly operator: Operator,
@@ -56,7 +57,7 @@ export class Stack {
    * @throws Error with all check failures, or those of the first resources that fail.
    */
   async up(program: readonly Declared[], options: UpOptions = {}): Promise<void> {
-    await this.operator.call("own", "newRun");
+    await this.newRun();
     for (const type of ORDER) {
       const planned = await this.check(
         program.filter((one) => one.type === type),
@@ -74,7 +75,7 @@ export class Stack {
   }
 
   async preview(program: readonly Declared[]): Promise<Planned[]> {
-    await this.operator.call("own", "newRun");
+    await this.newRun();
     const shown = new Map<string, Properties>();
     const planned: Planned[] = [];
     for (const type of ORDER) {
@@ -92,8 +93,14 @@ export class Stack {
   }
 
   async destroy(): Promise<void> {
-    await this.operator.call("own", "newRun");
+    await this.newRun();
     await this.removeAll(() => true);
+  }
+
+  /** What `pulumi config set` does, or `rm` without a value: for every run from now on. */
+  async configure(key: string, value?: string): Promise<void> {
+    const { [key]: _, ...rest } = this.config;
+    this.config = value === undefined ? rest : { ...rest, [key]: value };
   }
 
   /** What a run does that is killed before it writes its state. */
@@ -132,6 +139,10 @@ export class Stack {
     const recorded = this.state.get(name);
     if (!recorded) throw new Error(`the stack has no ${name}`);
     return recorded.outputs;
+  }
+
+  private newRun(): Promise<void> {
+    return this.operator.call("own", "newRun", this.config);
   }
 
   private async check(

@@ -5,7 +5,7 @@
 import { createInterface } from "node:readline";
 import type { ConnectionRef } from "../../provider/model/connection";
 import type { RegistryEntry } from "../../provider/program/registry";
-import { resetContext, session } from "../../provider/runtime/context";
+import { configure, resetContext, session } from "../../provider/runtime/context";
 import * as egressGateway from "../../provider/runtime/egress-gateway";
 import * as egressPolicy from "../../provider/runtime/egress-policy";
 import * as nodeMark from "../../provider/runtime/node-mark";
@@ -30,8 +30,9 @@ const own: Record<string, Method> = {
     session(String(node), connection as ConnectionRef).claim(String(fleet), entries as RegistryEntry[]),
   release: (node, connection, fleet, owner) =>
     session(String(node), connection as ConnectionRef).release(String(fleet), String(owner)),
-  /** A new run: what an engine gets by starting another provider process. */
-  newRun: async () => {
+  /** A new run, with this configuration of the stack: what an engine gets by starting another provider process. */
+  newRun: async (config = {}) => {
+    configure({ config: new Map(Object.entries(config as Record<string, string>)) });
     current = transport();
     await resetContext(current);
     forgetRun();
