@@ -1,3 +1,5 @@
+import { allocateMark } from "../../provider/model/allocation";
+import { indexOf } from "../../provider/model/mark";
 import { execOk, type Lab } from "../lab";
 import { Operator } from "../operator/operator";
 import { fleetOf, gatewayOf } from "../operator/program";
@@ -63,22 +65,65 @@ scenario(
   },
 );
 
+/** Names of nodes that all want one and the same mark, the lowest that none of them has. */
+function namesOfOneMark(count: number): string[] {
+  const wanted = allocateMark("node-0", "lab", new Set());
+  const names: string[] = [];
+  for (let i = 0; names.length < count; i++)
+    if (allocateMark(`node-${i}`, "lab", new Set()) === wanted) names.push(`node-${i}`);
+  return names;
+}
+
+/** The fleet, with names of nodes that want the same mark. */
+function contested(lab: Lab): Declared[] {
+  const names = namesOfOneMark(lab.nodes.length);
+  const nameOf = (resource: string) => names[lab.nodes.findIndex(({ name }) => name === resource)];
+  const registry = registryOf(lab)[1];
+  return fleetOf(lab, { registry: { node: nameOf("gateway-1"), connection: registry } }).map((one) => ({
+    ...one,
+    inputs: (outputs) => ({ ...one.inputs(outputs), node: nameOf(one.name) }),
+  }));
+}
+
+/** Runs both at the same moment, and again while one of them is refused a mark; gives what was said to the refused. */
+async function bringUp(runs: readonly (() => Promise<void>)[]): Promise<string[]> {
+  const said: string[] = [];
+  for (let round = 0; ; round++) {
+    const results = await Promise.allSettled(runs.map((run) => run()));
+    const refused = results.flatMap((one) => (one.status === "rejected" ? [(one.reason as Error).message] : []));
+    if (refused.length === 0 || round === MOST_ROUNDS) return [...said, ...refused].flatMap((text) => text.split("\n"));
+    said.push(...refused);
+  }
+}
+
+/** In each round at least one more node gets a mark. */
+const MOST_ROUNDS = 4;
+
 scenario(
-  "two stacks that come up at the same moment get marks of their own, and one of them the egress IP",
+  "two stacks that come up at the same moment, whose nodes all want one mark, get marks of their own, and one of them the egress IP",
   { engine: "mini" },
   async (scene) => {
-    const { lab, stack } = scene;
+    const { lab, stack, operator } = scene;
     const other = Operator.start(lab);
     try {
       const second = new Stack(other, { project: "organization/test", stack: "second" });
-      const part = (...names: string[]): Declared[] => fleetOf(lab).filter(({ name }) => names.includes(name));
+      const fleet = contested(lab);
+      const part = (...names: string[]): Declared[] => fleet.filter(({ name }) => names.includes(name));
       const [mine, theirs] = [part("client-1", "gateway-1"), part("client-2", "gateway-2")];
-      await Promise.all([stack.up(mine), second.up(theirs)]);
+      // Both processes are there when they are told to begin.
+      await Promise.all([operator, other].map((one) => one.call("own", "warnings")));
+      const said = await bringUp([() => stack.up(mine), () => second.up(theirs)]);
       const marks = [
         ...mine.map(({ name }) => stack.outputs(name).mark),
         ...theirs.map(({ name }) => second.outputs(name).mark),
       ];
-      expect(new Set(marks).size).toBe(4);
+      const first = allocateMark("node-0", "lab", new Set());
+      expect(new Set(marks.map((mark) => indexOf(Number(mark))))).toEqual(new Set([0, 1, 2, 3].map((i) => first + i)));
+      expect(said.length).toBeGreaterThan(0);
+      for (const message of said)
+        expect(message).toMatch(
+          /^mark 0x26[0-9a-f]{4}00 is already held by organization\/test\/(dev|second)\/\S+ \(node node-\d+\) in fleet "lab"\. Run again to get a free one\.$/,
+        );
 
       const gateway = (number: number) =>
         gatewayOf(lab, "gateway", [EGRESS], { on: [`gateway-${number}`], of: [`client-${number}`] });
