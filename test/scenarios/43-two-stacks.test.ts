@@ -1,7 +1,8 @@
-import { podCall } from "../lab";
+import { execOk, podCall } from "../lab";
 import { Operator } from "../operator/operator";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { type Declared, Stack } from "../operator/stack";
+import { testFull } from "../setup/skip";
 import { addressesOf, scenario } from "./scenario";
 
 const EGRESS = "192.168.0.200";
@@ -75,3 +76,57 @@ scenario("a second stack is refused in preview what the first one holds, with th
   }
   await change([POD], () => stack.destroy(), { established: "cut" });
 });
+
+scenario(
+  "gateways of two stacks share a node's routing tables, a leg each, and the second is refused in preview what is not left",
+  {},
+  async (scene) => {
+    const { lab, stack, change } = scene;
+    const third = "192.168.0.202";
+    const theirPod = "pod-client-1-2";
+    const program = (count: number): Declared[] => [
+      ...fleetOf(lab, { tables: { start: 4000, count } }).filter(({ name }) => name !== "client-2"),
+      gatewayOf(lab, "gateway", [EGRESS], { on: ["gateway-1"], of: ["client-1"] }),
+      policyOf("policy", "gateway", addressesOf(lab, [POD])),
+    ];
+    await change([POD], () => stack.up(program(1)), { to: [EGRESS] });
+
+    const operator = Operator.start(lab);
+    try {
+      const second = new Stack(operator, { project: "organization/test", stack: "second" });
+      const elsewhere = fleetOf(lab, { tables: { start: 5000, count: 1 } }).filter(({ name }) => name === "client-2");
+      await expect(second.preview(elsewhere)).rejects.toThrow(
+        /^client-2: fleet: fleet "lab" has other settings in its registry, written by organization\/test\/dev\/\S+ \(node \S+\): .*"tables":\{"count":1,"start":4000\}/,
+      );
+      const refs = (...names: string[]) => names.map((name) => stack.outputs(name).ref);
+      const theirs: Declared[] = [
+        {
+          type: "egress-gateway",
+          name: "theirs",
+          inputs: () => ({ gateways: refs("gateway-2"), clients: refs("client-1"), egressIPs: [third] }),
+        },
+        policyOf("theirs too", "theirs", addressesOf(lab, [theirPod])),
+      ];
+      await expect(second.preview(theirs)).rejects.toThrow(
+        "theirs: clients[0]: node client-1 needs 2 routing tables, one for each other node that its gateways join it with, and fleet.tables has 1. Raise fleet.tables.count.",
+      );
+      await stack.up(program(2));
+      await change([theirPod], () => second.up(theirs), { to: [third] });
+      const { tables } = JSON.parse(await execOk(lab, "client-1", ["cat", "/var/lib/pulumi-egress/node.json"]));
+      expect(Object.values(tables).sort()).toEqual([4000, 4001]);
+      const shows = async (pod: string) => (await podCall(lab, pod, lab.outside[0]?.address ?? "")).source;
+      expect([await shows(POD), await shows(theirPod)]).toEqual([EGRESS, third]);
+      for (const planned of [await stack.preview(program(2)), await second.preview(theirs)])
+        expect(planned.filter((one) => one.change !== "same")).toEqual([]);
+      await change([theirPod], () => second.destroy(), { established: "cut" });
+      expect([await shows(POD), (await stack.preview(program(2))).filter((one) => one.change !== "same")]).toEqual([
+        EGRESS,
+        [],
+      ]);
+    } finally {
+      await operator.stop();
+    }
+    await change([POD], () => stack.destroy(), { established: "cut" });
+  },
+  testFull,
+);
