@@ -87,6 +87,16 @@ test.each(byHand)("what is removed by hand shows as one changed %s, with exit co
   expect(seen).toEqual([[type, name, "update", { [removed.node]: [expect.stringContaining(removed.shows)] }]]);
 });
 
+test("a refresh finds what has drifted as well, but not what differs there", async () => {
+  const { code, stdout } = await project.run(["refresh", "--preview-only", "--expect-no-changes", "--diff"]);
+  const changed = [...stdout.matchAll(/~ (\S+): \((\w+)\)[\s\S]*?\[urn=\S+::(\S+)\]/g)];
+  expect({ code, changed: changed.map(([, ...words]) => words) }).toEqual({
+    code: 7,
+    changed: [["pulumi-nodejs:dynamic/egress:EgressPolicy", "update", "first"]],
+  });
+  expect(stdout).not.toMatch(/missing|drift/);
+});
+
 test("up repairs, and then neither preview nor refresh finds anything", async () => {
   await project.up();
   await project.preview(0, "--expect-no-changes");
