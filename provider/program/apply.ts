@@ -89,13 +89,13 @@ ${tables.length === 0 ? "" : `if egw_tables_of_others | grep -qxE '${tables.join
 rm -rf $T; mkdir $T || egw_full
 TMPDIR=$T
 ${documents.join("\n")}
-head -c ${RESERVE} /dev/zero > $T/reserve || egw_full
+${tools.length === 0 ? "" : "egw_look > $T/before || egw_full\n"}head -c ${RESERVE} /dev/zero > $T/reserve || egw_full
 ${batch.bury === undefined ? "" : `egw_bury ${checked(ADDRESS, batch.bury, "an address")} || egw_unburied`}
-${tools.length === 0 ? "" : `{ egw_kernel; egw_ipset; } > $T/before\negw_run "${tools.join(" ")}" || exit 0`}
+${tools.length === 0 ? "" : `egw_run "${tools.join(" ")}" || exit 0`}
 rm -f $T/reserve
-for f in $T/claim.*; do [ -f "$f" ] && mv "$f" "$D/claims/\${f##*/claim.}.json"; done
+for f in $T/claim.*; do [ -f "$f" ] && egw_place "$f" "claims/\${f##*/claim.}.json"; done
 ${removed.join("\n")}
-${batch.node === undefined ? "rm -f $D/node.json" : "mv $T/node $D/node.json"}
+${batch.node === undefined ? "rm -f $D/node.json" : "egw_place $T/node node.json"}
 egw_kernel > $T/kernel; egw_ipset > $T/ipset
 ${batch.node === undefined ? FORGET : REMEMBER.replaceAll("@NEXT@", String(next)).replaceAll("@COMPILER@", batch.compiler)}
 ${announced.join("\n")}
@@ -123,20 +123,24 @@ const RESERVE = 1048576;
 const APPLY_FUNCTIONS = `
 egw_full() { rm -rf $T; rmdir $D/claims $D 2>/dev/null; ${NO_SPACE}; exit 0; }
 egw_unburied() { echo @@failed; echo "0 conntrack"; head -c 4000 $T/err; echo; echo @@rolled-back; rm -rf $T; echo @@end; exit 0; }
-egw_put() { cat > $T/put && mv $T/put $D/$1; }
+egw_look() { { egw_kernel; egw_ipset; } | cat; }
+# A folder in a file's place would take the file in.
+egw_place() { [ ! -d "$D/$2" ] || rm -rf "$D/$2"; mv "$1" "$D/$2"; }
+egw_put() { cat > $T/put && egw_place $T/put $1; }
+# egw_tool TOOL FILE [OPTION]: the files are there before the first step, so that none needs room on a disk.
 egw_tool() {
   case $1 in
-    ip) cat > $T/ip.in; egw_promoting timeout -k 5 60 ip $2 -batch - < $T/ip.in ;;
+    ip) egw_promoting "$2" timeout -k 5 60 ip $3 -batch - ;;
     ipset) timeout -k 5 120 ipset -exist restore ;;
     iptables) timeout -k 5 120 iptables-restore -w 60 --noflush ;;
     sysctl) while read -r k e v; do echo "$v" > /proc/sys/$k || return 1; done ;;
     arping) egw_probe_duplicates ;;
-    conntrack) egw_cut ;;
-  esac
+    conntrack) egw_cut "$2" ;;
+  esac < "$2"
 }
 # The kernel takes a device's other addresses of a network away with the first of them, unless it is told to keep them.
 egw_promoting() {
-  promoting=$(sed -n 's/^addr del [^ ]* dev \\([^ ]*\\).*/\\1/p' $T/ip.in | sort -u)
+  promoting=$(sed -n 's/^addr del .* dev \\([^ ]*\\).*/\\1/p' "$1" | sort -u); shift
   for d in $promoting; do
     f=/proc/sys/net/ipv4/conf/$d/promote_secondaries
     [ "$(cat $f 2>/dev/null)" = 0 ] && echo 1 > $f && promoted="$promoted $f"
@@ -179,20 +183,21 @@ egw_run() {
   for s in $1; do
     i=\${s%%:*}; tool=\${s#*:}
     done_steps="$s $done_steps"
-    if ! egw_tool $tool "" < $T/$i.in > $T/out 2> $T/err; then
+    if ! egw_tool $tool $T/$i.in > $T/out 2> $T/err; then
       echo @@failed; echo "$i $tool"; head -c 4000 $T/err; head -c 1000 $T/out; echo
+      rm -f $T/reserve
       for u in $done_steps; do
         j=\${u%%:*}; t=\${u#*:}
         [ $j = $i ] && [ $t = iptables ] && continue
         case $t in
-          ip) egw_tool ip -force < $T/$j.undo >/dev/null 2>&1 ;;
+          ip) egw_tool ip $T/$j.undo -force >/dev/null 2>&1 ;;
           ipset) while read -r line; do echo "$line" | ipset -exist restore >/dev/null 2>&1; done < $T/$j.undo ;;
           arping) ;;
           conntrack) egw_uncut >/dev/null 2>&1 ;;
-          *) egw_tool $t "" < $T/$j.undo > $T/out 2>&1 || { echo "undo of step $j ($t) failed"; head -c 2000 $T/out; echo; } ;;
+          *) egw_tool $t $T/$j.undo > $T/out 2>&1 || { echo "undo of step $j ($t) failed"; head -c 2000 $T/out; echo; } ;;
         esac
       done
-      { egw_kernel; egw_ipset; } > $T/after
+      egw_look > $T/after
       if [ "$(sha256sum < $T/before)" = "$(sha256sum < $T/after)" ]; then echo @@rolled-back; else echo @@not-rolled-back; egw_difference; fi
       rm -rf $T; rmdir $D/claims $D 2>/dev/null
       echo @@end

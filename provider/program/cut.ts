@@ -27,7 +27,7 @@ const UDP_TIMEOUT = 120;
 const ICMP_TIMEOUT = 30;
 
 /**
- * Ends connections (stdin: lines of `cutLines`): remembers them in egw-cut, then takes them out of conntrack, so that their next packet is reset.
+ * egw_cut FILE (lines of `cutLines`) ends connections: remembers them in egw-cut, then takes them out of conntrack, so that their next packet is reset.
  * Each `conntrack -D` walks the whole table, so one is called for all that share a mark or address, or else a source,
  * or else a source and the widest network of destinations, as long as that hits nothing but what is to be cut; one by one
  * only where they stand among others to the same address.
@@ -41,8 +41,7 @@ const ICMP_TIMEOUT = 30;
  */
 export const CUT_FUNCTION = `
 egw_cut() {
-  cat > $T/cuts
-  { conntrack -L 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts=$T/cuts -v members=$T/cut-members -v deletions=$T/cut-deletions '
+  { conntrack -L 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts="$1" -v members=$T/cut-members -v deletions=$T/cut-deletions '
     function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
     function within(list, value,  i) { for (i = 1; i <= size[list]; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
@@ -130,7 +129,7 @@ egw_cut() {
     while read -r line; do egw_delete $line || return 1; done < $T/cut-deletions > $T/cut-gone
   fi
   # What began between the list and its deletion is in what conntrack says that it deleted, and in no list.
-  [ -s $T/cut-gone ] && awk -v members=$T/cut-members -v refuses="$(grep -c ' refuse$' $T/cuts)" '
+  [ -s $T/cut-gone ] && awk -v members=$T/cut-members -v refuses="$(grep -c ' refuse$' "$1")" '
     BEGIN { while ((getline line < members) > 0) { split(line, w, " "); known[w[2], w[3]] = 1 } }
     function remember(set, more) { if (!known[set, src ",tcp:" sport "," dst]++) print "add " set " " src ",tcp:" sport "," dst more }
     $1 == "tcp" {
@@ -179,7 +178,7 @@ egw_bury() {
       for (i = 4; i < NF; i++) { if ($i == "timeout") t = $(i + 1); if ($i == "comment") { p = $(i + 1); gsub(/"/, "", p) } }
       state = $2 == "egw-cut" ? "ESTABLISHED -u ASSURED" : "SYN_SENT"
       print "-I -p tcp -s", m[1], "--sport", m[2], "-d", m[3], "--dport", p, "--dst-nat", to ":1 --state", state, "-t", t
-    }' > $T/graves
+    }' > $T/graves || egw_full
   [ -s $T/graves ] || return 0
   conntrack -R $T/graves >/dev/null 2>&1 && return 0
   while read -r line; do

@@ -1,5 +1,6 @@
 import { execOk, type Lab, labDump } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import { breakCall, mendCalls } from "./failing-tools";
 import { addressesOf, type Scene, scenario } from "./scenario";
 
 const EGRESS = "192.168.0.200";
@@ -45,5 +46,43 @@ scenario("a full disk is told before anything is changed; with room up goes on",
     await change([POD], () => stack.destroy(), { established: "cut" });
   } finally {
     await sh(lab, `umount -n /tmp || true; umount -n ${STATE}; rmdir ${STATE}`);
+  }
+});
+
+/** A `head` that fills the disk as soon as a batch has its reserve, as another process may. */
+const FILLING = `#!/bin/sh
+/usr/bin/head "$@" || exit 1
+case "$*" in *" /dev/zero") ${fill(STATE)} ;; esac
+`;
+
+scenario("a disk that others fill while a batch runs", { engine: "mini" }, async (scene) => {
+  const { lab, stack, change } = scene;
+  const fleet = fleetOf(lab);
+  const program = [
+    ...fleet,
+    gatewayOf(lab, "gateway", [EGRESS]),
+    policyOf("policy", "gateway", addressesOf(lab, [POD]), { egressIP: EGRESS }),
+  ];
+  const HEAD = "/usr/local/sbin/head";
+  try {
+    await sh(lab, `mkdir ${STATE}; mount -n -t tmpfs -o size=3m tmpfs ${STATE}`);
+    await stack.up(fleet);
+    await execOk(lab, NODE, ["sh", "-ec", `cat >${HEAD}; chmod +x ${HEAD}`], { input: FILLING });
+    // A step that fails is undone whole. Of two resources each would be tried again alone, on a disk that is full by then.
+    const before = await labDump(lab, NODE);
+    await breakCall(lab, NODE, 2);
+    await expect(stack.up(program.slice(0, -1))).rejects.toThrow("Nothing was changed.");
+    await mendCalls(lab, NODE);
+    expect(await labDump(lab, NODE)).toBe(before);
+    await sh(lab, `rm ${STATE}/ballast`);
+    await stack.up(program.slice(0, -1));
+    await sh(lab, `rm ${STATE}/ballast`);
+    await change([POD], () => stack.up(program), { to: [EGRESS] });
+    await sh(lab, `rm ${HEAD} ${STATE}/ballast`);
+    expect((await stack.preview(program)).filter(({ change: what }) => what !== "same")).toEqual([]);
+    await change([POD], () => stack.destroy(), { established: "cut" });
+  } finally {
+    await mendCalls(lab, NODE);
+    await sh(lab, `rm -f ${HEAD}; umount -n ${STATE}; rmdir ${STATE}`);
   }
 });

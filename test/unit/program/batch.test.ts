@@ -13,26 +13,37 @@ const STEPS: readonly Step[] = [
   { tool: "ip", input: ["add 3"], undo: ["del 3"] },
 ];
 
+/** What others have done to a node: a route or rule of theirs, tools that it has not, a disk that they fill. */
+interface Others {
+  readonly route?: string;
+  readonly rule?: string;
+  readonly tools?: readonly string[];
+  readonly fill?: string;
+}
+
 /** Every tool writes down what it is asked to do, and fails where its input has a word that `failing` names. */
 function run(
   batch: Partial<Batch>,
   failing = "never",
   leftovers = "",
   conntrack = "exit 0",
-  others: { readonly route?: string; readonly rule?: string; readonly tools?: readonly string[] } = {},
-): { sections: Map<string, string>; log: string[]; state: string; stderr: string } {
+  others: Others = {},
+): { sections: Map<string, string>; log: string[]; state: string; stdout: string; stderr: string } {
   const shell = new Shell(others.tools);
-  const record = (name: string): string =>
-    `cat > in.$$; { echo "${name} $*"; sed 's/^/  /' in.$$; } >> $L; grep -q "${failing}" in.$$ && { echo "${name}: ${failing} refused" >&2; exit 1; }; exit 0`;
+  const record = (name: string, more = ":"): string =>
+    `cat > in.$$; { echo "${name} $*"; sed 's/^/  /' in.$$; ${more}; } >> $L; grep -q "${failing}" in.$$ && { echo "${name}: ${failing} refused" >&2; exit 1; }; exit 0`;
+  shell.run("mkdir -p conf/eth0; echo 0 > conf/eth0/promote_secondaries");
+  const promoted = "grep -q 'addr del' in.$$ && echo promote_secondaries of eth0 $(cat conf/eth0/promote_secondaries)";
   const prints = leftovers === "" ? "exit 0" : `[ -f $L ] && grep -q "del 1" $L && echo '${leftovers}'; exit 0`;
   shell.tool(
     "ip",
-    `case "$*" in *-batch*) ${record("ip")} ;; "-d -o link"*) ${prints} ;; *"route show table all") echo '${others.route ?? ""}' ;; *"rule show") echo '${others.rule ?? ""}' ;; esac`,
+    `case "$*" in *-batch*) ${record("ip", promoted)} ;; "-d -o link"*) ${prints} ;; *"route show table all") echo '${others.route ?? ""}' ;; *"rule show") echo '${others.rule ?? ""}' ;; esac`,
   );
   shell.tool("ipset", `case "$1" in save|list) exit 0 ;; esac; ${record("ipset")}`);
   shell.tool("iptables-restore", record("iptables-restore"));
   shell.tool("iptables-save", "exit 0");
   shell.tool("conntrack", conntrack);
+  if (others.fill !== undefined) shell.tool("cat", catOnFullDisk(others.fill));
   shell.tool(
     "arping",
     `echo "arping $*" >> $L; [ "${failing}" = taken ] && { echo 'Unicast reply from 192.0.2.1 [02:00:00:00:00:99]'; exit 1; }; exit 0`,
@@ -50,7 +61,9 @@ function run(
     restoreIp: [],
     installRestore: false,
     ...batch,
-  }).replaceAll(STATE_DIRECTORY, `${shell.folder}/state`);
+  })
+    .replaceAll(STATE_DIRECTORY, `${shell.folder}/state`)
+    .replaceAll("/proc/sys/net/ipv4/conf/$d", `${shell.folder}/conf/$d`);
   const { stdout, stderr } = shell.run(script);
   const state = shell
     .run("cd state 2>/dev/null && /usr/bin/find . -type f | sort | /usr/bin/tr '\\n' ' '")
@@ -60,8 +73,14 @@ function run(
     .split("\n")
     .filter((line) => line !== "" && line !== "arping -V");
   shell.remove();
-  return { sections: new Map(parseSections(stdout)), log, state, stderr };
+  return { sections: new Map(parseSections(stdout)), log, state, stdout, stderr };
 }
+
+/** Finds no room in a batch's folder for the file of this name, or, as `rest`, for any while the reserve is held. */
+const catOnFullDisk = (name: string): string => `f=$(readlink /proc/$$/fd/1)
+case "$f" in */${name}) f= ;; */state/batch/*) [ "${name}" = rest ] && [ -f "\${f%/*}/reserve" ] && f= ;; esac
+[ -n "$f" ] || { /bin/cat > /dev/null; exit 1; }
+exec /bin/cat "$@"`;
 
 const CONNECTION =
   "tcp 6 99 ESTABLISHED src=10.0.1.11 dst=203.0.113.9 sport=5 dport=443 src=203.0.113.9 dst=192.0.2.1 sport=443 dport=5 [ASSURED] mark=0 use=1";
@@ -102,6 +121,32 @@ test.each<[string, string, string[]]>([
   expect(log.slice(failed)).toEqual(expect.arrayContaining([undone.includes("del 1") ? "ip -force -batch -" : ""]));
   expect(state).toBe("");
 });
+
+test("a disk that others fill while a batch runs takes none of its steps away", () => {
+  const { sections, log } = run({ cuts }, "never", "", "exit 0", { fill: "rest" });
+  expect(sections.has("applied")).toBe(true);
+  expect(log.filter((line) => line.startsWith("  add"))).toEqual(["  add 1", "  add 2", "  add a", "  add 3"]);
+});
+
+test("nor its undo", () => {
+  const { sections, log } = run({}, "^add 3$", "", "exit 0", { fill: "rest" });
+  expect([...sections.keys()]).toEqual(["failed", "rolled-back", "end"]);
+  expect(log.slice(-2)).toEqual(["  del 2", "  del 1"]);
+});
+
+test("where there is no room for the node as it was, no step is begun", () => {
+  const { stdout, log, state } = run({}, "never", "", "exit 0", { fill: "before" });
+  expect(stdout).toMatch(/^@@no-space .*\/state\n$/);
+  expect({ log, state }).toEqual({ log: [], state: "" });
+});
+
+test.each(["addr del 192.0.2.1/32 dev eth0", "addr del 192.0.2.1 peer 192.0.2.9/26 dev eth0"])(
+  "while a batch has %s, the kernel keeps the device's other addresses",
+  (line) => {
+    const { log } = run({ steps: [{ tool: "ip", input: [line], undo: [] }] });
+    expect(log).toEqual(["ip -batch -", `  ${line}`, "promote_secondaries of eth0 1"]);
+  },
+);
 
 test("a table that was refused is not undone, since nothing of it was done", () => {
   const { sections, log } = run({}, "^\\*nat$");

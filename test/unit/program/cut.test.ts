@@ -32,7 +32,8 @@ function run(table: readonly string[], cuts: readonly Cut[]): { remembered: stri
 T=${T}; : > $T/remembered; : > $T/deletions
 conntrack() { if [ "$1" = -L ]; then cat $T/table; else shift; echo "$@" >> $T/deletions; fi; }
 ipset() { cat > $T/remembered; }`;
-  execFileSync("sh", ["-c", `${fakes}\n${CUT_FUNCTION}\negw_cut`], { input: `${cuts.flatMap(cutLines).join("\n")}\n` });
+  writeFileSync(path.join(T, "cuts"), `${cuts.flatMap(cutLines).join("\n")}\n`);
+  execFileSync("sh", ["-c", `${fakes}\n${CUT_FUNCTION}\negw_cut $T/cuts`]);
   const read = (file: string) =>
     readFileSync(path.join(T, file), "utf8")
       .split("\n")

@@ -82,6 +82,10 @@ const TAMPERS: readonly [string, string][] = [
     [`changed  file ${name}`, `echo x >> ${pathOf(name)}`],
   ]),
   ["changed  file restore/run", `ln -sf ${STATE_DIRECTORY}/restore/ip ${STATE_DIRECTORY}/restore/run`],
+  ...STATE_FILES.filter((name) => !name.startsWith("restore/")).map((name): [string, string] => [
+    `missing  file ${name}`,
+    `cd ${STATE_DIRECTORY}; rm ${name}; mkdir ${name}; touch ${name}/x`,
+  ]),
   ["changed  file restore/ip", `cd ${STATE_DIRECTORY}/restore; rm ip; mkdir ip; touch ip/x`],
   [`changed  file ${UNIT}`, `ln -sf /dev/null ${UNIT}`],
   [`missing  file ${ENABLED}`, `rm ${ENABLED}`],
