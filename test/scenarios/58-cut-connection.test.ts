@@ -51,7 +51,11 @@ const isCut = expect.stringMatching(
 
 /** What the kernel of the node has, once nothing that was sent to it runs any more. */
 async function kernel(lab: Lab): Promise<string> {
-  await execOk(lab, NODE, ["sh", "-c", "while ls -d /run/egw-run.* >/dev/null 2>&1; do sleep 0.05; done"]);
+  await execOk(lab, NODE, [
+    "sh",
+    "-c",
+    "for i in $(seq 400); do ls -d /run/egw-run.* 2>/dev/null || exit 0; sleep 0.05; done; exit 1",
+  ]);
   return (await labDump(lab, NODE)).split("== files")[0] ?? "";
 }
 
