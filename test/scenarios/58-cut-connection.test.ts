@@ -108,7 +108,7 @@ const COMES_AND_GOES = "pod-client-1-2";
 const MANY = Array.from({ length: 700 }, (_, i) => `10.0.${4 + (i >> 7)}.${2 * (i & 127)}`);
 
 /** In each run other places, once in so many bytes. */
-const APART = 8 * KILOBYTE;
+const APART = 12 * KILOBYTE;
 const random = new Random();
 
 scenario(
