@@ -51,7 +51,7 @@ function answerTo(script: string, node: AnsweringNode, underlayIP: string): stri
   const isBatch = script.includes("@@applied");
   if (isBatch) take(script, node);
   const same = node.generation > 0 ? "@@same-kernel\n@@same-ipset\n" : "";
-  const claims = [...node.claims.values()].map((claim) => `${claim}\n`).join("");
+  const claims = [...node.claims].map(([file, claim]) => `${file.slice("claim.".length)} ${claim}\n`).join("");
   const manifest = `@@generation\n${node.generation}\n@@node\n${node.file}\n@@claims\n${claims}`;
   return `${isBatch ? "@@applied\n" : ""}${same}${manifest}${host(underlayIP)}`;
 }

@@ -2,7 +2,7 @@ import type { Cut } from "../compile/cuts";
 import type { Step } from "../reconcile/step";
 import { CUT_FUNCTION, cutLines } from "./cut";
 import { FILE_FUNCTIONS, SAVED, SUMS, SYSTEMD } from "./files";
-import { hereDocument, NO_SPACE, whole } from "./frame";
+import { hereDocument, NO_SPACE, PLACE_FUNCTION, whole } from "./frame";
 import { RESTORE_PROGRAM, RESTORE_UNIT } from "./restore";
 import { PROBE_FUNCTIONS, STATE_DIRECTORY } from "./shell-probe";
 
@@ -79,6 +79,7 @@ ${CUT_FUNCTION}
 egw_main() {
 umask 077
 T=$D/batch
+[ -d $D/claims ] || rm -f $D/claims
 mkdir -p $D/claims || egw_full
 exec 9<$D
 flock -w 60 9 || { echo @@busy; exit 0; }
@@ -93,9 +94,9 @@ ${tools.length === 0 ? "" : "egw_look > $T/before || egw_full\n"}head -c ${RESER
 ${batch.bury === undefined ? "" : `egw_bury ${checked(ADDRESS, batch.bury, "an address")} || egw_unburied`}
 ${tools.length === 0 ? "" : `egw_run "${tools.join(" ")}" || exit 0`}
 rm -f $T/reserve
-for f in $T/claim.*; do [ -f "$f" ] && egw_place "$f" "claims/\${f##*/claim.}.json"; done
+for f in $T/claim.*; do [ -f "$f" ] && egw_place "$f" "$D/claims/\${f##*/claim.}.json"; done
 ${removed.join("\n")}
-${batch.node === undefined ? "rm -f $D/node.json" : "egw_place $T/node node.json"}
+${batch.node === undefined ? "rm -f $D/node.json" : "egw_place $T/node $D/node.json"}
 egw_kernel > $T/kernel; egw_ipset > $T/ipset
 ${batch.node === undefined ? FORGET : REMEMBER.replaceAll("@NEXT@", String(next)).replaceAll("@COMPILER@", batch.compiler)}
 ${announced.join("\n")}
@@ -124,9 +125,8 @@ const APPLY_FUNCTIONS = `
 egw_full() { rm -rf $T; rmdir $D/claims $D 2>/dev/null; ${NO_SPACE}; exit 0; }
 egw_unburied() { echo @@failed; echo "0 conntrack"; head -c 4000 $T/err; echo; echo @@rolled-back; rm -rf $T; echo @@end; exit 0; }
 egw_look() { { egw_kernel; egw_ipset; } | cat; }
-# A folder in a file's place would take the file in.
-egw_place() { [ ! -d "$D/$2" ] || rm -rf "$D/$2"; mv "$1" "$D/$2"; }
-egw_put() { cat > $T/put && egw_place $T/put $1; }
+${PLACE_FUNCTION}
+egw_put() { cat > $T/put && egw_place $T/put $D/$1; }
 # egw_tool TOOL FILE [OPTION]: the files are there before the first step, so that none needs room on a disk.
 egw_tool() {
   case $1 in

@@ -25,7 +25,9 @@ export const ENABLED = "/etc/systemd/system/multi-user.target.wants/pulumi-egres
 export const UNIT_FILES: readonly string[] = [UNIT, ENABLED];
 
 const RESTORE = "restore/";
-const inRestore = STATE_FILES.filter((name) => name.startsWith(RESTORE)).map((name) => name.slice(RESTORE.length));
+/** Folders in which every file is ours. */
+export const FOLDERS = [RESTORE, "claims/"] as const;
+const inRestore = STATE_FILES.filter((name) => name.startsWith(RESTORE));
 
 /** Shell functions over the files that we keep on a node. A `-` stands for what has no digest: a link, a folder, a name of nobody. */
 export const FILE_FUNCTIONS = `
@@ -36,16 +38,26 @@ egw_generation() {
   echo $g
 }
 egw_is_in_place() {
-  case $1 in ${inRestore.join("|")}) [ -f "$D/${RESTORE}$1" ] && [ ! -L "$D/${RESTORE}$1" ] ;; *) return 1 ;; esac
+  [ -f "$1" ] && [ ! -L "$1" ] || return 1
+  case \${1#$D/} in
+    ${inRestore.join(" | ")}) return 0 ;;
+    claims/node-*.json | claims/gateway-*.json | claims/policy-*.json) ;;
+    *) return 1 ;;
+  esac
+  id=\${1##*/}; id=\${id%.json}
+  case $id in *[!A-Za-z0-9-]*) return 1 ;; esac
+  [ \${#id} -le 64 ]
 }
-# What is in the folder of the boot program and is none of its files.
+# What is in a folder of ours and is none of its files.
 egw_misplaced() {
-  for f in $D/${RESTORE}*; do
-    if [ -e "$f" ] || [ -L "$f" ]; then egw_is_in_place "\${f##*/}" || $1 "$f"; fi
+  for f in ${FOLDERS.map((folder) => `$D/${folder}*`).join(" ")}; do
+    if [ -e "$f" ] || [ -L "$f" ]; then egw_is_in_place "$f" || $1 "$f"; fi
   done
 }
 egw_print_misplaced() {
-  case \${1##*/} in *[!A-Za-z0-9._-]*) echo "-  ${RESTORE}?" ;; *) echo "-  ${RESTORE}\${1##*/}" ;; esac
+  n=\${1#$D/}
+  case $n in *[!A-Za-z0-9._/-]*) n=\${n%%/*}/? ;; esac
+  echo "-  $n"
 }
 egw_files() {
   echo @@files

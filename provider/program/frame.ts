@@ -28,6 +28,9 @@ export function hereDocument(lines: readonly string[], index: number): string {
 /** Says that a file system is full, before anything was changed. */
 export const NO_SPACE = 'echo "@@no-space $D"';
 
+/** egw_place FROM TO. A folder in a file's place would take the file in. */
+export const PLACE_FUNCTION = 'egw_place() { [ ! -d "$2" ] || rm -rf "$2"; mv "$1" "$2"; }';
+
 /** A command with a here-document, which has to arrive whole: `egw_full` where the shell or the command has no room for it. */
 export const whole = (command: string, document: string): string =>
   `${command} ${document.replace("\n", " || egw_full\n")}`;

@@ -78,14 +78,25 @@ egw_facts() {
 egw_manifest() {
   echo @@generation; egw_generation
   echo @@node; cat $D/node.json 2>/dev/null; echo
-  echo @@claims; cat $D/claims/*.json 2>/dev/null
+  echo @@claims; egw_claims
+}
+egw_claims() {
+  for f in $D/claims/*; do egw_is_in_place "$f" && echo "$f"; done | egw_files_as_lines
+}
+# A line for each file that is named in the input: its name without ending, a space, all that is in it.
+egw_files_as_lines() {
+  awk '{ f = n = $0; gsub(/.*\\/|\\.json$/, "", n); t = ""; while ((getline l < f) > 0) t = t l; close(f); print n " " t }'
 }
 # A section that is left out stands for what the manifest compiles to, so that has to be as the last apply left it.
 egw_manifest_digest() {
-  cat $D/claims/*.json $D/node.json 2>/dev/null | sha256sum
+  { egw_claims; cat $D/node.json 2>/dev/null; } | sha256sum
 }
 egw_registry() {
-  for f in $D/registry/*; do [ -d "$f" ] || continue; echo "@@registry/\${f##*/}"; cat "$f"/* 2>/dev/null; done
+  for r in $D/registry/*; do
+    case \${r##*/} in *[!a-z0-9-]*) continue ;; esac
+    echo "@@registry/\${r##*/}"
+    for f in "$r"/*; do [ -f "$f" ] && echo "$f"; done | egw_files_as_lines
+  done
 }
 `;
 

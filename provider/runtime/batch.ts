@@ -76,7 +76,7 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
       newTables: newTables(snapshot.node?.tables ?? {}, facts.tables),
       claims: {
         write: Object.fromEntries(written),
-        remove: snapshot.claims.map((claim) => claim.owner.id).filter((id) => !ids.has(id)),
+        remove: [...snapshot.claims.map((claim) => claim.owner.id), ...snapshot.misread].filter((id) => !ids.has(id)),
       },
       node: isEnrolled ? JSON.stringify(file) : undefined,
       compiler: COMPILER,

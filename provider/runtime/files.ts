@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { ENABLED, FILE, GENERATION, RUN, SAVED, SUMS, SYSTEMD, UNIT } from "../program/files";
+import { ENABLED, FILE, FOLDERS, GENERATION, RUN, SAVED, SUMS, SYSTEMD, UNIT } from "../program/files";
 import type { Sections } from "../program/frame";
 import { RESTORE_PROGRAM, RESTORE_UNIT } from "../program/restore";
 
@@ -15,6 +15,7 @@ interface Enrolled {
   readonly generation: number;
   readonly node?: { readonly restore: Readonly<Record<string, string>> } | undefined;
   readonly files: NodeFiles;
+  readonly misread: readonly string[];
 }
 
 const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
@@ -50,8 +51,10 @@ export function fileDrift(snapshot: Enrolled): string[] {
     if (found === undefined) return [`missing  ${FILE} ${name}`];
     return digest === undefined || digest === found ? [] : [`changed  ${FILE} ${name}`];
   });
-  const extra = [...there.keys()].filter((name) => name.startsWith("restore/") && !wanted.has(name));
-  return [...differing, ...extra.map((name) => `extra    ${FILE} ${name}`)].sort();
+  const misread = snapshot.misread.map((id) => `changed  ${FILE} claims/${id}.json`);
+  const isExtra = (name: string): boolean => FOLDERS.some((folder) => name.startsWith(folder)) && !wanted.has(name);
+  const extra = [...there.keys()].filter(isExtra);
+  return [...differing, ...misread, ...extra.map((name) => `extra    ${FILE} ${name}`)].sort();
 }
 
 /** Each file that is to be there with its digest; without one, all that can be asked is that it is there. */

@@ -202,6 +202,8 @@ export class NodeSession {
   private planned(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } {
     try {
       const planned = batchFor(snapshot, claims);
+      // The last claim takes all along: nobody is left who would claim it again.
+      if (claims.length === 0) return planned;
       const actual = withoutOrphans(snapshot.actual, this.orphans, planned.desired);
       return actual.length === snapshot.actual.length ? planned : batchFor({ ...snapshot, actual }, claims);
     } catch (cause) {

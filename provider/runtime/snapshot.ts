@@ -1,6 +1,5 @@
 import { TUNNEL } from "../compile/names";
 import { compileNode } from "../compile/node";
-import { requirePlain } from "../compile/plain-claims";
 import type { NodeFacts } from "../compile/view";
 import { address, cidrOf, type DeviceAddress, egressLabel } from "../kernel/address";
 import { ipRule } from "../kernel/ip-rule";
@@ -14,10 +13,11 @@ import type { KernelObject, Owned } from "../kernel/state";
 import { sysctl } from "../kernel/sysctl";
 import type { Claim } from "../model/claim";
 import { parseSections, type Sections } from "../program/frame";
-import type { RegistryEntry } from "../program/registry";
+import { parseEntry, type RegistryEntry } from "../program/registry";
+import { parseClaims } from "./claims";
 import { type NodeFiles, parseFiles } from "./files";
 
-/** Changes whenever the same claims compile to another state: then a node's digests no longer speak for its state. */
+/** Changes whenever the same claims compile to another state, or are none any more: then a node's digests no longer speak for its state. */
 export const COMPILER = "9";
 
 /** What a node remembers besides its claims: `node.json`. */
@@ -51,6 +51,8 @@ export interface Snapshot {
   readonly generation: number;
   readonly node: NodeFile | undefined;
   readonly claims: readonly Claim[];
+  /** Owner ids whose claim files don't hold their claims. */
+  readonly misread: readonly string[];
   readonly actual: readonly KernelObject[];
   /** The node's digests say that its kernel shows what its manifest compiles to. */
   readonly isAsRecorded: boolean;
@@ -61,14 +63,13 @@ export interface Snapshot {
   readonly registry: ReadonlyMap<string, readonly RegistryEntry[]>;
 }
 
-/** @throws Error if the answer is not whole, or a claim in it must not become text of rules and commands. */
+/** @throws Error if the answer is not whole. */
 export function parseSnapshot(stdout: string): Snapshot {
   const sections = parseSections(stdout);
   if (!sections.has("end")) throw new Error("the answer ends too early");
   const text = (name: string): string => sections.get(name) ?? "";
   const node = parseNodeFile(text("node"));
-  const claims = lines(text("claims")).map((line) => JSON.parse(line) as Claim);
-  claims.forEach(requirePlain);
+  const { claims, misread } = parseClaims(text("claims"));
   const host = parseHost(sections);
   const facts = { tables: node?.tables ?? {}, dropPolicies: node?.dropPolicies ?? [] };
   const isSame = isAsRecorded(sections, claims, facts, host);
@@ -77,12 +78,13 @@ export function parseSnapshot(stdout: string): Snapshot {
     generation: Number(text("generation").trim() || 0),
     node,
     claims,
+    misread,
     get actual() {
       actual ??= actualObjects(sections, claims, facts);
       return actual;
     },
     isAsRecorded: isSame,
-    isManifestWhole: !sections.has("manifest-changed"),
+    isManifestWhole: !sections.has("manifest-changed") && misread.length === 0,
     files: parseFiles(sections),
     host,
     registry: parseRegistry(sections),
@@ -190,13 +192,18 @@ function parseHost(sections: Sections): HostFacts {
   };
 }
 
+/** Entries by fleet. One that is not as it was written is as good as lost: who holds it claims it again. */
 function parseRegistry(sections: Sections): Map<string, RegistryEntry[]> {
   const registry = new Map<string, RegistryEntry[]>();
   for (const [name, text] of sections) {
     if (name.startsWith("registry/"))
       registry.set(
         name.slice("registry/".length),
-        lines(text).map((line) => JSON.parse(line) as RegistryEntry),
+        lines(text).flatMap((line) => {
+          const [key = "", ...rest] = line.split(" ");
+          const entry = parseEntry(rest.join(" "));
+          return entry?.key === key ? [entry] : [];
+        }),
       );
   }
   return registry;

@@ -52,7 +52,7 @@ function run(
     expectedGeneration: 0,
     steps: STEPS,
     newTables: [],
-    claims: { write: { owner: '{"kind":"node"}' }, remove: [] },
+    claims: { write: { "node-1": '{"kind":"node"}' }, remove: [] },
     node: "{}",
     compiler: "1",
     cuts: [],
@@ -100,7 +100,7 @@ test("a batch runs its steps in order, then remembers", () => {
     "ip -batch -",
   ]);
   expect(sections.get("generation")).toBe("1\n");
-  expect(state).toContain("./claims/owner.json");
+  expect(state).toContain("./claims/node-1.json");
 });
 
 test.each<[string, string, string[]]>([
@@ -257,7 +257,7 @@ test.each([
 });
 
 test("after the last batch of a node nothing of it is left", () => {
-  const { sections, state } = run({ node: undefined, claims: { write: {}, remove: ["owner"] } });
+  const { sections, state } = run({ node: undefined, claims: { write: {}, remove: ["node-1"] } });
   expect(sections.has("applied")).toBe(true);
   expect(state).toBe("");
 });

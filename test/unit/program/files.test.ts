@@ -5,12 +5,14 @@ import { RESTORE_PROGRAM, RESTORE_UNIT } from "../../../provider/program/restore
 import { probeScript, STATE_DIRECTORY } from "../../../provider/program/shell-probe";
 import { fileDrift } from "../../../provider/runtime/files";
 import { parseSnapshot, type Snapshot } from "../../../provider/runtime/snapshot";
+import { nodeClaim, policyClaim } from "../reconcile/states";
 import { Shell } from "./shell";
 
 /** A node with an empty kernel, and a systemd that links what it enables. */
 class Node {
   readonly shell = new Shell();
   readonly state = `${this.shell.folder}/state`;
+  told = "";
 
   constructor() {
     for (const tool of ["ip", "ipset", "iptables", "iptables-restore", "iptables-save", "conntrack", "arping"])
@@ -42,8 +44,10 @@ class Node {
   }
 
   /** What a batch that was planned for this snapshot answers. */
-  apply({ generation }: Snapshot, change: Partial<Batch> = {}): Snapshot {
-    return this.answer(applyScript({ ...BATCH, node: this.file(), expectedGeneration: generation, ...change }));
+  apply({ generation, misread }: Snapshot, change: Partial<Batch> = {}): Snapshot {
+    const { id } = CLAIM.owner;
+    const claims = { write: { [id]: JSON.stringify(CLAIM) }, remove: misread.filter((one) => one !== id) };
+    return this.answer(applyScript({ ...BATCH, claims, node: this.file(), expectedGeneration: generation, ...change }));
   }
 
   private answer(script: string): Snapshot {
@@ -51,13 +55,14 @@ class Node {
     const told = this.run(script)
       .replaceAll(`${folder}/etc`, "/etc/systemd")
       .replaceAll(`${folder}/run`, "/run/systemd");
+    this.told = told;
     return parseSnapshot(told);
   }
 }
 
-const BATCH: Omit<Batch, "node" | "expectedGeneration"> = {
+const CLAIM = nodeClaim("gateway-1");
+const BATCH: Omit<Batch, "node" | "claims" | "expectedGeneration"> = {
   steps: [],
-  claims: { write: {}, remove: [] },
   compiler: "1",
   cuts: [],
   bury: undefined,
@@ -76,6 +81,7 @@ afterAll(() => node.shell.remove());
 
 const pathOf = (name: string): string => (name.startsWith("/") ? name : `${STATE_DIRECTORY}/${name}`);
 
+const CLAIM_FILE = `claims/${CLAIM.owner.id}.json`;
 const TAMPERS: readonly [string, string][] = [
   ...[...STATE_FILES, UNIT].flatMap((name): [string, string][] => [
     [`missing  file ${name}`, `rm ${pathOf(name)}`],
@@ -90,6 +96,20 @@ const TAMPERS: readonly [string, string][] = [
   [`changed  file ${UNIT}`, `ln -sf /dev/null ${UNIT}`],
   [`missing  file ${ENABLED}`, `rm ${ENABLED}`],
   ["extra    file restore/by-hand", `mkdir ${STATE_DIRECTORY}/restore/by-hand`],
+  ...[": >", "echo '{}' >", "echo { >", "cat node.json >>"].map((command): [string, string] => [
+    `changed  file claims/${CLAIM.owner.id}.json`,
+    `cd ${STATE_DIRECTORY}; ${command} ${CLAIM_FILE}`,
+  ]),
+  [`extra    file claims/${CLAIM.owner.id}.json`, `cd ${STATE_DIRECTORY}; rm ${CLAIM_FILE}; mkdir ${CLAIM_FILE}`],
+  [
+    `extra    file claims/${CLAIM.owner.id}.json`,
+    `cd ${STATE_DIRECTORY}; mv ${CLAIM_FILE} x; ln -s ../x ${CLAIM_FILE}`,
+  ],
+  ["changed  file claims/policy-1.json", `cd ${STATE_DIRECTORY}; cp ${CLAIM_FILE} claims/policy-1.json`],
+  ["changed  file claims/node-1.json", `cd ${STATE_DIRECTORY}; mv ${CLAIM_FILE} claims/node-1.json`],
+  ["extra    file claims/zz.json", `cd ${STATE_DIRECTORY}; cp ${CLAIM_FILE} claims/zz.json`],
+  ["extra    file claims/node-1.json.swp", `cd ${STATE_DIRECTORY}; touch claims/node-1.json.swp`],
+  ["extra    file claims/?", `cd ${STATE_DIRECTORY}; touch "claims/node-1 2.json"`],
   ["extra    file restore/?", `touch "${STATE_DIRECTORY}/restore/by hand; \nexit"`],
 ];
 
@@ -101,7 +121,28 @@ test.each(TAMPERS)("%s, by %s, is told alone, and the next batch puts it back", 
   node.run(script);
   const found = node.probe();
   expect(fileDrift(found)).toEqual([line]);
-  expect(fileDrift(node.apply(found))).toEqual([]);
+  const after = node.apply(found);
+  expect([fileDrift(after), after.claims]).toEqual([[], [CLAIM]]);
+});
+
+test("a claim file without an end of its line is that claim, and no more", () => {
+  const policy = policyClaim("policy-web");
+  node.apply(node.probe(), {
+    claims: { write: { [CLAIM.owner.id]: JSON.stringify(CLAIM), "policy-web": JSON.stringify(policy) }, remove: [] },
+  });
+  node.run(`cd ${STATE_DIRECTORY}/claims; for f in *; do truncate -s -1 $f; done`);
+  const found = node.probe();
+  expect([fileDrift(found), found.claims, found.isManifestWhole]).toEqual([[], [CLAIM, policy], true]);
+  node.apply(found, { claims: { write: {}, remove: ["policy-web"] } });
+});
+
+test("a claim file of another name is another manifest", () => {
+  node.run(`cd ${STATE_DIRECTORY}; mv ${CLAIM_FILE} claims/node-1.json`);
+  const found = node.probe();
+  expect(node.told).toContain("@@manifest-changed");
+  node.apply(found);
+  node.probe();
+  expect(node.told).not.toContain("@@manifest-changed");
 });
 
 test.each([`rm -r ${STATE_DIRECTORY}/restore`, `cd ${STATE_DIRECTORY}; rm -r restore; touch restore`])(
@@ -114,6 +155,11 @@ test.each([`rm -r ${STATE_DIRECTORY}/restore`, `cd ${STATE_DIRECTORY}; rm -r res
     expect(fileDrift(node.apply(found))).toEqual([]);
   },
 );
+
+test("where the folder of claims is none, it is made again", () => {
+  node.run(`cd ${STATE_DIRECTORY}; rm -r claims; touch claims`);
+  expect(node.apply(node.probe()).claims).toEqual([CLAIM]);
+});
 
 test("a batch that leaves the boot program as it is does not take a changed one for right", () => {
   node.run(`echo 'exit 0' > ${STATE_DIRECTORY}/restore/run`);

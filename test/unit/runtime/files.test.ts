@@ -24,7 +24,7 @@ const RECORD = SAVED.map((name) => line(name));
 /** A node on which these lines stand for its files, and this record. */
 function nodeWith(there: readonly string[], recorded: readonly string[] = RECORD) {
   const stdout = ["@@files", ...there, "@@files-recorded", ...recorded, "", "@@end", ""].join("\n");
-  return { generation: 1, node: NODE, files: parseFiles(parseSections(stdout)) };
+  return { generation: 1, node: NODE, misread: [] as string[], files: parseFiles(parseSections(stdout)) };
 }
 
 const whole = STATE_FILES.map((name) => line(name));

@@ -1,31 +1,90 @@
-import { batchFor } from "../../../provider/runtime/batch";
+import type { Claim } from "../../../provider/model/claim";
+import { batchFor, isEmpty } from "../../../provider/runtime/batch";
+import { driftOf } from "../../../provider/runtime/drift";
 import { parseSnapshot } from "../../../provider/runtime/snapshot";
 import { gatewayClaim, nodeClaim, peer, policyClaim } from "../reconcile/states";
 
-const answer = (claims: readonly object[], tables: object = {}): string =>
+/** What a node says whose claim files are these: id by which each is named → its text. */
+const answerOf = (files: readonly (readonly [string, string])[], tables: object = {}, more: string[] = []): string =>
   [
     "@@node",
     JSON.stringify({ version: 1, tables, dropPolicies: [], restore: {} }),
     "@@claims",
-    ...claims.map((claim) => JSON.stringify(claim)),
+    ...files.map(([id, text]) => `${id} ${text}`),
+    ...more,
     "@@end",
     "",
   ].join("\n");
 
+const fileOf = (claim: Claim) => [claim.owner.id, JSON.stringify(claim)] as const;
+const answer = (claims: readonly Claim[], tables: object = {}): string => answerOf(claims.map(fileOf), tables);
+
+const { sources, destinations, except, gateway } = policyClaim("policy-web");
+const also = [{ sources, destinations, except, gateway, egressIP: "192.0.2.2" }];
+const USUAL: readonly Claim[] = [nodeClaim("gateway-1"), gatewayClaim(), policyClaim("policy-web", { also })];
 const client = { ...peer("client-1", false), underlay: "192.168.0.11 dev lo" };
 
-test("a claim on a node that is more than numbers, addresses and names is refused, the claim named", () => {
-  const usual = [nodeClaim("gateway-1"), gatewayClaim(), policyClaim("web")];
-  expect(parseSnapshot(answer(usual)).claims).toEqual(usual);
-  for (const changed of [
-    nodeClaim("gateway-1", { uplink: "eth0 label x" }),
-    gatewayClaim({ nodes: { "client-1": client } }),
-    policyClaim("web", { sources: ["10.0.1.11/32 nomatch"] }),
-  ]) {
-    const { kind, owner } = changed;
-    const claims = usual.map((claim) => (claim.kind === kind ? changed : claim));
-    expect(() => parseSnapshot(answer(claims))).toThrow(`claim ${owner.id}: "`);
-  }
+test("claims that are as they were written are read", () => {
+  const { claims, misread, isManifestWhole } = parseSnapshot(answer(USUAL));
+  expect({ claims, misread, isManifestWhole }).toEqual({ claims: USUAL, misread: [], isManifestWhole: true });
+});
+
+test.each<[string, Claim]>([
+  ["a device", nodeClaim("gateway-1", { uplink: "eth0 label x" })],
+  ["an address", gatewayClaim({ nodes: { "client-1": client } })],
+  ["a network", policyClaim("policy-web", { sources: ["10.0.1.11/32 nomatch"] })],
+])("a claim on a node with more than %s in it counts as none", (_, changed) => {
+  const rest = USUAL.filter(({ kind }) => kind !== changed.kind);
+  const found = parseSnapshot(answer([changed, ...rest]));
+  expect([found.claims, found.misread]).toEqual([rest, [changed.owner.id]]);
+});
+
+/** The claim with something else in one place, for each place of it. */
+function spoiled(value: unknown, other: unknown): unknown[] {
+  if (typeof value !== "object" || value === null) return [other];
+  const places: readonly [string, unknown][] = Object.entries(value);
+  const inside = places.flatMap(([key, child]) =>
+    spoiled(child, other).map((changed) =>
+      Array.isArray(value) ? value.with(Number(key), changed) : { ...value, [key]: changed },
+    ),
+  );
+  return [other, ...inside];
+}
+
+test.each(USUAL.map((claim) => [claim.kind, claim] as const))(
+  "a claim of a %s with anything else in any place counts as none",
+  (_, claim) => {
+    for (const other of [null, { length: 1 }, [[]], -0.5]) {
+      const all = spoiled(claim, other);
+      expect(all.length).toBeGreaterThan(10);
+      for (const one of all) {
+        const text = JSON.stringify(one);
+        const { claims, misread } = parseSnapshot(answerOf([[claim.owner.id, text]]));
+        expect({ text, claims, misread }).toEqual({ text, claims: [], misread: [claim.owner.id] });
+      }
+    }
+  },
+);
+
+test.each([
+  ["cut off", JSON.stringify(USUAL[2]).slice(0, 40)],
+  ["empty", ""],
+  ["of another kind", '{"kind":"constructor"}'],
+  ["another's", JSON.stringify(policyClaim("policy-other"))],
+  ["two", `${JSON.stringify(USUAL[2])}${JSON.stringify(USUAL[2])}`],
+])("a claim file that is %s is drift of the node and of its owner, and goes with the next batch", (_, text) => {
+  const [node, gate, policy] = USUAL as [Claim, Claim, Claim];
+  const found = parseSnapshot(answerOf([fileOf(node), fileOf(gate), ["policy-web", text]]));
+  const snapshot = { ...found, files: parseSnapshot(answer([])).files };
+  expect(snapshot.isManifestWhole).toBe(false);
+  const line = "changed  file claims/policy-web.json";
+  expect(driftOf(snapshot, node.owner.id, node)).toContain(line);
+  expect(driftOf(snapshot, "policy-web", policy)).toContain("missing  manifest entry of this resource");
+  expect(driftOf(snapshot, gate.owner.id, gate).join()).not.toContain("manifest");
+  const { batch } = batchFor(snapshot, [node, gate]);
+  expect(batch.claims).toEqual({ write: {}, remove: ["policy-web"] });
+  expect(isEmpty({ ...batch, steps: [] }, snapshot)).toBe(false);
+  expect(batchFor(snapshot, USUAL).batch.claims).toEqual({ write: Object.fromEntries([fileOf(policy)]), remove: [] });
 });
 
 test("what this run would write is held to the same", () => {
@@ -38,4 +97,13 @@ test("what this run would write is held to the same", () => {
 test("routing tables that are none are as good as lost", () => {
   expect(parseSnapshot(answer([], { 11: 3011 })).node?.tables).toEqual({ 11: 3011 });
   expect(parseSnapshot(answer([], { 11: "3011 proto 3" })).node?.tables).toEqual({});
+});
+
+test("a registry entry that is not as it was written is as good as lost", () => {
+  const entry = { key: "mark-7", owner: "node-1", holder: 'shop/prod/"n1" (node ü)', content: "0x26000700" };
+  const text = JSON.stringify(entry);
+  const read = (...lines: string[]) =>
+    parseSnapshot(answerOf([], {}, ["@@registry/lab", ...lines])).registry.get("lab");
+  expect(read(`mark-7 ${text}`, 'mark-8 {"key":', "mark-9 null", "mark-10 ", `mark-11 ${text}`)).toEqual([entry]);
+  expect(read(`mark-7 ${text}${text}`, 'mark-8 {"key":"mark-8","owner":1,"holder":"","content":""}')).toEqual([]);
 });

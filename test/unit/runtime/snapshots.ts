@@ -62,7 +62,15 @@ export function seen({
   const host = hostOf({ addresses, tables: new Set(used), ...(routes && { routes }) });
   const node: NodeFile | undefined = tables && { version: 1, tables, dropPolicies: [], restore: {} };
   const files = { there: new Map<string, string>(), recorded: new Map<string, string>() };
-  const rest = { generation: 1, files, actual, isAsRecorded: true, isManifestWhole: true, registry: new Map() };
+  const rest = {
+    generation: 1,
+    files,
+    actual,
+    isAsRecorded: true,
+    isManifestWhole: true,
+    misread: [],
+    registry: new Map(),
+  };
   return { snapshot: { ...rest, node, claims, host } };
 }
 
