@@ -82,7 +82,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const isMoved = held !== undefined && registryRefOf(held)?.node !== registryRefOf(args)?.node;
   const isClaiming = isMoved || ips.some((ip) => held?.placement[ip] === undefined);
   const found = [
-    ...noteLive(ownerId, label, all, { instance, isNew: !held }),
+    ...noteLive(ownerId, label, all, { instance, isNew: !held, had: known }),
     ...gatewayProblems({ args, ips, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
   ];

@@ -11,7 +11,7 @@ import { type Label, labelText } from "./label";
 import { type Looked, lookAll } from "./look";
 import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
-import { bring, takeAway } from "./policy-rollout";
+import { bring, InPart, takeAway } from "./policy-rollout";
 import { claimOf, type PolicyState } from "./policy-state";
 import { namesOf, sessionsOf } from "./policy-waves";
 import { noted } from "./quiet";
@@ -71,13 +71,13 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const state: PolicyState = { ...args, label, ownerId, egressIP };
   const names = sessionsOf(args.gateway).map(({ name }) => name);
   const found = [
-    ...noteLive(ownerId, label, names, { instance, isNew: !held }),
+    ...noteLive(ownerId, label, names, { instance, isNew: !held, had: held ? namesOf(held.gateway) : new Set() }),
     ...unreachable(held, looked),
     ...overlapProblems(state, held?.gateway.id ?? left?.gateway, looked),
     ...routeProblems(state, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
-  if (!held) memory.toCome.add(ownerId);
+  if (!held) memory.toCome.add(label.name);
   const drift = dryRun && held ? await driftOn(driftTargets(held, args.gateway)) : {};
   return { inputs: { ...state, ...former, __provider, drift } };
 }
@@ -87,13 +87,13 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
   const [before, state] = [olds as unknown as PolicyState, news as unknown as PolicyState];
   const drift = await noted(() => driftOn(driftTargets(before, state.gateway)));
   const changes = changedProperties(olds, news).length > 0 || !isClean(drift);
-  if (changes) memory.toCome.add(state.ownerId);
+  if (changes) memory.toCome.add(state.label.name);
   return { changes };
 }
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as PolicyState;
-  await bring(state, undefined);
+  await bring(state, undefined).catch(recording(state.ownerId, inputs));
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -102,7 +102,8 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 }
 
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
-  await bring(news as unknown as PolicyState, olds as unknown as PolicyState);
+  const state = news as unknown as PolicyState;
+  await bring(state, olds as unknown as PolicyState).catch(recording(state.ownerId, news));
   return { outs: outputs(news) };
 }
 
@@ -186,6 +187,15 @@ function overlapProblems(
     };
   });
 }
+
+/** The engine records a resource whose error has an id, and comes to it again in the next run. */
+const recording =
+  (id: string, inputs: Properties) =>
+  (error: Error): never => {
+    throw error instanceof InPart
+      ? Object.assign(error, { id, properties: outputs(inputs), reasons: [error.message] })
+      : error;
+  };
 
 function outputs(inputs: Properties): Properties {
   const { drift: _drift, dryRun: _dryRun, ...rest } = inputs;

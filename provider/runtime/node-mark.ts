@@ -96,7 +96,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
       ]
     : [];
   const late = [
-    ...noteLive(ownerId, label, [args.node], { instance, isNew: !held }),
+    ...noteLive(ownerId, label, [args.node], { instance, isNew: !held, had: new Set() }),
     ...settingsProblems(args, registry.snapshot),
     ...markProblems,
     ...nodeProblems,

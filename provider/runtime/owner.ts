@@ -32,19 +32,20 @@ const otherWith = (id: string, label: Label): string | undefined => {
 /**
  * Notes where the program has a resource. One that was renamed, while another one took up its name, may find its id adopted;
  * a second one of the same type and name, under another parent, can't be told from it where it is new (no state) or has its id.
- * One that is replaced is checked twice, as the same instance.
+ * One that is replaced is checked twice, as the same instance. `had`: the nodes on which state has it.
  */
 export function noteLive(
   id: string,
   label: Label,
   nodes: readonly string[],
-  { instance, isNew }: { readonly instance: string | undefined; readonly isNew: boolean },
+  found: { readonly instance: string | undefined; readonly isNew: boolean; readonly had: ReadonlySet<string> },
 ): Problem[] {
+  const { instance, isNew, had } = found;
   const other = otherWith(id, label);
   const name = `${typeOf(id)} ${labelText(label)}`;
   const twins = [memory.live.get(id), isNew ? memory.names.get(name) : undefined];
   if (other === undefined && twins.every((twin) => !twin || twin.instance === instance)) {
-    memory.live.set(id, { label: labelText(label), nodes: new Set(nodes), instance });
+    memory.live.set(id, { label: labelText(label), nodes: new Set(nodes), had, instance });
     memory.names.set(name, { instance });
     return [];
   }

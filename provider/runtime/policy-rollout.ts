@@ -9,29 +9,41 @@ import { type Gate, rollOut, type Wave } from "./rollout";
 import { memory } from "./run-memory";
 import { straysOf } from "./strays";
 
+/** A change that failed, though nodes have it or some of it: the engine is to remember it. */
+export class InPart extends Error {}
+
 /**
  * Brings a policy to all its nodes. What lets go waits for all that others of this run take. Where these others need the
- * engine's slot, it only takes what it selects, and who waits last lets go for it. One that is new goes again where it
- * could not come.
- * @throws Error what nodes say, also of a policy for which this one lets go.
+ * engine's slot, it only takes what it selects, and who has waited to the end lets go for it. One that is new goes again
+ * where it could not come.
+ * @throws Error what nodes say; InPart where this one is there, and another one could not let go.
  */
 export async function bring(state: PolicyState, recorded: PolicyState | undefined): Promise<void> {
-  memory.toCome.delete(state.ownerId);
+  memory.toCome.delete(state.label.name);
   const change = await noted(() => changeOf(state, recorded));
   const isWaiting = letsGo(wavesOf(change)) || (memory.owed.size > 0 && !isAwaited());
-  if (isWaiting && !(await mayLetGo())) {
-    await lead(change, (wave) => wave < LETTING_GO);
+  if (!isWaiting) return lead(change, () => true);
+  if (!(await mayLetGo())) {
+    // From now on, so that nobody who comes meanwhile overlooks it.
     memory.owed.set(state.ownerId, change);
-    return;
+    return lead(change, (wave) => wave < LETTING_GO).catch((error: unknown) => {
+      memory.owed.delete(state.ownerId);
+      throw error;
+    });
   }
   const owed = [...memory.owed.values()];
   memory.owed.clear();
-  const results = await Promise.allSettled([
-    lead(change, () => true),
-    ...owed.map((other) => lead(other, (wave) => wave >= LETTING_GO)),
-  ]);
-  const failed = results.flatMap((one) => (one.status === "rejected" ? [one.reason as Error] : []));
-  if (failed.length > 0) throw new Error(failed.map(({ message }) => message).join("\n"), { cause: failed[0] });
+  const failed = new Map<string, string[]>();
+  const payments = owed.map((other) =>
+    lead(other, (wave) => wave >= LETTING_GO).catch(({ message }: Error) => {
+      failed.set(message, [...(failed.get(message) ?? []), other.state.label.name]);
+    }),
+  );
+  const own = await lead(change, () => true).catch((error: Error) => error);
+  await Promise.all(payments);
+  const rest = [...failed].map(([text, names]) => `${names.join(", ")} could not let go of what they had: ${text}`);
+  if (own) throw own instanceof InPart || rest.length === 0 ? own : new Error([own.message, ...rest].join("\n"));
+  if (rest.length > 0) throw new InPart(rest.join("\n"));
 }
 
 /**
@@ -64,11 +76,18 @@ async function lead(change: PolicyChange, isDue: (wave: number) => boolean): Pro
     const waves = wavesOf(change).map((wave, index) => (isDue(index) ? wave : []));
     await noted(() => rollOut(waves, gateOf(change)));
   } catch (error) {
+    if (recorded !== undefined) throw error;
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
-    if (recorded === undefined && found.size === 0) await noted(() => rollOut(shrinking(state))).catch(() => undefined);
-    throw error;
+    const isGone = found.size === 0 && (await isDone(noted(() => rollOut(shrinking(state)))));
+    throw isGone ? error : new InPart((error as Error).message, { cause: error });
   }
 }
+
+const isDone = (call: Promise<void>): Promise<boolean> =>
+  call.then(
+    () => true,
+    () => false,
+  );
 
 const wavesOf = (change: PolicyChange): Wave[] =>
   replacing(change, straysOf(change.state.ownerId, namesOf(change.state.gateway)));

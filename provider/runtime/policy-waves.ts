@@ -17,7 +17,8 @@ export function replacing(change: PolicyChange, strays: readonly NodeSession[] =
   const { state, recorded } = change;
   const claim = claimOf(state);
   const write = (node: NodeSession, what: PolicyClaim) => ({ session: node, change: { write: [what], remove: [] } });
-  const nodes = sessionsOf(state.gateway).map((node) => ({ node, ...changeOn(node.name, change) }));
+  const on = changesOf(change);
+  const nodes = sessionsOf(state.gateway).map((node) => ({ node, ...on(node.name) }));
   const names = namesOf(state.gateway);
   const others = [...(recorded ? sessionsOf(recorded.gateway) : []), ...strays];
   const left = new Set(others.filter(({ name }) => !names.has(name)));
@@ -41,22 +42,34 @@ export function replacing(change: PolicyChange, strays: readonly NodeSession[] =
   ];
 }
 
-/** Whether a node is to select more than it does, and what of it no longer: that, with the source that it had. */
-function changeOn(node: string, { state, recorded, found }: PolicyChange) {
+/** For each node: whether it is to select more than it does, and what of it no longer: that, with the source that it had. */
+function changesOf({ state, recorded, found }: PolicyChange) {
   const claim = claimOf(state);
-  const isRecorded = recorded !== undefined && namesOf(recorded.gateway).has(node);
-  const had = found.get(node) ?? (isRecorded ? claimOf(recorded) : undefined);
-  const former = (had ? selectionsOf(had) : []).filter(
-    (one) => !selectsNoMore(one, { ...claim, egressIP: one.egressIP, gateway: one.gateway }),
-  );
-  return { isTaking: had === undefined || !selectsNoMore(claim, had), former };
+  const last = recorded && claimOf(recorded);
+  const where = recorded && namesOf(recorded.gateway);
+  const changeOf = (had: PolicyClaim | undefined) => ({
+    isTaking: had === undefined || !selectsNoMore(claim, had),
+    former: (had ? selectionsOf(had) : []).filter(
+      (one) => !selectsNoMore(one, { ...claim, egressIP: one.egressIP, gateway: one.gateway }),
+    ),
+  });
+  // Nearly all nodes have the same, and it may have a hundred thousand sources.
+  const known = new Map<string, ReturnType<typeof changeOf>>();
+  return (node: string) => {
+    const had = found.get(node) ?? (where?.has(node) ? last : undefined);
+    const key = JSON.stringify(had ?? null);
+    const change = known.get(key) ?? changeOf(had);
+    known.set(key, change);
+    return change;
+  };
 }
 
 /** Whether a policy is to select more than it did, for all that is known. */
 export function takesMore(change: PolicyChange): boolean {
   const { state, recorded } = change;
   if (recorded === undefined || !selectsNoMore(claimOf(state), claimOf(recorded))) return true;
-  return sessionsOf(state.gateway).some(({ name }) => changeOn(name, change).isTaking);
+  const on = changesOf(change);
+  return sessionsOf(state.gateway).some(({ name }) => on(name).isTaking);
 }
 
 /** The nodes that translate what the policy lets go of: of an address that its gateway has moved, the new one. */

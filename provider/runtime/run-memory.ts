@@ -3,6 +3,16 @@ import type { NamedPolicy } from "../model/overlap";
 import type { GatewayState } from "./gateway-state";
 import type { PolicyChange } from "./policy-state";
 
+/** A resource of this run's program. */
+export interface Live {
+  readonly label: string;
+  /** Where it is to be, and where state has it. */
+  readonly nodes: ReadonlySet<string>;
+  readonly had: ReadonlySet<string>;
+  /** Which object of the program it is. */
+  readonly instance: string | undefined;
+}
+
 /**
  * What the resources of this run have said so far. The engine calls check one by one in one process,
  * so the second of two that clash sees the first, whichever comes first.
@@ -18,18 +28,15 @@ export interface RunMemory {
   readonly egressIPs: Map<string, Map<string, string>>;
   /** Owner id → the gateway as this run wants it, and as state has it. */
   readonly gateways: Map<string, { readonly wanted: GatewayState; readonly held: GatewayState | undefined }>;
-  /** Owner id → which resource of this run's program it is, on which nodes, and which object of the program. */
-  readonly live: Map<
-    string,
-    { readonly label: string; readonly nodes: ReadonlySet<string>; readonly instance: string | undefined }
-  >;
+  /** Owner id → which resource of this run's program it is. */
+  readonly live: Map<string, Live>;
   /** Type and label → which object of the program it is. */
   readonly names: Map<string, { readonly instance: string | undefined }>;
   /** Owner id → the policy, and the gateway that it has in state. */
   readonly policies: Map<string, NamedPolicy & { readonly formerly?: string | undefined }>;
   /** Kind and name of what could not take what it is to select → the sources of that. */
   readonly notTaken: Map<string, readonly string[]>;
-  /** Owner ids of the policies that the engine is to create or update, and has not come to yet. */
+  /** Names of the policies that the engine is to create or update, and has not come to yet. */
   readonly toCome: Set<string>;
   /** Kind → how many of it the program declares, as far as it says. */
   readonly declared: Map<Claim["kind"], number>;

@@ -17,12 +17,14 @@ export function straysOf(ownerId: string, names: ReadonlySet<string>): NodeSessi
 }
 
 /**
- * Gateways and policies that a node has though this run has them elsewhere: where the engine comes to the node only after
- * these, they could not see it, and its NodeMark takes them off. Not where something failed: what they select may be wanted.
+ * Gateways and policies that a node has though neither this run nor state has them there: where the engine comes to the node
+ * only after these, they could not see it, and its NodeMark takes them off. Not where something failed: what they select may
+ * be wanted.
  */
 export const unwantedOn = ({ seen, name }: NodeSession): string[] =>
   memory.notTaken.size > 0
     ? []
-    : (seen?.claims ?? []).flatMap(({ owner }) =>
-        memory.live.get(owner.id)?.nodes.has(name) === false ? owner.id : [],
-      );
+    : (seen?.claims ?? []).flatMap(({ owner: { id } }) => {
+        const live = memory.live.get(id);
+        return !live || live.nodes.has(name) || live.had.has(name) ? [] : id;
+      });

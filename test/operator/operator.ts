@@ -3,6 +3,19 @@ import * as path from "node:path";
 import { createInterface } from "node:readline";
 import { enter, type Lab } from "../lab";
 
+interface Answer {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly error?: string;
+  readonly recorded?: Recording;
+}
+
+/** What an error tells the engine to remember all the same. */
+export interface Recording {
+  readonly id: string;
+  readonly properties: Record<string, unknown>;
+}
+
 /** A process in the operator's namespace that calls the provider's runtime: one process is one run of the engine, unless it says `newRun`. */
 export class Operator {
   private readonly waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
@@ -11,10 +24,10 @@ export class Operator {
   private constructor(private readonly child: ChildProcess) {
     createInterface({ input: child.stdout ?? process.stdin }).on("line", (line) => {
       if (!line.startsWith("{")) return;
-      const { id, result, error } = JSON.parse(line) as { id: number; result?: unknown; error?: string };
+      const { id, result, error, recorded } = JSON.parse(line) as Answer;
       const one = this.waiting.get(id);
       this.waiting.delete(id);
-      if (error !== undefined) one?.reject(new Error(error));
+      if (error !== undefined) one?.reject(Object.assign(new Error(error), { recorded }));
       else one?.resolve(result);
     });
     child.on("exit", (code) => {

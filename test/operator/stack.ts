@@ -1,4 +1,4 @@
-import type { Operator } from "./operator";
+import type { Operator, Recording } from "./operator";
 
 type Properties = Record<string, unknown>;
 
@@ -15,6 +15,8 @@ interface Recorded {
   readonly id: string;
   readonly inputs: Properties;
   readonly outputs: Properties;
+  /** Its last change failed, but there it is: the next run comes to it again. */
+  readonly isFailed?: boolean;
 }
 
 export interface Planned {
@@ -193,7 +195,7 @@ export class Stack {
       deleteBeforeReplace = false,
     } = await this.operator.call<Difference>(one.type, "diff", old.id, old.outputs, inputs);
     return {
-      change: replaces.length > 0 ? "replace" : changes ? "update" : "same",
+      change: replaces.length > 0 ? "replace" : changes || old.isFailed ? "update" : "same",
       isFirstDeleted: deleteBeforeReplace,
     };
   }
@@ -217,14 +219,26 @@ export class Stack {
       return;
     }
     if (change === "update" && old) {
-      const { outs } = await this.operator.call<{ outs: Properties }>(type, "update", old.id, old.outputs, inputs);
-      this.state.set(name, { ...old, inputs, outputs: outs });
+      const update = this.operator.call<{ outs: Properties }>(type, "update", old.id, old.outputs, inputs);
+      const { outs } = await this.recording(declared, inputs, update);
+      this.state.set(name, { type, name, id: old.id, inputs, outputs: outs });
       return;
     }
     if (old && isFirstDeleted) await this.operator.call(type, "delete", old.id, old.outputs);
-    const { id, outs } = await this.operator.call<{ id: string; outs: Properties }>(type, "create", inputs);
+    const create = this.operator.call<{ id: string; outs: Properties }>(type, "create", inputs);
+    const { id, outs } = await this.recording(declared, inputs, create);
     this.state.set(name, { type, name, id, inputs, outputs: outs });
     if (old && !isFirstDeleted) this.replaced.push(old);
+  }
+
+  /** What fails may be there all the same, and says so. */
+  private recording<T>({ type, name }: Declared, inputs: Properties, call: Promise<T>): Promise<T> {
+    return call.catch((error: Error & { recorded?: Recording }) => {
+      const { id, properties } = error.recorded ?? {};
+      if (id !== undefined && properties !== undefined)
+        this.state.set(name, { type, name, id, inputs, outputs: properties, isFailed: true });
+      throw error;
+    });
   }
 
   private async removeAll(isGone: (name: string) => boolean): Promise<void> {

@@ -61,6 +61,8 @@ async function answer(line: string): Promise<void> {
     if (!called) throw new Error(`no ${module}.${method}`);
     process.stdout.write(`${JSON.stringify({ id, result: (await called(...args)) ?? null })}\n`);
   } catch (error) {
-    process.stdout.write(`${JSON.stringify({ id, error: (error as Error).message })}\n`);
+    const { message, id: made, properties } = error as Error & { id?: string; properties?: object };
+    const recorded = properties && { id: made, properties };
+    process.stdout.write(`${JSON.stringify({ id, error: message, recorded })}\n`);
   }
 }

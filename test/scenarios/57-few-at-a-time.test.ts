@@ -2,7 +2,7 @@ import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { breakCall, mendCalls } from "./failing-tools";
 import { addressesOf, scenario } from "./scenario";
 
-const EGRESS = "192.168.0.200";
+const [EGRESS, OTHER] = ["192.168.0.200", "192.168.0.201"] as const;
 const NAMES = ["a", "b", "c", "d"] as const;
 
 for (const parallel of [1, 2]) {
@@ -32,3 +32,54 @@ for (const parallel of [1, 2]) {
     },
   );
 }
+
+scenario(
+  "a policy that only takes does not let go for one that left its slot",
+  { intervalMs: 50, unbroken: true },
+  async ({ lab, stack, change }) => {
+    const [pod = ""] = lab.pods.map(({ name }) => name);
+    const [moving = ""] = addressesOf(lab, [pod]);
+    const program = (isMoved: boolean) => {
+      const policy = (name: string, before: readonly string[], after: readonly string[]) =>
+        policyOf(name, "gateway", isMoved ? after : before, { declared: NAMES.length });
+      return [
+        ...fleetOf(lab),
+        gatewayOf(lab, "gateway", [EGRESS]),
+        policy("a", ["10.0.9.1", moving], ["10.0.9.1"]),
+        policy("b", ["10.0.9.2", "10.0.9.12"], ["10.0.9.2"]),
+        policy("c", ["10.0.9.3"], ["10.0.9.3", "10.0.9.13"]),
+        policy("d", ["10.0.9.4"], ["10.0.9.4", moving]),
+      ];
+    };
+    await change([pod], () => stack.up(program(false)), { to: [EGRESS] });
+    await stack.up(program(true), { parallel: 2 });
+    expect((await stack.preview(program(true))).filter(({ change: one }) => one !== "same")).toEqual([]);
+    await change([pod], () => stack.destroy(), { established: "cut" });
+  },
+);
+
+scenario(
+  "a new policy is remembered where another one could not let go",
+  {},
+  async ({ lab, stack, oracle, change }) => {
+    const [stays, passes] = ["pod-client-2-1", "pod-client-1-1"] as const;
+    const program = (isMoved: boolean) => [
+      ...fleetOf(lab),
+      gatewayOf(lab, "one", [EGRESS], { of: ["client-1", "client-2"], on: ["gateway-1"] }),
+      gatewayOf(lab, "other", [OTHER], { of: ["client-1"], on: ["gateway-2"] }),
+      policyOf("a", "one", addressesOf(lab, isMoved ? [stays] : [stays, passes])),
+      ...(isMoved ? [policyOf("b", "other", addressesOf(lab, [passes]))] : []),
+    ];
+    await change([stays, passes], () => stack.up(program(false)), { to: [EGRESS] });
+    const passing = oracle.changing(passes, [OTHER, EGRESS], { established: "cut-paths" });
+    // Not a node of the new one.
+    await breakCall(lab, "client-2", 1);
+    await expect(stack.up(program(true), { parallel: 1 })).rejects.toThrow(/could not let go .*node client-2: /);
+    await mendCalls(lab, "client-2");
+    expect(stack.id("b")).toBeDefined();
+    await stack.up(program(false));
+    passing.done([EGRESS]);
+    expect((await stack.preview(program(false))).filter(({ change: one }) => one !== "same")).toEqual([]);
+    await change([stays, passes], () => stack.destroy(), { established: "cut" });
+  },
+);
