@@ -72,9 +72,9 @@ scenario(
     ];
     await change([stays, passes], () => stack.up(program(false)), { to: [EGRESS] });
     const passing = oracle.changing(passes, [OTHER, EGRESS], { established: "cut-paths" });
-    // Not a node of the new one.
+    // Not a node of the new one, which lets go for the other one if it comes second.
     await breakCall(lab, "client-2", 1);
-    await expect(stack.up(program(true), { parallel: 1 })).rejects.toThrow(/could not let go .*node client-2: /);
+    await expect(stack.up(program(true), { parallel: 1 })).rejects.toThrow("node client-2: ");
     await mendCalls(lab, "client-2");
     expect(stack.id("b")).toBeDefined();
     await stack.up(program(false));
