@@ -24,7 +24,7 @@ const index: Check = (value) => whole(value) && Number(value) >= 1 && Number(val
 const oneOf =
   (...words: readonly string[]): Check =>
   (value) =>
-    words.includes(String(value));
+    typeof value === "string" && words.includes(value);
 const listOf =
   (item: Check): Check =>
   (value) =>

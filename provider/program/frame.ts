@@ -5,7 +5,8 @@ export function parseSections(stdout: string): Sections {
   const sections = new Map<string, string>();
   let name: string | undefined;
   let start = 0;
-  const header = /^@@(\S+)$/gm;
+  // Lines end by a newline only: JSON leaves other ends of lines in names as they are.
+  const header = /(?<=^|\n)@@(\S+)(?=\n|$)/g;
   for (let match = header.exec(stdout); match; match = header.exec(stdout)) {
     if (name !== undefined) sections.set(name, stdout.slice(start, match.index));
     name = match[1];

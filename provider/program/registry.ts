@@ -82,6 +82,8 @@ ${ENTRY_FUNCTION}
 egw_main() {
 [ -d $R ] || { echo @@released; echo @@end; return; }
 exec 9<$D; flock -w 60 9 || { echo @@busy; exit 0; }
+# Whoever let go of the last entry meanwhile took the directory away: of this owner there was none.
+[ $D -ef /proc/self/fd/9 ] || { echo @@released; echo @@end; return; }
 left=
 for f in $R/mark-* $R/ip-*; do
   entry=$(egw_entry "\${f##*/}") || continue

@@ -48,9 +48,10 @@ function withoutAddresses(claim: GatewayClaim, ips: readonly string[]): GatewayC
 
 /**
  * The batch that makes a node's claims these. Pure.
- * @throws Error if no routing table is left for a leg.
+ * @throws Error if no routing table is left for a leg, or the node's enrolment is lost while others need it.
  */
 export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } {
+  requireEnrolment(snapshot, claims);
   const { host } = snapshot;
   const facts: NodeFacts = { tables: allocateTables(snapshot, claims), dropPolicies: host.dropPolicies };
   const desired = compileNode(claims, facts);
@@ -92,6 +93,15 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
         .flatMap(({ input }) => input),
     },
   };
+}
+
+/** Where only the claim of its NodeMark is lost, the node is not emptied: what the others ask for would end without being cut. */
+function requireEnrolment(snapshot: Snapshot, claims: readonly Claim[]): void {
+  if ([...snapshot.claims, ...claims].some(({ kind }) => kind === "node")) return;
+  if (claims.length > 0 || snapshot.actual.length > 0)
+    throw new Error(
+      "its enrolment is lost, so nothing was changed. Run pulumi up of the stack that has its NodeMark first.",
+    );
 }
 
 /** A node whose restore program is of another version gets ours with its next batch. */

@@ -22,6 +22,7 @@ import {
   notGiven,
   placedElsewhere,
 } from "./handover";
+import { InPart, isDone, recording } from "./in-part";
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
@@ -104,6 +105,12 @@ export const create = (inputs: Properties) => attempt("gateway", inputs, () => c
 
 async function created(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as GatewayState;
+  await made(state).catch(recording(state.ownerId, outputs(inputs)));
+  return { id: state.ownerId, outs: outputs(inputs) };
+}
+
+/** @throws InPart where it could not come, nor go again: then it keeps its entries in the registry. */
+async function made(state: GatewayState): Promise<void> {
   const left = await leftOnNodes(state);
   const given = await claimAddresses(state, left);
   try {
@@ -111,15 +118,14 @@ async function created(inputs: Properties): Promise<{ id: string; outs: Properti
     await rollOut(growing(state, left, policies, given, leftOvers(state, policies)));
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
-    if (left) throw error;
-    await rollOut(shrinking(state)).catch(() => undefined);
+    if (left || !(await isDone(rollOut(shrinking(state)))))
+      throw new InPart((error as Error).message, { cause: error });
     await registryOf(state)
       .release(fleetOf(state), state.ownerId)
       .catch(() => undefined);
     throw error;
   }
   if (left) await releaseDropped(left, state);
-  return { id: state.ownerId, outs: outputs(inputs) };
 }
 
 export async function read(id: string, props: Properties): Promise<{ id: string; props: Properties }> {
@@ -183,7 +189,7 @@ async function remove(_id: string, props: Properties): Promise<void> {
   const others = await inUse(users);
   if (others.length > 0) {
     throw new Error(
-      `gateway ${state.label.name}: still used by ${others.map(({ owner }) => labelText(owner)).join(", ")}. Remove these policies first; what an update left that was killed goes with the next pulumi up.`,
+      `gateway ${state.label.name}: still used by ${others.map(({ owner }) => labelText(owner)).join(", ")}. Remove these policies first; one that no program and no state has was left by a create that was killed: declare it once more.`,
     );
   }
   memory.deleted.add(state.ownerId);

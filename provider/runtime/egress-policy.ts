@@ -7,11 +7,12 @@ import { validateEgressPolicy } from "../model/validate";
 import { attempt } from "./attempt";
 import { knownSessions } from "./context";
 import { driftOn, isClean } from "./drift";
+import { recording } from "./in-part";
 import { type Label, labelText } from "./label";
 import { type Looked, lookAll } from "./look";
 import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { policiesByStack } from "./policies-by-stack";
-import { bring, InPart, takeAway } from "./policy-rollout";
+import { bring, takeAway } from "./policy-rollout";
 import { claimOf, type PolicyState } from "./policy-state";
 import { namesOf, sessionsOf } from "./policy-waves";
 import { noted } from "./quiet";
@@ -87,13 +88,15 @@ export async function diff(_id: string, olds: Properties, news: Properties): Pro
   const [before, state] = [olds as unknown as PolicyState, news as unknown as PolicyState];
   const drift = await noted(() => driftOn(driftTargets(before, state.gateway)));
   const changes = changedProperties(olds, news).length > 0 || !isClean(drift);
-  if (changes) memory.toCome.add(state.label.name);
+  // Where nobody asked for a check this is a refresh, after which the policy may never come.
+  if (changes && memory.live.has(state.ownerId)) memory.toCome.add(state.label.name);
+  else memory.toCome.delete(state.label.name);
   return { changes };
 }
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as PolicyState;
-  await bring(state, undefined).catch(recording(state.ownerId, inputs));
+  await bring(state, undefined).catch(recording(state.ownerId, outputs(inputs)));
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
@@ -103,7 +106,7 @@ export async function read(id: string, props: Properties): Promise<{ id: string;
 
 export async function update(_id: string, olds: Properties, news: Properties): Promise<{ outs: Properties }> {
   const state = news as unknown as PolicyState;
-  await bring(state, olds as unknown as PolicyState).catch(recording(state.ownerId, news));
+  await bring(state, olds as unknown as PolicyState).catch(recording(state.ownerId, outputs(news)));
   return { outs: outputs(news) };
 }
 
@@ -187,15 +190,6 @@ function overlapProblems(
     };
   });
 }
-
-/** The engine records a resource whose error has an id, and comes to it again in the next run. */
-const recording =
-  (id: string, inputs: Properties) =>
-  (error: Error): never => {
-    throw error instanceof InPart
-      ? Object.assign(error, { id, properties: outputs(inputs), reasons: [error.message] })
-      : error;
-  };
 
 function outputs(inputs: Properties): Properties {
   const { drift: _drift, dryRun: _dryRun, ...rest } = inputs;

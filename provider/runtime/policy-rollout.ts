@@ -1,5 +1,6 @@
 import type { PolicyClaim } from "../model/claim";
 import { firstMeeting, rangesOf } from "../model/ranges";
+import { InPart, isDone } from "./in-part";
 import { isAwaited, mayLetGo } from "./letting-go";
 import { lookAll } from "./look";
 import { claimOf, type PolicyChange, type PolicyState, selectionsOf } from "./policy-state";
@@ -8,9 +9,6 @@ import { noted } from "./quiet";
 import { type Gate, rollOut, type Wave } from "./rollout";
 import { memory } from "./run-memory";
 import { straysOf } from "./strays";
-
-/** A change that failed, though nodes have it or some of it: the engine is to remember it. */
-export class InPart extends Error {}
 
 /**
  * Brings a policy to all its nodes. What lets go waits for all that others of this run take. Where these others need the
@@ -82,12 +80,6 @@ async function lead(change: PolicyChange, isDue: (wave: number) => boolean): Pro
     throw isGone ? error : new InPart((error as Error).message, { cause: error });
   }
 }
-
-const isDone = (call: Promise<void>): Promise<boolean> =>
-  call.then(
-    () => true,
-    () => false,
-  );
 
 const wavesOf = (change: PolicyChange): Wave[] =>
   replacing(change, straysOf(change.state.ownerId, namesOf(change.state.gateway)));

@@ -101,9 +101,9 @@ export class NodeSession {
 
   private async run(script: string): Promise<string> {
     const { code, stdout, stderr } = await this.transport.run(this.name, this.connection, script);
-    if (/^@@busy$/m.test(stdout))
+    if (/(^|\n)@@busy(\n|$)/.test(stdout))
       throw new NodeError(this.name, "rejected", "another run holds the node's lock; nothing was changed. Try again.");
-    const full = /^@@no-space (.*)$/m.exec(stdout)?.[1];
+    const full = /(?:^|\n)@@no-space (.*)/.exec(stdout)?.[1];
     if (full !== undefined)
       throw new NodeError(
         this.name,

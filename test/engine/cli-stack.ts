@@ -43,7 +43,10 @@ export class CliStack implements AnyStack {
     });
   }
 
-  async up(program: readonly Declared[], { target = [], parallel, replace = [] }: UpOptions = {}): Promise<void> {
+  async up(
+    program: readonly Declared[],
+    { target = [], parallel, replace = [], refresh }: UpOptions = {},
+  ): Promise<void> {
     await this.write(program);
     const each = (flag: string, names: readonly string[]) =>
       program.filter(({ name }) => names.includes(name)).flatMap((one) => [flag, urnOf(one)]);
@@ -53,6 +56,7 @@ export class CliStack implements AnyStack {
       "--yes",
       "--skip-preview",
       ...limit,
+      ...(refresh ? ["--refresh"] : []),
       ...each("--target", target),
       ...each("--replace", replace),
     );

@@ -29,6 +29,7 @@ export interface UpOptions {
   readonly target?: readonly string[];
   readonly parallel?: number;
   readonly replace?: readonly string[];
+  readonly refresh?: boolean;
 }
 
 /** What scenarios ask of a stack, whichever engine runs it. */
@@ -55,11 +56,12 @@ export class Stack {
   ) {}
 
   /**
-   * `parallel`: so many operations at a time; unless given, all. `replace`: as with `--replace`.
+   * `parallel`: so many operations at a time; unless given, all. `replace` and `refresh`: as with `--replace` and `--refresh`.
    * @throws Error with all check failures, or those of the first resources that fail.
    */
   async up(program: readonly Declared[], options: UpOptions = {}): Promise<void> {
     await this.newRun();
+    if (options.refresh) await this.refresh();
     for (const type of ORDER) {
       const planned = await this.check(
         program.filter((one) => one.type === type),
@@ -74,6 +76,14 @@ export class Stack {
       if (failed.length > 0) throw new Error(failed.join("\n"));
     }
     if (!options.target) await this.removeAll((name) => !program.some((one) => one.name === name));
+  }
+
+  /** The engine asks for what state has, and whether that differs, before the program runs. */
+  private async refresh(): Promise<void> {
+    for (const { type, id, inputs, outputs } of this.state.values()) {
+      await this.operator.call(type, "read", id, outputs);
+      await this.operator.call(type, "diff", id, outputs, inputs);
+    }
   }
 
   async preview(program: readonly Declared[]): Promise<Planned[]> {

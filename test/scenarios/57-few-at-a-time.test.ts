@@ -1,3 +1,4 @@
+import { execOk } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { breakCall, mendCalls } from "./failing-tools";
 import { addressesOf, scenario } from "./scenario";
@@ -83,3 +84,20 @@ scenario(
     await change([stays, passes], () => stack.destroy(), { established: "cut" });
   },
 );
+
+scenario("after a refresh nobody is waited for who has drifted and goes", { intervalMs: 50 }, async (scene) => {
+  const { lab, stack, change } = scene;
+  const [stays = "", goes = ""] = lab.pods.map(({ name }) => name);
+  const program = (isLess: boolean) => [
+    ...fleetOf(lab),
+    gatewayOf(lab, "gateway", [EGRESS]),
+    policyOf("a", "gateway", addressesOf(lab, isLess ? [stays] : [stays, goes])),
+    ...(isLess ? [] : [policyOf("b", "gateway", ["10.0.9.1"])]),
+  ];
+  await change([stays, goes], () => stack.up(program(false)), { to: [EGRESS] });
+  const set = /^add (egw-s-\S+) 10\.0\.9\.1/m.exec(await execOk(lab, "client-1", ["ipset", "save"]))?.[1] ?? "";
+  await execOk(lab, "client-1", ["ipset", "del", set, "10.0.9.1"]);
+  await change([goes], () => stack.up(program(true), { refresh: true }));
+  expect((await stack.preview(program(true))).filter(({ change: one }) => one !== "same")).toEqual([]);
+  await change([stays], () => stack.destroy(), { established: "cut" });
+});

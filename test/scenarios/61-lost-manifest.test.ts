@@ -1,5 +1,6 @@
 import { execOk } from "../lab";
-import { scenario } from "./scenario";
+import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import { addressesOf, scenario } from "./scenario";
 import { fleet } from "./tamper/fleet";
 
 const POD = "pod-client-1-1";
@@ -34,5 +35,26 @@ scenario(
       expect({ node, files, names: await changes() }).toEqual({ node, files, names: [] });
     }
     await scene.change([POD], () => stack.destroy(), { established: "cut" });
+  },
+);
+
+scenario(
+  "a node whose enrolment is lost is not emptied by others: they are refused, and nothing leaves otherwise",
+  { senders: [POD], unbroken: true, intervalMs: 50 },
+  async ({ lab, stack, change }) => {
+    const program = (...pods: readonly string[]) => [
+      ...fleetOf(lab),
+      gatewayOf(lab, "gateway", ["192.168.0.200"]),
+      policyOf("policy", "gateway", addressesOf(lab, pods)),
+    ];
+    await change([POD], () => stack.up(program(POD)), { to: ["192.168.0.200"] });
+    const refused = /node client-1: its enrolment is lost, so nothing was changed\. Run pulumi up of the stack/;
+    for (const files of ["claims/node-*", "claims", "*"]) {
+      await execOk(lab, "client-1", ["sh", "-c", `rm -r /var/lib/pulumi-egress/${files}`]);
+      await expect(stack.up(program(POD, "pod-client-1-2"), { target: ["policy"] })).rejects.toThrow(refused);
+      await expect(stack.destroy()).rejects.toThrow(refused);
+      await stack.up(program(POD));
+    }
+    await change([POD], () => stack.destroy(), { established: "cut" });
   },
 );

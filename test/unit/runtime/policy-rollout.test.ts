@@ -1,5 +1,6 @@
 import type { NamedPolicy } from "../../../provider/model/overlap";
-import { bring, InPart } from "../../../provider/runtime/policy-rollout";
+import { InPart } from "../../../provider/runtime/in-part";
+import { bring } from "../../../provider/runtime/policy-rollout";
 import type { PolicyState } from "../../../provider/runtime/policy-state";
 import { LETTING_GO } from "../../../provider/runtime/policy-waves";
 import type { Wave } from "../../../provider/runtime/rollout";
