@@ -53,7 +53,7 @@ scenario(
       await execOk(lab, "client-1", ["sh", "-c", `rm -r /var/lib/pulumi-egress/${files}`]);
       await expect(stack.up(program(POD, "pod-client-1-2"), { target: ["policy"] })).rejects.toThrow(refused);
       await expect(stack.destroy()).rejects.toThrow(refused);
-      await stack.up(program(POD));
+      await change([POD], () => stack.up(program(POD)), { to: ["192.168.0.200"] });
     }
     await change([POD], () => stack.destroy(), { established: "cut" });
   },
