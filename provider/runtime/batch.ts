@@ -8,6 +8,7 @@ import type { Batch } from "../program/apply";
 import { plan } from "../reconcile/plan";
 import { type Step, step } from "../reconcile/step";
 import { fileDrift, RESTORE_DIGESTS } from "./files";
+import { labelText } from "./label";
 import { COMPILER, type NodeFile, type Snapshot } from "./snapshot";
 
 /** What one resource changes on one node. */
@@ -95,10 +96,16 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
   };
 }
 
-/** Where only the claim of its NodeMark is lost, the node is not emptied: what the others ask for would end without being cut. */
+/** Without the claim of its NodeMark a node is emptied: not while it has others, nor where it is lost, since nothing would be cut. */
 function requireEnrolment(snapshot: Snapshot, claims: readonly Claim[]): void {
-  if ([...snapshot.claims, ...claims].some(({ kind }) => kind === "node")) return;
-  if (claims.length > 0 || snapshot.actual.length > 0)
+  const isNode = ({ kind }: Claim): boolean => kind === "node";
+  if (claims.some(isNode)) return;
+  const isEnrolled = snapshot.claims.some(isNode);
+  if (isEnrolled && claims.length > 0) {
+    const users = claims.map(({ kind, owner }) => `${kind} ${labelText(owner)}`);
+    throw new Error(`still used by ${users.join(", ")}, so nothing was changed. Remove these first.`);
+  }
+  if (!isEnrolled && (claims.length > 0 || snapshot.actual.length > 0))
     throw new Error(
       "its enrolment is lost, so nothing was changed. Run pulumi up of the stack that has its NodeMark first.",
     );

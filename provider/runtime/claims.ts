@@ -13,7 +13,7 @@ export interface NodeClaims {
 /** Reads a line a file: the owner id by which it is named, a space, its text. What can't be read is as good as lost. */
 export function parseClaims(text: string): NodeClaims {
   const files = lines(text).map((line) => {
-    const [, id = "", json = ""] = /^(\S+) ?(.*)$/.exec(line) ?? [];
+    const [, id = "", json = ""] = /^(\S+) ?(.*)$/s.exec(line) ?? [];
     return { id, claim: claimIn(json, id) };
   });
   return {

@@ -105,13 +105,15 @@ export const create = (inputs: Properties) => attempt("gateway", inputs, () => c
 
 async function created(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as GatewayState;
-  await made(state).catch(recording(state.ownerId, outputs(inputs)));
+  const left = await leftOnNodes(state);
+  // What it was to take is still to be taken: in order, and from whoever has it.
+  const remembered = { ...outputs(inputs), placement: left?.placement ?? {} };
+  await made(state, left).catch(recording(state.ownerId, remembered));
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
 /** @throws InPart where it could not come, nor go again: then it keeps its entries in the registry. */
-async function made(state: GatewayState): Promise<void> {
-  const left = await leftOnNodes(state);
+async function made(state: GatewayState, left: GatewayState | undefined): Promise<void> {
   const given = await claimAddresses(state, left);
   try {
     const policies = await policiesOf(state);
@@ -189,7 +191,7 @@ async function remove(_id: string, props: Properties): Promise<void> {
   const others = await inUse(users);
   if (others.length > 0) {
     throw new Error(
-      `gateway ${state.label.name}: still used by ${others.map(({ owner }) => labelText(owner)).join(", ")}. Remove these policies first; one that no program and no state has was left by a create that was killed: declare it once more.`,
+      `gateway ${state.label.name}: still used by ${others.map(({ owner }) => labelText(owner)).join(", ")}. Remove these policies first; what an update left that was killed goes with the next pulumi up, and one that a killed create left has to be declared once more.`,
     );
   }
   memory.deleted.add(state.ownerId);

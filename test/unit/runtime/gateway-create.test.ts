@@ -49,6 +49,6 @@ test("a create that fails goes again, and lets go of its addresses", async () =>
 test("one that can't go again keeps them, and the engine is to remember it", async () => {
   failures = 2;
   const error: unknown = await create(inputs).catch((reason: unknown) => reason);
-  expect(error).toMatchObject({ id: "gateway-1", properties: inputs, reasons: ["node n1: no"] });
+  expect(error).toMatchObject({ id: "gateway-1", properties: { ...inputs, placement: {} }, reasons: ["node n1: no"] });
   expect(told).toEqual(["claim", "write", "remove"]);
 });

@@ -107,3 +107,37 @@ test("a registry entry that is not as it was written is as good as lost", () => 
   expect(read(`mark-7 ${text}`, 'mark-8 {"key":', "mark-9 null", "mark-10 ", `mark-11 ${text}`)).toEqual([entry]);
   expect(read(`mark-7 ${text}${text}`, 'mark-8 {"key":"mark-8","owner":1,"holder":"","content":""}')).toEqual([]);
 });
+
+describe("a node whose NodeMark's claim is not among those that are to be there", () => {
+  const [node, gate, policy] = USUAL as [Claim, Claim, Claim];
+  const lost =
+    /^its enrolment is lost, so nothing was changed\. Run pulumi up of the stack that has its NodeMark first\.$/;
+
+  test("is emptied where it had nothing else", () => {
+    expect(batchFor(parseSnapshot(answer([node])), []).batch.node).toBeUndefined();
+    expect(batchFor(parseSnapshot(answer([])), []).batch.steps).toEqual([]);
+  });
+
+  test("is not while others use it, be they there only since it was last read", () => {
+    expect(() => batchFor(parseSnapshot(answer(USUAL)), [gate, policy])).toThrow(
+      /^still used by gateway \S+, policy \S+, so nothing was changed\. Remove these first\.$/,
+    );
+  });
+
+  test("is not where that claim is lost", () => {
+    const without = parseSnapshot(answer([gate, policy]));
+    for (const claims of [[gate, policy], [gate]]) expect(() => batchFor(without, claims)).toThrow(lost);
+    expect(() => batchFor(parseSnapshot(answer([])), [policy])).toThrow(lost);
+    const { desired } = batchFor(parseSnapshot(answer(USUAL)), USUAL);
+    const left = { ...parseSnapshot(answer([])), actual: desired.map(({ object }) => object) };
+    expect(() => batchFor(left, [])).toThrow(lost);
+    expect(() => batchFor(left, USUAL)).not.toThrow();
+  });
+});
+
+test("a name with an end of line that is none for a shell is read as it is", () => {
+  const claim = policyClaim("policy-web");
+  const named = { ...claim, owner: { ...claim.owner, name: "x\u2028@@stale\u2028" } };
+  const { claims, misread } = parseSnapshot(answer([named]));
+  expect({ claims, misread }).toEqual({ claims: [named], misread: [] });
+});
