@@ -1,10 +1,14 @@
 import { execOk } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import type { Declared } from "../operator/stack";
 import { breakCall, mendCalls } from "./failing-tools";
-import { addressesOf, scenario } from "./scenario";
+import { addressesOf, type Scene, scenario } from "./scenario";
 
 const [EGRESS, OTHER] = ["192.168.0.200", "192.168.0.201"] as const;
 const NAMES = ["a", "b", "c", "d"] as const;
+
+const changed = async (stack: Scene["stack"], program: readonly Declared[]) =>
+  (await stack.preview(program)).filter(({ change }) => change !== "same");
 
 for (const parallel of [1, 2]) {
   scenario(
@@ -20,7 +24,7 @@ for (const parallel of [1, 2]) {
       ];
       await change(pods, () => stack.up(program(0)), { to: [EGRESS] });
       await stack.up(program(1), { parallel });
-      expect((await stack.preview(program(1))).filter(({ change: one }) => one !== "same")).toEqual([]);
+      expect(await changed(stack, program(1))).toEqual([]);
       // With one at a time, a batch is one policy's: nobody repeats it without the others.
       if (parallel === 1) {
         await breakCall(lab, "client-1", 1);
@@ -28,7 +32,7 @@ for (const parallel of [1, 2]) {
         await mendCalls(lab, "client-1");
       }
       await stack.up(program(2), { parallel });
-      expect((await stack.preview(program(2))).filter(({ change: one }) => one !== "same")).toEqual([]);
+      expect(await changed(stack, program(2))).toEqual([]);
       await change(pods, () => stack.destroy(), { established: "cut" });
     },
   );
@@ -54,7 +58,7 @@ scenario(
     };
     await change([pod], () => stack.up(program(false)), { to: [EGRESS] });
     await stack.up(program(true), { parallel: 2 });
-    expect((await stack.preview(program(true))).filter(({ change: one }) => one !== "same")).toEqual([]);
+    expect(await changed(stack, program(true))).toEqual([]);
     await change([pod], () => stack.destroy(), { established: "cut" });
   },
 );
@@ -80,7 +84,7 @@ scenario(
     expect(stack.id("b")).toBeDefined();
     await stack.up(program(false));
     passing.done([EGRESS]);
-    expect((await stack.preview(program(false))).filter(({ change: one }) => one !== "same")).toEqual([]);
+    expect(await changed(stack, program(false))).toEqual([]);
     await change([stays, passes], () => stack.destroy(), { established: "cut" });
   },
 );
@@ -98,6 +102,6 @@ scenario("after a refresh nobody is waited for who has drifted and goes", { inte
   const set = /^add (egw-s-\S+) 10\.0\.9\.1/m.exec(await execOk(lab, "client-1", ["ipset", "save"]))?.[1] ?? "";
   await execOk(lab, "client-1", ["ipset", "del", set, "10.0.9.1"]);
   await change([goes], () => stack.up(program(true), { refresh: true }));
-  expect((await stack.preview(program(true))).filter(({ change: one }) => one !== "same")).toEqual([]);
+  expect(await changed(stack, program(true))).toEqual([]);
   await change([stays], () => stack.destroy(), { established: "cut" });
 });

@@ -21,14 +21,16 @@ async function expectRefused({ lab, stack }: Scene, program: Parameters<typeof s
   expect(await labDump(lab, NODE)).toBe(before);
 }
 
+function programsOf(lab: Lab) {
+  const fleet = fleetOf(lab);
+  const gateway = gatewayOf(lab, "gateway", [EGRESS]);
+  const policy = policyOf("policy", "gateway", addressesOf(lab, [POD]), { egressIP: EGRESS });
+  return { fleet, program: [...fleet, gateway, policy] };
+}
+
 scenario("a full disk is told before anything is changed; with room up goes on", {}, async (scene) => {
   const { lab, stack, change } = scene;
-  const fleet = fleetOf(lab);
-  const program = [
-    ...fleet,
-    gatewayOf(lab, "gateway", [EGRESS]),
-    policyOf("policy", "gateway", addressesOf(lab, [POD]), { egressIP: EGRESS }),
-  ];
+  const { fleet, program } = programsOf(lab);
   try {
     await sh(lab, `mkdir ${STATE}; mount -n -t tmpfs -o size=2m tmpfs ${STATE}; ${fill(STATE)}`);
     await expectRefused(scene, fleet);
@@ -57,12 +59,7 @@ case "$*" in *" /dev/zero") ${fill(STATE)} ;; esac
 
 scenario("a disk that others fill while a batch runs", { engine: "mini" }, async (scene) => {
   const { lab, stack, change } = scene;
-  const fleet = fleetOf(lab);
-  const program = [
-    ...fleet,
-    gatewayOf(lab, "gateway", [EGRESS]),
-    policyOf("policy", "gateway", addressesOf(lab, [POD]), { egressIP: EGRESS }),
-  ];
+  const { fleet, program } = programsOf(lab);
   const HEAD = "/usr/local/sbin/head";
   try {
     await sh(lab, `mkdir ${STATE}; mount -n -t tmpfs -o size=3m tmpfs ${STATE}`);
