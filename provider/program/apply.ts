@@ -191,7 +191,8 @@ egw_run() {
         [ $j = $i ] && [ $t = iptables ] && continue
         case $t in
           ip) egw_tool ip $T/$j.undo -force >/dev/null 2>&1 ;;
-          ipset) while read -r line; do echo "$line" | ipset -exist restore >/dev/null 2>&1; done < $T/$j.undo ;;
+          # One process for all lines, which stops at the first that can't be done; then one for each.
+          ipset) egw_tool ipset $T/$j.undo >/dev/null 2>&1 || while read -r line; do echo "$line" | ipset -exist restore >/dev/null 2>&1; done < $T/$j.undo ;;
           arping) ;;
           conntrack) egw_uncut >/dev/null 2>&1 ;;
           *) egw_tool $t $T/$j.undo > $T/out 2>&1 || { echo "undo of step $j ($t) failed"; head -c 2000 $T/out; echo; } ;;

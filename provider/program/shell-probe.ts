@@ -109,7 +109,7 @@ export function probeScript(compiler: string): string {
 ${PROBE_FUNCTIONS}
 ${FILE_FUNCTIONS}
 egw_main() {
-  if [ -d $D ]; then exec 9<$D; flock -s -w 60 9; fi
+  if [ -d $D ]; then exec 9<$D; flock -s -w 60 9 || { echo @@busy; exit 0; }; fi
   T=$(mktemp -d -p /run egw-probe.XXXXXX 2>/dev/null || mktemp -d) || exit 1
   egw_kernel | cat > $T/kernel && egw_ipset | cat > $T/ipset || { echo "@@no-space \${T%/*}"; rm -rf $T; exit 0; }
   S=

@@ -107,7 +107,7 @@ function requireEnrolment(snapshot: Snapshot, claims: readonly Claim[]): void {
   }
   if (!isEnrolled && (claims.length > 0 || snapshot.actual.length > 0))
     throw new Error(
-      "its enrolment is lost, so nothing was changed. Run pulumi up of the stack that has its NodeMark first.",
+      "it is not enrolled, or its enrolment is lost, so nothing was changed. Run pulumi up of the stack that has its NodeMark first.",
     );
 }
 

@@ -5,33 +5,24 @@ import { placeAddresses } from "../model/placement";
 import { validateEgressGateway } from "../model/validate";
 import { isAbandoned } from "./abandon";
 import { attempt } from "./attempt";
-import { session } from "./context";
 import { isClean } from "./drift";
 import { leaveFormer } from "./former-registry";
-import { claimsOn, leftOnNodes, policiesOf } from "./gateway-claims";
-import { driftOfState, keysOf, lostAddresses } from "./gateway-drift";
+import { leftOnNodes, policiesOf } from "./gateway-claims";
+import { driftOfState } from "./gateway-drift";
 import { gatewayProblems } from "./gateway-problems";
-import { type Given, growing, leftOvers, reachable, sessionOf, shrinking } from "./gateway-rollout";
+import { claimAddresses, holdingOf, releaseAll, releaseOthers, releaseUntaken } from "./gateway-registry";
+import { growing, leftOvers, reachable, sessionOf, shrinking } from "./gateway-rollout";
 import { fleetOf, type GatewayState, nodesOf, refOf, registryRefOf } from "./gateway-state";
-import {
-  clashMessage,
-  formerOwners,
-  fromOtherNodes,
-  givingUp,
-  handoversTo,
-  notGiven,
-  placedElsewhere,
-} from "./handover";
-import { InPart, isDone, recording } from "./in-part";
+import { inPart, isDone, recording } from "./in-part";
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
-import { adoptByLabel, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { noted } from "./quiet";
+import { hasExtra, isLost } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
 import { memory } from "./run-memory";
-import type { NodeSession } from "./session";
 
 export { configure } from "./context";
 
@@ -68,14 +59,15 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const looked = await lookAll(reachable(nodesOf(args)).map(sessionOf));
   const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
   const left = held ? undefined : adoptByLabel("gateway", label, snapshots);
-  const ownerId = held?.ownerId ?? left?.owner.id ?? newOwnerId("gateway");
+  const registry = await lookAtRegistry(registryRefOf(args));
+  const claimed = adoptFromRegistry("gateway", labelText(label), label, registry, fleetOf(args));
+  const ownerId = held?.ownerId ?? left?.owner.id ?? claimed ?? newOwnerId("gateway");
   const ips = expandEgressIPs(args.egressIPs);
   // What is written off holds nothing any more: its addresses move, a fixed placement on it notwithstanding.
   const names = reachable(args.gateways).map(({ node }) => node);
   if (names.length === 0) return { inputs: news, failures: failures([ALL_ABANDONED]) };
   const fixed = Object.fromEntries(Object.entries(args.placement ?? {}).filter(([, node]) => !isAbandoned(node)));
   const placement = placeAddresses(ips, names, fixed, held?.placement ?? left?.placement ?? {});
-  const registry = await lookAtRegistry(registryRefOf(args));
   const ref = refOf(args, held?.ref.name ?? label.name, ownerId, ips, placement);
   const wanted = { ...args, label, ownerId, placement, ref };
   const known = new Set(held ? nodesOf(held).map(({ node }) => node) : []);
@@ -108,26 +100,24 @@ async function created(inputs: Properties): Promise<{ id: string; outs: Properti
   const left = await leftOnNodes(state);
   // What it was to take is still to be taken: in order, and from whoever has it.
   const remembered = { ...outputs(inputs), placement: left?.placement ?? {} };
-  await made(state, left).catch(recording(state.ownerId, remembered));
+  await made(state, left).catch(recording(state.ownerId, remembered, left !== undefined));
   return { id: state.ownerId, outs: outputs(inputs) };
 }
 
 /** @throws InPart where it could not come, nor go again: then it keeps its entries in the registry. */
 async function made(state: GatewayState, left: GatewayState | undefined): Promise<void> {
+  const hadOthers = await hasExtra(holdingOf(state));
   const given = await claimAddresses(state, left);
   try {
     const policies = await policiesOf(state);
     await rollOut(growing(state, left, policies, given, leftOvers(state, policies)));
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
-    if (left || !(await isDone(rollOut(shrinking(state)))))
-      throw new InPart((error as Error).message, { cause: error });
-    await registryOf(state)
-      .release(fleetOf(state), state.ownerId)
-      .catch(() => undefined);
+    if (left || !(await isDone(rollOut(shrinking(state))))) throw inPart(error);
+    await releaseAll(state).catch(() => undefined);
     throw error;
   }
-  if (left) await releaseDropped(left, state);
+  if (hadOthers) await releaseOthers(state);
 }
 
 export async function read(id: string, props: Properties): Promise<{ id: string; props: Properties }> {
@@ -144,10 +134,13 @@ async function updated(olds: Properties, news: Properties): Promise<{ outs: Prop
   // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
   const isNew = Object.keys(state.placement).some((ip) => before.placement[ip] === undefined);
   const [former, now] = [registryRefOf(before), registryRefOf(state)];
-  const given =
-    isNew || former?.node !== now?.node || !isClean(await lostAddresses(state))
-      ? await claimAddresses(state, before)
-      : undefined;
+  const hadOthers = isDropping(before, state) || (await hasExtra(holdingOf(state)));
+  const isToClaim =
+    isNew ||
+    former?.node !== now?.node ||
+    labelText(before.label) !== labelText(state.label) ||
+    (await isLost(holdingOf(state)));
+  const given = isToClaim ? await claimAddresses(state, before) : undefined;
   try {
     const policies = await policiesOf(before);
     await rollOut(growing(state, before, policies, given, leftOvers(state, policies)));
@@ -155,32 +148,13 @@ async function updated(olds: Properties, news: Properties): Promise<{ outs: Prop
     await releaseUntaken(before, state).catch(() => undefined);
     throw error;
   }
-  await releaseDropped(before, state);
+  if (hadOthers) await releaseOthers(state);
   if (former && now) await leaveFormer(former, now, fleetOf(before), state.ownerId);
   return { outs: outputs(news) };
 }
 
-async function releaseDropped(before: GatewayState, state: GatewayState): Promise<void> {
-  const isDropped = Object.keys(before.placement).some((ip) => state.placement[ip] === undefined);
-  if (!isDropped || isAbandoned(registryRefOf(state)?.node ?? "")) return;
-  await registryOf(state).release(fleetOf(state), state.ownerId, keysOf(state));
-}
-
-/** After an update that failed: egress IPs that no node has taken on are let go. */
-async function releaseUntaken(before: GatewayState, state: GatewayState): Promise<void> {
-  const looked = [...(await lookAll(reachable(nodesOf(state)).map(sessionOf))).values()];
-  if (looked.some(({ snapshot }) => !snapshot)) return;
-  const claims = looked.flatMap(({ snapshot }) => snapshot?.claims ?? []);
-  const taken = claims.flatMap((claim) =>
-    claim.kind === "gateway" && claim.owner.id === state.ownerId ? Object.keys(claim.placement) : [],
-  );
-  const kept = new Set([...Object.keys(before.placement), ...taken]);
-  await registryOf(before).release(
-    fleetOf(before),
-    before.ownerId,
-    [...kept].map((ip) => `ip-${ip}`),
-  );
-}
+const isDropping = (before: GatewayState, state: GatewayState): boolean =>
+  Object.keys(before.placement).some((ip) => state.placement[ip] === undefined);
 
 /** @throws Error while policies still use the gateway. */
 async function remove(_id: string, props: Properties): Promise<void> {
@@ -197,41 +171,15 @@ async function remove(_id: string, props: Properties): Promise<void> {
   memory.deleted.add(state.ownerId);
   await noted(async () => {
     await rollOut(shrinking(state, new Set(), users));
-    const registry = registryRefOf(state)?.node ?? "";
-    if (!isAbandoned(registry)) await registryOf(state).release(fleetOf(state), state.ownerId);
+    await releaseAll(state);
   });
 }
 
 export { remove as delete };
 
-function registryOf(state: EgressGatewayArgs): NodeSession {
-  const registry = registryRefOf(state);
-  if (!registry) throw new Error("a gateway without gateway nodes");
-  return session(registry.node, registry.connection);
-}
-
 function heldState(olds: Properties): GatewayState | undefined {
   const state = olds as unknown as Partial<GatewayState> | undefined;
   return state?.ownerId === undefined ? undefined : (state as GatewayState);
-}
-
-/** All or none. What other gateways of this stack hold and give up in this run is taken from them; what they give up on nodes is returned. */
-async function claimAddresses(state: GatewayState, before: GatewayState | undefined): Promise<Given> {
-  const registry = registryOf(state);
-  const holder = labelText(state.label);
-  const entries = Object.keys(state.placement).map((ip) => ({
-    key: `ip-${ip}`,
-    owner: state.ownerId,
-    holder,
-    content: state.placement[ip] ?? "",
-  }));
-  const known = (await registry.snapshot()).registry.get(fleetOf(state)) ?? [];
-  const placed = placedElsewhere(state, await claimsOn(state));
-  const handovers = await handoversTo(state, [...known, ...placed]);
-  const kept = notGiven(placed, handovers, before);
-  const clashes = kept.length > 0 ? kept : await registry.claim(fleetOf(state), entries, [], formerOwners(handovers));
-  if (clashes.length === 0) return { fromOtherNodes: fromOtherNodes(handovers, state), wave: givingUp(handovers) };
-  throw new Error(clashes.map((entry) => clashMessage(entry, fleetOf(state))).join("\n"));
 }
 
 function outputs(inputs: Properties): Properties {

@@ -1,12 +1,10 @@
 import { type Drift, driftOn, joined } from "./drift";
+import { holdingOf } from "./gateway-registry";
 import { claimOf, misplacedOn, namesOf, reachable, sessionOf } from "./gateway-rollout";
 import { fleetOf, type GatewayState, nodesOf, registryRefOf } from "./gateway-state";
-import { lostEntries, unknownRegistry } from "./registry-entries";
+import { entryDrift, unknownRegistry } from "./registry-entries";
 import { memory } from "./run-memory";
 import { straysOf } from "./strays";
-
-/** What the registry calls the egress IPs of a gateway. */
-export const keysOf = ({ placement }: GatewayState): string[] => Object.keys(placement).map((ip) => `ip-${ip}`);
 
 export async function driftOfState(state: GatewayState, next: GatewayState): Promise<Drift> {
   const { ownerId } = state;
@@ -17,11 +15,7 @@ export async function driftOfState(state: GatewayState, next: GatewayState): Pro
   // A NodeMark of the fleet in this program, or the node itself, says it already.
   const isSilent = memory.fleets.has(fleetOf(state)) || nodesOf(state).some(({ node }) => node === registry?.node);
   const unknown = registry && !isSilent ? await unknownRegistry(registry, fleetOf(state)) : {};
+  const held = holdingOf(state);
   const misplaced = await Promise.all(misplacedOn(next).map((one) => driftOn([{ ...one, claim: undefined }])));
-  return joined(await driftOn([...right, ...strays]), ...misplaced, await lostAddresses(state), unknown);
-}
-
-export async function lostAddresses(state: GatewayState): Promise<Drift> {
-  const registry = registryRefOf(state);
-  return registry ? lostEntries(registry, fleetOf(state), state.ownerId, keysOf(state)) : {};
+  return joined(await driftOn([...right, ...strays]), ...misplaced, held ? await entryDrift(held) : {}, unknown);
 }

@@ -2,19 +2,26 @@ import type { NodeMarkArgs } from "../model/args";
 import { normalizeFleet } from "../model/defaults";
 import type { RegistryEntry } from "../program/registry";
 import { session } from "./context";
-import type { Drift } from "./drift";
 import { type Label, labelText } from "./label";
 import { foreignMembers, settingsMessage, settingsOwner } from "./node-mark-problems";
 import type { NodeMarkState } from "./node-mark-state";
-import { lostEntries } from "./registry-entries";
+import type { Holding } from "./registry-entries";
 import { canonical } from "./result";
 import type { NodeSession } from "./session";
 
 export const registrySession = ({ fleet }: NodeMarkArgs): NodeSession =>
   session(fleet.registry.node, fleet.registry.connection);
 
-export const lostMark = (state: NodeMarkState): Promise<Drift> =>
-  lostEntries(state.fleet.registry, state.fleet.name, state.ownerId, ["settings", `mark-${state.index}`]);
+export const holdingOf = ({ fleet, ownerId, index }: NodeMarkState): Holding => ({
+  registry: fleet.registry,
+  fleet: fleet.name,
+  owner: ownerId,
+  keys: ["settings", `mark-${index}`],
+});
+
+/** Lets go of other marks than the one it has now. */
+export const releaseOthers = (state: NodeMarkState): Promise<void> =>
+  registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
 
 /** One round trip; a clash is refused and names the holder. */
 export async function claimMark(state: NodeMarkState): Promise<void> {
@@ -40,5 +47,6 @@ export async function claimMark(state: NodeMarkState): Promise<void> {
   if (settings) throw new Error(settingsMessage(state.fleet.name, settings));
 }
 
-const holderOf = (state: { readonly label: Label; readonly node: string }): string =>
+/** Who holds a mark, as the registry says it. */
+export const holderOf = (state: { readonly label: Label; readonly node: string }): string =>
   `${labelText(state.label)} (node ${state.node})`;

@@ -9,6 +9,7 @@ import { type Drift, driftOn, isClean, joined } from "./drift";
 import { leaveFormer } from "./former-registry";
 import { claimsSeen, startProbes } from "./hint";
 import { hostProblems, uplinkOf, warnForgotten } from "./host";
+import { inPart, isDone, recording } from "./in-part";
 import { type Label, labelText } from "./label";
 import { isKnown, look, lookAtRegistry } from "./look";
 import {
@@ -23,11 +24,11 @@ import {
   renameProblems,
   settingsProblems,
 } from "./node-mark-problems";
-import { claimMark, lostMark, registrySession } from "./node-mark-registry";
+import { claimMark, holderOf, holdingOf, registrySession, releaseOthers } from "./node-mark-registry";
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
-import { adoptByLabel, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { noted } from "./quiet";
-import { unknownRegistry } from "./registry-entries";
+import { entryDrift, hasExtra, isLost, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rulesInFront } from "./rules-in-front";
 import { memory } from "./run-memory";
@@ -78,7 +79,8 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const found = [...fleetProblems(args, label), ...reachProblems(args, held, seen, registry)];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   const left = held || !seen.snapshot ? undefined : adoptByLabel("node", label, [seen.snapshot]);
-  const ownerId = held?.ownerId ?? left?.owner.id ?? newOwnerId("node");
+  const claimed = adoptFromRegistry("node", holderOf({ label, node: args.node }), label, registry, args.fleet.name);
+  const ownerId = held?.ownerId ?? left?.owner.id ?? claimed ?? newOwnerId("node");
   const { index, problems: markProblems } = chooseIndex(
     args,
     held ?? (left?.fleet.name === args.fleet.name ? left : undefined),
@@ -131,16 +133,27 @@ export const create = (inputs: Properties) => attempt("node", inputs, () => crea
 async function created(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const state = inputs as unknown as NodeMarkState;
   const isAdopted = await isKnown([session(state.node, state.connection)], state.ownerId);
+  await enrolled(state, isAdopted).catch(recording(state.ownerId, outputs(inputs), isAdopted));
+  return { id: state.ownerId, outs: outputs(inputs) };
+}
+
+/** @throws InPart where the node could not be enrolled, nor is known to be as before: then it keeps its mark. */
+async function enrolled(state: NodeMarkState, isAdopted: boolean): Promise<void> {
+  const here = session(state.node, state.connection);
+  // What an earlier run left may have had another mark.
+  const hadOthers = await hasExtra(holdingOf(state));
   await claimMark(state);
   try {
-    await session(state.node, state.connection).apply({ write: [claimOf(state)], remove: [] });
+    await here.apply({ write: [claimOf(state)], remove: [] });
+    if (hadOthers) await releaseOthers(state);
   } catch (error) {
-    if (!isAdopted) await registrySession(state).release(state.fleet.name, state.ownerId);
+    // What an earlier run left is at work: it is not taken down because it could not be renewed.
+    if (isAdopted || !(await isDone(here.apply({ write: [], remove: [state.ownerId] })))) throw inPart(error);
+    await registrySession(state)
+      .release(state.fleet.name, state.ownerId)
+      .catch(() => undefined);
     throw error;
   }
-  // What is adopted may have had another mark.
-  if (isAdopted) await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
-  return { id: state.ownerId, outs: outputs(inputs) };
 }
 
 export async function read(id: string, props: Properties): Promise<{ id: string; props: Properties }> {
@@ -155,11 +168,12 @@ async function updated(olds: Properties, news: Properties): Promise<{ outs: Prop
   const state = news as unknown as NodeMarkState;
   const here = session(state.node, state.connection);
   // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
-  if (before.index !== state.index || !isSameFleet(before.fleet, state.fleet) || !isClean(await lostMark(state)))
-    await claimMark(state);
+  const isSame = before.index === state.index && isSameFleet(before.fleet, state.fleet);
+  const isRenamed = labelText(before.label) !== labelText(state.label);
+  const hadOthers = before.index !== state.index || (await hasExtra(holdingOf(state)));
+  if (!isSame || isRenamed || (await isLost(holdingOf(state)))) await claimMark(state);
   if (!isAbandoned(state.node)) await here.apply({ write: [claimOf(state)], remove: unwantedOn(here) });
-  if (before.index !== state.index)
-    await registrySession(state).release(state.fleet.name, state.ownerId, [`mark-${state.index}`]);
+  if (hadOthers) await releaseOthers(state);
   await leaveFormer(before.fleet.registry, state.fleet.registry, before.fleet.name, state.ownerId);
   return { outs: outputs(news) };
 }
@@ -196,7 +210,7 @@ async function driftOfState(state: NodeMarkState): Promise<Drift> {
   return joined(
     own,
     ...(await Promise.all(unwanted)),
-    await lostMark(state),
+    await entryDrift(holdingOf(state)),
     isSilent ? {} : await unknownRegistry(fleet.registry, fleet.name),
   );
 }

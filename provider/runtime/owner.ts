@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Problem } from "../model/args";
 import type { Claim } from "../model/claim";
 import { type Label, labelText } from "./label";
+import type { Looked } from "./look";
 import { untilQuiet } from "./quiet";
 import type { Properties } from "./result";
 import { memory } from "./run-memory";
@@ -92,4 +93,18 @@ export function adoptByLabel<K extends Claim["kind"]>(
   if (found)
     console.warn(`${kind} ${labelText(label)}: adopts what an earlier run left on the nodes (${found.owner.id})`);
   return found;
+}
+
+/** The owner id of a create that was killed after it had claimed in the fleet's registry, before it came to any node. It goes on. */
+export function adoptFromRegistry(
+  kind: Claim["kind"],
+  holder: string,
+  label: Label,
+  { snapshot }: Looked,
+  fleet: string,
+): string | undefined {
+  const entries = snapshot?.registry.get(fleet) ?? [];
+  return entries.find(
+    (entry) => entry.holder === holder && typeOf(entry.owner) === kind && !otherWith(entry.owner, label),
+  )?.owner;
 }

@@ -1,6 +1,6 @@
 import type { PolicyClaim } from "../model/claim";
 import { firstMeeting, rangesOf } from "../model/ranges";
-import { InPart, isDone } from "./in-part";
+import { InPart, inPart, isDone } from "./in-part";
 import { isAwaited, mayLetGo } from "./letting-go";
 import { lookAll } from "./look";
 import { claimOf, type PolicyChange, type PolicyState, selectionsOf } from "./policy-state";
@@ -77,7 +77,7 @@ async function lead(change: PolicyChange, isDue: (wave: number) => boolean): Pro
     if (recorded !== undefined) throw error;
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     const isGone = found.size === 0 && (await isDone(noted(() => rollOut(shrinking(state)))));
-    throw isGone ? error : new InPart((error as Error).message, { cause: error });
+    throw isGone ? error : inPart(error);
   }
 }
 

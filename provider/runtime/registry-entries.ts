@@ -1,35 +1,65 @@
 import type { FleetArgs } from "../model/args";
+import type { RegistryEntry } from "../program/registry";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import type { Drift } from "./drift";
 import { look } from "./look";
 
-/**
- * What an owner holds and its fleet's registry does not say, one line for each key; node → lines, as in any drift.
- * `settings` has no owner: there it counts that there are some. A registry that can't be reached, or that is written off,
- * is not judged: whether an entry is there is not known, which `unknownRegistry` says once.
- */
-export async function lostEntries(
-  { node, connection }: FleetArgs["registry"],
-  fleet: string,
-  owner: string,
-  keys: readonly string[],
-): Promise<Drift> {
-  if (isAbandoned(node)) return {};
-  const { snapshot } = await look(session(node, connection));
-  if (!snapshot) return {};
-  const entries = new Map((snapshot.registry.get(fleet) ?? []).map((entry) => [entry.key, entry]));
-  const lines = keys.flatMap((key) => {
-    const entry = entries.get(key);
-    const name = `registry entry ${key} of fleet "${fleet}" on node ${node}`;
-    if (!entry) return [`missing  ${name}`];
-    return key === "settings" || entry.owner === owner ? [] : [`changed  ${name} is held by ${entry.holder}`];
+type Registry = FleetArgs["registry"];
+
+/** What an owner is to hold in its fleet's registry, and no more. `settings` has no owner: there it counts that there are some. */
+export interface Holding {
+  /** Undefined: not known. */
+  readonly registry: Registry | undefined;
+  readonly fleet: string;
+  readonly owner: string;
+  readonly keys: readonly string[];
+}
+
+/** One line a difference; node → lines, as in any drift. A registry that is not known is not judged, see `unknownRegistry`. */
+export async function entryDrift(holding: Holding): Promise<Drift> {
+  const { registry, fleet } = holding;
+  const entries = await entriesOf(holding);
+  if (!registry || !entries) return {};
+  const nameOf = (key: string): string => `registry entry ${key} of fleet "${fleet}" on node ${registry.node}`;
+  const lost = lostKeys(holding, entries).map((key) => {
+    const holder = entries.get(key)?.holder;
+    return holder === undefined ? `missing  ${nameOf(key)}` : `changed  ${nameOf(key)} is held by ${holder}`;
   });
-  return lines.length === 0 ? {} : { [node]: lines };
+  const lines = [...lost, ...extraKeys(holding, entries).map((key) => `extra    ${nameOf(key)}`)];
+  return lines.length === 0 ? {} : { [registry.node]: lines };
+}
+
+/** Whether something has to be claimed anew. */
+export async function isLost(holding: Holding): Promise<boolean> {
+  const entries = await entriesOf(holding);
+  return entries !== undefined && lostKeys(holding, entries).length > 0;
+}
+
+/** Whether the owner holds more: what it had before, or what a run claimed that was killed then. */
+export async function hasExtra(holding: Holding): Promise<boolean> {
+  const entries = await entriesOf(holding);
+  return entries !== undefined && extraKeys(holding, entries).length > 0;
+}
+
+const lostKeys = ({ keys, owner }: Holding, entries: ReadonlyMap<string, RegistryEntry>): string[] =>
+  keys.filter((key) => {
+    const entry = entries.get(key);
+    return !entry || (key !== "settings" && entry.owner !== owner);
+  });
+
+const extraKeys = ({ keys, owner }: Holding, entries: ReadonlyMap<string, RegistryEntry>): string[] =>
+  [...entries.values()].flatMap((entry) => (entry.owner === owner && !keys.includes(entry.key) ? [entry.key] : []));
+
+/** Undefined where it can't be reached or is written off: whether an entry is there is not known then. */
+async function entriesOf({ registry, fleet }: Holding): Promise<ReadonlyMap<string, RegistryEntry> | undefined> {
+  if (!registry || isAbandoned(registry.node)) return undefined;
+  const { snapshot } = await look(session(registry.node, registry.connection));
+  return snapshot && new Map((snapshot.registry.get(fleet) ?? []).map((entry) => [entry.key, entry]));
 }
 
 /** That a fleet's registry can't be read: for the one resource of a run that speaks for it. Nothing is done about it in `up`. */
-export async function unknownRegistry({ node, connection }: FleetArgs["registry"], fleet: string): Promise<Drift> {
+export async function unknownRegistry({ node, connection }: Registry, fleet: string): Promise<Drift> {
   if (isAbandoned(node)) return {};
   const { error } = await look(session(node, connection));
   return error ? { [node]: [`unknown  registry of fleet "${fleet}": ${error.message}`] } : {};

@@ -9,6 +9,7 @@ import { describe, diff } from "../reconcile/diff";
 import { NodeError } from "../transport/errors";
 import type { Transport } from "../transport/transport";
 import { batchFor, type Change, isEmpty, withChanges } from "./batch";
+import { failureOf } from "./batch-failure";
 import { namesIn, orphanSets, withoutOrphans } from "./orphans";
 import { COMPILER, compiledOn, parseSnapshot, type Snapshot } from "./snapshot";
 
@@ -156,9 +157,16 @@ export class NodeSession {
 
   private async commitChanges(changes: readonly Change[]): Promise<void> {
     for (let attempt = 1; ; attempt++) {
+      const isFresh = this.cached === undefined;
       const snapshot = await this.snapshot();
-      const next = withChanges(snapshot.claims, changes);
-      const { batch, desired } = this.planned(snapshot, next);
+      const planned = this.planned(snapshot, withChanges(snapshot.claims, changes));
+      if (planned instanceof NodeError) {
+        // What stood in the way when the node was last read may have been put right since.
+        if (isFresh) throw planned;
+        this.forget();
+        continue;
+      }
+      const { batch, desired } = planned;
       if (isEmpty(batch, snapshot)) return;
       const sections = await this.send(batch);
       if (sections.stale && attempt < 5) {
@@ -199,7 +207,7 @@ export class NodeSession {
     );
   }
 
-  private planned(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } {
+  private planned(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } | NodeError {
     try {
       const planned = batchFor(snapshot, claims);
       // The last claim takes all along: nobody is left who would claim it again.
@@ -207,7 +215,7 @@ export class NodeSession {
       const actual = withoutOrphans(snapshot.actual, this.orphans, planned.desired);
       return actual.length === snapshot.actual.length ? planned : batchFor({ ...snapshot, actual }, claims);
     } catch (cause) {
-      throw new NodeError(this.name, "rejected", (cause as Error).message, { cause });
+      return new NodeError(this.name, "rejected", (cause as Error).message, { cause });
     }
   }
 
@@ -223,26 +231,6 @@ export class NodeSession {
     if (sections.has("stale")) return { stale: true };
     if (sections.has("applied")) return { stale: false, snapshot: this.parsed(stdout) };
     this.forget();
-    throw this.failure(batch, sections);
-  }
-
-  private failure(batch: Batch, sections: ReadonlyMap<string, string>): NodeError {
-    const failed = sections.get("failed");
-    if (failed === undefined)
-      return new NodeError(this.name, "rejected", "the batch gave no answer; what it changed is not known");
-    const [head = "", ...rest] = failed.trim().split("\n");
-    const [index, tool = "step"] = head.split(" ");
-    const step = batch.steps[Number(index)];
-    const line = Number(
-      /line:? (\d+)|Command failed \S*:(\d+)/
-        .exec(failed)
-        ?.slice(1)
-        .find((n) => n !== undefined) ?? 0,
-    );
-    const at = line > 0 ? ` line ${line} ${JSON.stringify(step?.input[line - 1] ?? "")}` : "";
-    const outcome = sections.has("rolled-back")
-      ? "Nothing was changed."
-      : `What was done could not be undone: ${(sections.get("not-rolled-back") ?? "").trim()}`;
-    return new NodeError(this.name, "rejected", `${tool}${at} failed: ${rest.join(" ").trim()}. ${outcome}`);
+    throw failureOf(this.name, batch, sections);
   }
 }

@@ -48,7 +48,8 @@ scenario(
       policyOf("policy", "gateway", addressesOf(lab, pods)),
     ];
     await change([POD], () => stack.up(program(POD)), { to: ["192.168.0.200"] });
-    const refused = /node client-1: its enrolment is lost, so nothing was changed\. Run pulumi up of the stack/;
+    const refused =
+      /node client-1: it is not enrolled, or its enrolment is lost, so nothing was changed\. Run pulumi up of the stack/;
     for (const files of ["claims/node-*", "claims", "*"]) {
       await execOk(lab, "client-1", ["sh", "-c", `rm -r /var/lib/pulumi-egress/${files}`]);
       await expect(stack.up(program(POD, "pod-client-1-2"), { target: ["policy"] })).rejects.toThrow(refused);

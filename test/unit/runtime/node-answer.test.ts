@@ -1,6 +1,7 @@
 import type { Claim } from "../../../provider/model/claim";
 import { batchFor, isEmpty } from "../../../provider/runtime/batch";
 import { driftOf } from "../../../provider/runtime/drift";
+import { NodeSession } from "../../../provider/runtime/session";
 import { parseSnapshot } from "../../../provider/runtime/snapshot";
 import { gatewayClaim, nodeClaim, peer, policyClaim } from "../reconcile/states";
 
@@ -38,6 +39,8 @@ test.each<[string, Claim]>([
   const found = parseSnapshot(answer([changed, ...rest]));
   expect([found.claims, found.misread]).toEqual([rest, [changed.owner.id]]);
 });
+
+const NONE = { handshakes: 0, roundTrips: 0, bytesOut: 0, bytesIn: 0 };
 
 /** The claim with something else in one place, for each place of it. */
 function spoiled(value: unknown, other: unknown): unknown[] {
@@ -111,7 +114,7 @@ test("a registry entry that is not as it was written is as good as lost", () => 
 describe("a node whose NodeMark's claim is not among those that are to be there", () => {
   const [node, gate, policy] = USUAL as [Claim, Claim, Claim];
   const lost =
-    /^its enrolment is lost, so nothing was changed\. Run pulumi up of the stack that has its NodeMark first\.$/;
+    /^it is not enrolled, or its enrolment is lost, so nothing was changed\. Run pulumi up of the stack that has its NodeMark first\.$/;
 
   test("is emptied where it had nothing else", () => {
     expect(batchFor(parseSnapshot(answer([node])), []).batch.node).toBeUndefined();
@@ -132,6 +135,22 @@ describe("a node whose NodeMark's claim is not among those that are to be there"
     const left = { ...parseSnapshot(answer([])), actual: desired.map(({ object }) => object) };
     expect(() => batchFor(left, [])).toThrow(lost);
     expect(() => batchFor(left, USUAL)).not.toThrow();
+  });
+
+  test("is read once more before others are refused", async () => {
+    const refused = expect.stringMatching(/^node n1: still used by gateway shop\/prod\/gateway-a, policy shop/);
+    const asks = async (...answers: string[]) => {
+      const left = [...answers];
+      const run = async () => ({ code: 0, stdout: left.shift() ?? "@@busy\n", stderr: "" });
+      const here = new NodeSession("n1", { host: "192.0.2.1" }, { run, counters: () => NONE, close: async () => {} });
+      await here.snapshot();
+      const message = await here.apply({ write: [], remove: [node.owner.id] }).catch((error: Error) => error.message);
+      return { message, asked: answers.length - left.length };
+    };
+    expect(await asks(answer(USUAL), answer(USUAL), "")).toEqual({ message: refused, asked: 2 });
+    // The others are gone by now, so the batch goes out.
+    const sent = expect.stringContaining("the batch gave no answer");
+    expect(await asks(answer(USUAL), answer([node]), "")).toEqual({ message: sent, asked: 3 });
   });
 });
 
