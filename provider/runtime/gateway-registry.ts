@@ -25,7 +25,7 @@ export const holdingOf = (state: GatewayState): Holding => ({
   registry: registryRefOf(state),
   fleet: fleetOf(state),
   owner: state.ownerId,
-  keys: keysOf(state),
+  keys: new Map(keysOf(state).map((key) => [key, state.ownerId])),
 });
 
 /** All or none. What other gateways of this stack hold and give up in this run is taken from them; what they give up on nodes is returned. */

@@ -2,7 +2,7 @@ import { minimalCover } from "../model/address";
 import type { NodeRef } from "../model/args";
 import type { GatewayClaim, PolicyClaim } from "../model/claim";
 import { isAbandoned } from "./abandon";
-import { session } from "./context";
+import { knownSessions, session } from "./context";
 import { type GatewayState, nodesOf } from "./gateway-state";
 import { isElsewhere, isOwnStack } from "./owner";
 import type { Wave } from "./rollout";
@@ -44,18 +44,24 @@ export function growing(
   given: Given = NOTHING,
   left: Wave = [],
 ): Wave[] {
+  const holdersOf = holdersIn(state, before);
   // What a node held that is written off comes at once, and is probed for: nobody can tell whether that node still has it.
-  const own = Object.keys(state.placement).filter((ip) => {
-    const holder = before?.placement[ip];
-    return holder !== undefined && holder !== state.placement[ip] && !isAbandoned(holder);
-  });
+  const own = Object.keys(state.placement).filter((ip) =>
+    holdersOf(ip).some((holder) => holder !== state.placement[ip] && !isAbandoned(holder)),
+  );
   const moved = [...new Set([...own, ...given.fromOtherNodes])];
   const gaining = new Set(
     Object.entries(state.placement)
-      .filter(([ip, node]) => before?.placement[ip] !== node)
+      .filter(([ip, node]) => holdersOf(ip).some((holder) => holder !== node) || before?.placement[ip] !== node)
       .map(([, node]) => node),
   );
-  const known = new Set(before ? nodesOf(before).map(({ node }) => node) : []);
+  const known = new Set(
+    before
+      ? nodesOf(before)
+          .filter((node) => isOn(state, node))
+          .map(({ node }) => node)
+      : [],
+  );
   const write = (node: NodeRef, hold: readonly string[]) => ({
     session: sessionOf(node),
     // A node that is new to the gateway gets the gateway's policies together with it.
@@ -142,6 +148,22 @@ const removal = (session: NodeSession, ownerId: string, policies: readonly Polic
     removeOf: { gateway: ownerId, policies: policies.map(({ owner }) => owner.id) },
   },
 });
+
+/** The gateway as a node has it, for what was seen of it. */
+const claimedOn = ({ seen }: NodeSession, { ownerId }: GatewayState): GatewayClaim | undefined =>
+  seen?.claims.find((claim): claim is GatewayClaim => claim.kind === "gateway" && claim.owner.id === ownerId);
+
+/** Where egress IPs are by the state and by what nodes say: a run that failed or was killed may have left them elsewhere. */
+function holdersIn(state: GatewayState, before: GatewayState | undefined): (ip: string) => string[] {
+  const known = [before, ...knownSessions().map((node) => claimedOn(node, state))].filter((one) => one !== undefined);
+  return (ip) => known.flatMap(({ placement }) => placement[ip] ?? []);
+}
+
+/** Whether a node that the state names has the gateway: it may never have come there, or its claims are lost. */
+const isOn = (state: GatewayState, node: NodeRef): boolean => {
+  const here = sessionOf(node);
+  return here.seen === undefined || claimedOn(here, state) !== undefined;
+};
 
 /** By which gateway a node has a policy, for what was seen of it. */
 function gatewayOn({ seen }: NodeSession, id: string): string | undefined {

@@ -12,11 +12,14 @@ import type { NodeSession } from "./session";
 export const registrySession = ({ fleet }: NodeMarkArgs): NodeSession =>
   session(fleet.registry.node, fleet.registry.connection);
 
-export const holdingOf = ({ fleet, ownerId, index }: NodeMarkState): Holding => ({
-  registry: fleet.registry,
-  fleet: fleet.name,
-  owner: ownerId,
-  keys: ["settings", `mark-${index}`],
+export const holdingOf = (state: NodeMarkState): Holding => ({
+  registry: state.fleet.registry,
+  fleet: state.fleet.name,
+  owner: state.ownerId,
+  keys: new Map([
+    ["settings", settingsOwner(state)],
+    [`mark-${state.index}`, state.ownerId],
+  ]),
 });
 
 /** Lets go of other marks than the one it has now. */

@@ -28,7 +28,7 @@ import { claimMark, holderOf, holdingOf, registrySession, releaseOthers } from "
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
 import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { noted } from "./quiet";
-import { entryDrift, hasExtra, isLost, unknownRegistry } from "./registry-entries";
+import { entryDrift, hasExtra, isLost, releaseStrays, strayDrift, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rulesInFront } from "./rules-in-front";
 import { memory } from "./run-memory";
@@ -174,6 +174,8 @@ async function updated(olds: Properties, news: Properties): Promise<{ outs: Prop
   if (!isSame || isRenamed || (await isLost(holdingOf(state)))) await claimMark(state);
   if (!isAbandoned(state.node)) await here.apply({ write: [claimOf(state)], remove: unwantedOn(here) });
   if (hadOthers) await releaseOthers(state);
+  // A registry that moves is left by each of its own.
+  if (before.fleet.registry.node === state.fleet.registry.node) await releaseStrays(holdingOf(state), here);
   await leaveFormer(before.fleet.registry, state.fleet.registry, before.fleet.name, state.ownerId);
   return { outs: outputs(news) };
 }
@@ -188,11 +190,14 @@ async function remove(_id: string, props: Properties): Promise<void> {
     const others = await inUse(users);
     if (others.length > 0 && (await isKnown([here], state.ownerId))) {
       throw new Error(
-        `node ${state.node}: still used by ${others.map((claim) => `${claim.kind} ${labelText(claim.owner)}`).join(", ")}. Remove these first.`,
+        `node ${state.node}: still used by ${others.map((claim) => `${claim.kind} ${labelText(claim.owner)}`).join(", ")}. Remove these first; what a killed create left has to be declared once more.`,
       );
     }
     const left = users.filter((claim) => !others.includes(claim)).map(({ owner }) => owner.id);
     if (left.length > 0) await here.apply({ write: [], remove: left });
+    // In a destroy nobody else has said which stack this is.
+    formerNames(props, state.label);
+    await releaseStrays(holdingOf(state), here);
     await here.apply({ write: [], remove: [state.ownerId] });
   }
   if (!isAbandoned(state.fleet.registry.node)) await registrySession(state).release(state.fleet.name, state.ownerId);
@@ -211,6 +216,7 @@ async function driftOfState(state: NodeMarkState): Promise<Drift> {
     own,
     ...(await Promise.all(unwanted)),
     await entryDrift(holdingOf(state)),
+    await strayDrift(holdingOf(state), here),
     isSilent ? {} : await unknownRegistry(fleet.registry, fleet.name),
   );
 }

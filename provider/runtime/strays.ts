@@ -10,10 +10,14 @@ import type { NodeSession } from "./session";
 export function straysOf(ownerId: string, names: ReadonlySet<string>): NodeSession[] {
   return knownSessions().filter(({ seen, name }) => {
     if (isAbandoned(name) || !seen?.claims.some(({ owner }) => owner.id === ownerId)) return false;
-    // A machine may be known by another name as well: as that of the registry.
-    const enrolled = seen.claims.find((claim) => claim.kind === "node");
-    return !names.has(enrolled?.kind === "node" ? enrolled.node : name);
+    return !names.has(machineOf({ seen, name }));
   });
+}
+
+/** A machine may be known by another name as well: as that of the registry. */
+export function machineOf({ seen, name }: Pick<NodeSession, "seen" | "name">): string {
+  const enrolled = seen?.claims.find((claim) => claim.kind === "node");
+  return enrolled?.kind === "node" ? enrolled.node : name;
 }
 
 /**

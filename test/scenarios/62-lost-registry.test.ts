@@ -1,4 +1,3 @@
-import * as path from "node:path";
 import type { TransportCounters } from "../../provider/transport/transport";
 import { execOk, type Lab } from "../lab";
 import type { Operator } from "../operator/operator";
@@ -8,7 +7,6 @@ import { pullCable } from "./cable";
 import { addressesOf, scenario } from "./scenario";
 
 const EGRESS = "192.168.0.200";
-const OTHER = "192.168.0.201";
 const POD = "pod-client-1-1";
 const REGISTRY = "/var/lib/pulumi-egress/registry";
 
@@ -87,41 +85,6 @@ scenario(
       await stack.up(program);
     });
     expect(changed(await stack.preview(program))).toEqual({});
-    await change([POD], () => stack.destroy(), { established: "cut" });
-  },
-);
-
-scenario(
-  "what a create claimed that was killed before it came to a node is taken up again, and nothing of it stays",
-  { engine: "mini" },
-  async ({ lab, stack, change }) => {
-    const program = (...egressIPs: readonly string[]) => [
-      ...fleetOf(lab),
-      gatewayOf(lab, "gateway", egressIPs),
-      policyOf("policy", "gateway", addressesOf(lab, [POD])),
-    ];
-    const own = program(EGRESS).slice(0, -1);
-    const ids = () => own.map(({ name }) => stack.id(name));
-    await change([POD], () => stack.up(program(EGRESS, OTHER)), { to: [EGRESS] });
-    const claimed = ids();
-    await onRegistry(lab, `cp -a ${REGISTRY} /run/kept`);
-    await change([POD], () => stack.destroy(), { established: "cut" });
-    await onRegistry(lab, `mkdir -p ${path.dirname(REGISTRY)}; cp -a /run/kept ${REGISTRY}`);
-
-    expect(changed(await stack.preview(program(EGRESS)))).toMatchObject({ gateway: {}, "client-1": {} });
-    await change([POD], () => stack.up(program(EGRESS)), { to: [EGRESS] });
-    expect(ids()).toEqual(claimed);
-    expect(changed(await stack.preview(program(EGRESS)))).toEqual({});
-    const held = () => onRegistry(lab, `ls ${REGISTRY}/lab`).then((names) => names.match(/^ip-.*/gm));
-    expect(await held()).toEqual([`ip-${EGRESS}`]);
-
-    // An update that was killed likewise.
-    await onRegistry(lab, `mv /run/kept/lab/ip-${OTHER} ${REGISTRY}/lab; rm -r /run/kept`);
-    const line = `extra    registry entry ip-${OTHER} of fleet "lab" on node gateway-1`;
-    expect(changed(await stack.preview(program(EGRESS)))).toEqual({ gateway: { "gateway-1": [line] } });
-    await stack.up(program(EGRESS));
-    expect(await held()).toEqual([`ip-${EGRESS}`]);
-    expect(changed(await stack.preview(program(EGRESS)))).toEqual({});
     await change([POD], () => stack.destroy(), { established: "cut" });
   },
 );
