@@ -229,6 +229,8 @@ egw_save_restore() {
     (umask 022; cat $T/restore-unit > $UNIT)
     systemctl daemon-reload >/dev/null 2>&1; systemctl enable pulumi-egress.service >/dev/null 2>&1
   fi
+  # An empty one would leave a boot open after a loss of power.
+  sync $D/restore/run $UNIT 2>/dev/null
   return 0
 }
 egw_remove_unit() {

@@ -2,16 +2,12 @@ import { ENABLED, STATE_FILES, UNIT, UNIT_FILES } from "../../provider/program/f
 import { exec, execOk, podCall } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { testFull } from "../setup/skip";
+import { reboot, restore } from "./reboot";
 import { addressesOf, scenario } from "./scenario";
 import { shown } from "./shown";
 import { fileTampers } from "./tamper/files";
 
 const EGRESS = "192.168.0.200";
-const RUN = ["sh", "/var/lib/pulumi-egress/restore/run"];
-/** What a reboot takes: everything in the kernel, nothing on disk. */
-const REBOOT =
-  "iptables-save -t mangle | grep -q EGRESS && for t in mangle nat filter; do iptables-save -t $t | grep -v EGRESSGATEWAY | iptables-restore; done; " +
-  "ip -4 rule flush protocol 38; ip -4 route flush table all proto 38; ip link del egw.vxlan; ip addr del 192.168.0.200/32 dev eth0; for s in $(ipset list -n | grep egw-); do ipset destroy $s; done";
 
 scenario(
   "a node that boots has its datapath back without pulumi, and is closed if it can't",
@@ -23,20 +19,20 @@ scenario(
     const program = [...fleetOf(lab), gatewayOf(lab, "gateway", [EGRESS]), policyOf("policy", "gateway", addresses)];
     await change(pods, () => stack.up(program), { to: [EGRESS] });
     for (const node of ["client-1", "gateway-1"]) {
-      await exec(lab, node, ["sh", "-c", REBOOT]);
-      expect(await exec(lab, node, RUN)).toMatchObject({ code: 0 });
+      await reboot(lab, node, EGRESS);
+      expect(await restore(lab, node)).toMatchObject({ code: 0 });
     }
     for (const pod of pods)
       expect(await podCall(lab, pod, lab.outside[0]?.address ?? "")).toMatchObject({ source: EGRESS });
     expect((await stack.preview(program)).filter(({ change }) => change !== "same")).toEqual([]);
 
-    await exec(lab, "client-1", ["sh", "-c", REBOOT]);
+    await reboot(lab, "client-1", EGRESS);
     await exec(lab, "client-1", [
       "sh",
       "-c",
       "sed -i s/EGRESSGATEWAY-ADMIT/EGRESSGATEWAY-NOWHERE/ /var/lib/pulumi-egress/restore/iptables",
     ]);
-    expect((await exec(lab, "client-1", RUN)).code).toBe(1);
+    expect((await restore(lab, "client-1")).code).toBe(1);
     expect(await podCall(lab, "pod-client-1-1", lab.outside[0]?.address ?? "", { timeoutMs: 400 })).not.toHaveProperty(
       "source",
     );
@@ -59,6 +55,7 @@ chmod +x /usr/local/bin/systemctl`;
 
 scenario(
   "what puts a node back at boot is drift of its NodeMark where it is not as the last apply left it, and put back",
+  // No senders: the node boots here too, and the files are looked at, not what is sent.
   { engine: "mini", senders: [], timeoutMs: 600_000 },
   async ({ lab, stack, change }) => {
     const [pod, node] = ["pod-client-1-1", "client-1"];
@@ -84,8 +81,8 @@ scenario(
     expect(await shown(stack, program)).toEqual({ [node]: [`${node} changed  file ${UNIT}`, ...lost] });
     await stack.up(program);
     expect(await shown(stack, program)).toEqual({});
-    await exec(lab, node, ["sh", "-c", REBOOT]);
-    expect(await exec(lab, node, RUN)).toMatchObject({ code: 0 });
+    await reboot(lab, node, EGRESS);
+    expect(await restore(lab, node)).toMatchObject({ code: 0 });
     expect(await podCall(lab, pod, lab.outside[0]?.address ?? "")).toMatchObject({ source: EGRESS });
     expect(await shown(stack, program)).toEqual({});
     await change([pod], () => stack.destroy());

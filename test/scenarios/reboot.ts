@@ -1,0 +1,14 @@
+import { exec, type Lab } from "../lab";
+
+const STATE = "/var/lib/pulumi-egress";
+
+/** What a reboot takes, of a node with this egress IP: everything of ours in the kernel, nothing on disk. */
+export async function reboot(lab: Lab, node: string, egressIP: string): Promise<void> {
+  const script = `iptables-save -t mangle | grep -q EGRESS && for t in mangle nat filter; do iptables-save -t $t | grep -v EGRESSGATEWAY | iptables-restore; done
+ip -4 rule flush protocol 38; ip -4 route flush table all proto 38; ip link del egw.vxlan; ip addr del ${egressIP}/32 dev eth0
+for s in $(ipset list -n | grep egw-); do ipset destroy $s; done`;
+  await exec(lab, node, ["sh"], { input: script });
+}
+
+/** What the unit of a node does at boot: its exit code and what it says. */
+export const restore = (lab: Lab, node: string) => exec(lab, node, ["sh", `${STATE}/restore/run`]);
