@@ -348,6 +348,18 @@ if (missing.length > 0) {
       expect(await ssh(lab, "gateway-1", "hostname")).toBe("gateway-1\n");
     });
 
+    test("every node has host keys of its own", () => {
+      const known = fs
+        .readFileSync(lab.nodes[0]?.ssh.knownHostsPath ?? "", "utf8")
+        .trim()
+        .split("\n");
+      const keys = lab.nodes.map(({ underlayIP }) =>
+        known.filter((line) => line.startsWith(`${underlayIP} `)).map((line) => line.split(" ").slice(1).join(" ")),
+      );
+      expect(keys.filter((some) => some.length === 0)).toEqual([]);
+      expect(new Set(keys.flat()).size).toBe(keys.flat().length);
+    });
+
     test("only gateway-1 drops in FORWARD what nobody accepts", async () => {
       for (const node of lab.nodes) {
         const policy = (await exec(lab, node.name, ["iptables", "-S", "FORWARD"])).stdout.split("\n")[0];

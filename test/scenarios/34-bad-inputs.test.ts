@@ -53,6 +53,16 @@ scenario("a preview refuses every bad input of a resource at once and names its 
     "underlayIP",
   ]);
 
+  // The engine comes to either first.
+  const two = program.slice(0, 2);
+  const others = withInputs(two, two[1]?.name ?? "", ({ fleet }) => ({ fleet: { ...(fleet as object), vni: 4098 } }));
+  const [first, second] = two.map(({ name }) => name);
+  await expect(stack.preview(others)).rejects.toThrow(
+    new RegExp(
+      `(${first}|${second}): fleet: fleet "lab" has other settings here than in (?!\\1)(${first}|${second}) \\(\\2\\)\\.`,
+    ),
+  );
+
   const gateway = withInputs(program, "gateway", () => ({
     egressIPs: ["192.168.0.200", "192.168.0.300", "10.0.1.0/24", "2001:db8::1"],
     placement: { [EGRESS]: "client-9" },

@@ -9,8 +9,6 @@ import { addressesOf, scenario, usualSource } from "./scenario";
 
 const NODE = "client-1";
 const KILOBYTE = 1024;
-/** Of the kilobytes that an enrolment sends, every one in the long matrix. */
-const STEP = process.env.EGW_FULL === "1" ? 1 : 8;
 
 /** A program in which one node is reached through the relay, without patience. */
 function relayed(lab: Lab, program: readonly Declared[]): Declared[] {
@@ -77,7 +75,7 @@ scenario(
       expect(bytes).toBeGreaterThan(10 * KILOBYTE);
 
       const seen = new Set<string>();
-      for (let after = STEP * KILOBYTE; after < bytes; after += STEP * KILOBYTE) {
+      for (let after = KILOBYTE; after < bytes; after += KILOBYTE) {
         await relay.pass(after);
         const error = await message(stack.up(program));
         await relay.pass();
