@@ -20,7 +20,7 @@ run, and prints ratios: of bare times and rates a machine like this one says lit
   policies     preview and up of 200 policies on 10 nodes, against as many resources that do nothing
   state        size of the state of 1,000 policies on 50 nodes
 
-Takes about seven minutes on a quiet machine with two cores.
+Takes about eight minutes on a quiet machine with two cores.
 
   --quick        a small run, under two minutes: fewer rounds, 40 policies on 4 nodes
   --only PART    one of the above; several with commas

@@ -7,6 +7,8 @@ import { installTarball, packPackage, root } from "./install";
 import { plannedIn } from "./preview";
 import { PulumiProject } from "./pulumi";
 
+const tsc = [process.execPath, path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit"];
+
 let lab: Lab;
 let project: PulumiProject;
 
@@ -44,8 +46,18 @@ test.each(["README.md", "DESIGN.md"])("what %s links to is in the tarball", (nam
 });
 
 test("examples/quickstart type-checks against it, strictly", async () => {
-  const tsc = [process.execPath, path.join(root, "node_modules/typescript/bin/tsc"), "--noEmit"];
   expect(await run(tsc, { cwd: project.folder })).toEqual({ code: 0, stdout: "", stderr: "" });
+});
+
+test("so does the program that README.md begins with", async () => {
+  const [, program] = fs.readFileSync(path.join(root, "README.md"), "utf8").match(/^```ts\n([\s\S]*?)^```$/m) ?? [];
+  expect(program).toContain("new EgressPolicy(");
+  const [index, kept] = [path.join(project.folder, "index.ts"), path.join(project.folder, "index.kept")];
+  fs.renameSync(index, kept);
+  fs.writeFileSync(index, program ?? "");
+  const compiled = await run(tsc, { cwd: project.folder });
+  fs.renameSync(kept, index);
+  expect(compiled).toEqual({ code: 0, stdout: "", stderr: "" });
 });
 
 test("and its first preview knows everything", async () => {
