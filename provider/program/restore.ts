@@ -19,10 +19,11 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=
 D=${STATE_DIRECTORY}
 ${COMPARED}
 # The rules of the chain that closes, from the input; it comes to stand first, all in one commit.
+# Asked before: with iptables-legacy whoever asks while iptables-restore reads waits for its lock.
 egw_close() {
-  { echo '*mangle'; echo ':EGRESSGATEWAY-BOOT - [0:0]'; cat
-    iptables -w 60 -t mangle -C FORWARD -j EGRESSGATEWAY-BOOT 2>/dev/null && echo '-D FORWARD -j EGRESSGATEWAY-BOOT'
-    echo '-I FORWARD 1 -j EGRESSGATEWAY-BOOT'; echo COMMIT; } | iptables-restore -w 60 --noflush
+  former='# none'
+  iptables -w 60 -t mangle -C FORWARD -j EGRESSGATEWAY-BOOT 2>/dev/null && former='-D FORWARD -j EGRESSGATEWAY-BOOT'
+  { echo '*mangle'; echo ':EGRESSGATEWAY-BOOT - [0:0]'; cat; echo "$former"; echo '-I FORWARD 1 -j EGRESSGATEWAY-BOOT'; echo COMMIT; } | iptables-restore -w 60 --noflush
 }
 egw_close_all() { echo '-A EGRESSGATEWAY-BOOT -j DROP' | egw_close; }
 egw_open() {

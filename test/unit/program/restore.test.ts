@@ -24,13 +24,19 @@ END`;
 const EMPTY = ["link", "sysctl", "address", "neighbour", "route", "ip-rule", "iptables"].map((name) => `@@${name}\n`);
 const DIGEST = `kernel=${sha256(EMPTY.join(""))} ipset=${sha256("@@ipset\n")}\n`;
 
+const LOCK = "exec 8>$L.lock; flock -n 8";
+
 let shell: Shell;
 beforeEach(() => {
   shell = new Shell();
   shell.run("mkdir -p state/restore state/claims; touch state/claims/node-1.json");
   for (const tool of ["ip", "ipset", "arping"]) shell.tool(tool, "exit 0");
-  shell.tool("iptables", 'echo "iptables $*" >> $L; case "$*" in *" -C "*) exit 1 ;; esac');
-  shell.tool("iptables-restore", "grep BOOT >> $L; exit 0");
+  // As iptables-legacy is: while one works on a table, none else gets at it.
+  shell.tool(
+    "iptables",
+    `sleep 0.02; ${LOCK} || echo locked out >> $L; echo "iptables $*" >> $L; ! echo "$*" | grep -q -- -C`,
+  );
+  shell.tool("iptables-restore", `${LOCK}; grep BOOT >> $L; exit 0`);
   shell.tool("iptables-save", CLOSED);
   shell.write("state/generation", "1\n");
   const files = { ...SAVED, digest: DIGEST };
@@ -56,6 +62,7 @@ function boot(): { status: number | null; forwards: string | undefined } {
     ["nothing of the selected", "-A EGRESSGATEWAY-BOOT -m set --match-set egw-gs-1234567890 src -j DROP"],
   ] as const;
   const lines = shell.read("log").trim().split("\n");
+  expect(lines).not.toContain("locked out");
   const last = lines.map((line) => told.find(([, rule]) => line.endsWith(rule))?.[0]).filter((one) => one);
   return { status, forwards: last.at(-1) };
 }
