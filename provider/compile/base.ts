@@ -24,6 +24,8 @@ export function compileBase({ node }: NodeView): Owned[] {
     { kind: "link", name: TUNNEL, mac: tunnelMac(index), mtu: node.mtu, port: fleet.tunnelPort, up: true },
     // Strict filtering would drop all that comes out of the tunnel; loose needs an address on the device (kernel: fib_validate_source).
     { kind: "sysctl", name: `net/ipv4/conf/${TUNNEL}/rp_filter`, value: "2" },
+    // It begins with what the host has for new devices; without it nothing that comes out of the tunnel is forwarded.
+    { kind: "sysctl", name: `net/ipv4/conf/${TUNNEL}/forwarding`, value: "1" },
     { kind: "address", device: TUNNEL, address: tunnelAddress(fleet.tunnelCIDR, index), label: "" },
     set(PEERS),
     set(IGNORE),

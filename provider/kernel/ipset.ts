@@ -9,7 +9,13 @@ export interface IpSet {
   readonly timeout: number;
   /** How many members it takes at most; left out: as many as ours always take. */
   readonly maxElements?: number;
+  /** Further words of its `create` line, in the order of `EXTRAS`; left out: those that ours always have. */
+  readonly extras?: readonly Extra[];
 }
+
+/** What members can carry: an expiry of their own though the set has none, what they have matched, a text. */
+const EXTRAS = ["timeout 0", "counters", "comment"] as const;
+type Extra = (typeof EXTRAS)[number];
 
 export interface SetMember {
   readonly kind: "ipset-member";
@@ -27,7 +33,7 @@ export const ipset: Kind<IpSet> = {
   ownership: "its name begins with egw-",
   key: (o) => `ipset ${o.name}`,
   text: (o) =>
-    `ipset ${o.name} ${o.type}${o.timeout > 0 ? ` timeout ${o.timeout}` : ""}${o.maxElements === undefined ? "" : ` maxelem ${o.maxElements}`}`,
+    `ipset ${o.name} ${o.type}${timeoutOf(o)}${o.maxElements === undefined ? "" : ` maxelem ${o.maxElements}`}${otherExtras(o)}`,
   // hashsize, bucketsize and initval are the kernel's own affair and stay out of comparison.
   parse: (output) =>
     lines(output).flatMap((line) => {
@@ -35,10 +41,29 @@ export const ipset: Kind<IpSet> = {
       if (!match) return [];
       const timeout = Number(/ timeout (\d+)/.exec(match[3] ?? "")?.[1] ?? 0);
       const maxElements = Number(/ maxelem (\d+)/.exec(match[3] ?? "")?.[1] ?? MAX_ELEMENTS);
+      const extras = EXTRAS.filter((extra) => `${match[3]} `.includes(` ${extra} `));
       const set = { kind: "ipset" as const, name: match[1] ?? "", type: match[2] as IpSet["type"], timeout };
-      return [maxElements === MAX_ELEMENTS ? set : { ...set, maxElements }];
+      return [
+        {
+          ...set,
+          ...(maxElements === MAX_ELEMENTS ? {} : { maxElements }),
+          ...(extras.join() === usualExtras(set).join() ? {} : { extras }),
+        },
+      ];
     }),
 };
+
+/** Members of a dynamic set carry a comment and count what they match. */
+const usualExtras = ({ timeout }: Pick<IpSet, "timeout">): readonly Extra[] =>
+  timeout > 0 ? ["counters", "comment"] : [];
+
+const timeoutOf = ({ timeout }: IpSet): string => (timeout > 0 ? ` timeout ${timeout}` : "");
+
+function otherExtras(o: IpSet): string {
+  const [usual, extras] = [usualExtras(o), o.extras ?? usualExtras(o)];
+  const lacking = usual.filter((extra) => !extras.includes(extra)).map((extra) => ` without ${extra}`);
+  return [...lacking, ...extras.filter((extra) => !usual.includes(extra)).map((extra) => ` with ${extra}`)].join("");
+}
 
 export const setMember: Kind<SetMember> = {
   kind: "ipset-member",
@@ -67,9 +92,11 @@ export const setMember: Kind<SetMember> = {
   },
 };
 
-/** Members of a dynamic set carry a comment and count what they match. */
 export const createSet = (o: IpSet): string =>
-  `create ${o.name} ${o.type} family inet maxelem ${o.maxElements ?? MAX_ELEMENTS}${o.timeout > 0 ? ` timeout ${o.timeout} counters comment` : ""}`;
+  [
+    `create ${o.name} ${o.type} family inet maxelem ${o.maxElements ?? MAX_ELEMENTS}${timeoutOf(o)}`,
+    ...(o.extras ?? usualExtras(o)),
+  ].join(" ");
 export const destroySet = (o: IpSet): string => `destroy ${o.name}`;
 export const addMember = (o: SetMember): string => `add ${o.set} ${o.element}${o.nomatch ? " nomatch" : ""}`;
 export const removeMember = (o: SetMember): string => `del ${o.set} ${o.element}`;

@@ -43,8 +43,8 @@ egw_tables_of_others() {
   { ip -4 -N route show table all | awk '!/ proto 38( |$)/ { for (i = 1; i < NF; i++) if ($i == "table") print $(i + 1) }'; ip -4 -N rule show | awk '!/proto 38/ { for (i = 1; i < NF; i++) if ($i == "lookup") print $(i + 1) }'; } | sort -u
 }
 egw_kernel() {
-  echo @@link; ip -d -o link show dev egw.vxlan 2>/dev/null | sed 's/^[0-9]*:/0:/'
-  echo @@sysctl; for f in /proc/sys/net/ipv4/conf/egw.vxlan/rp_filter; do [ -r $f ] && echo "\${f#/proc/sys/} = $(cat $f)"; done
+  echo @@link; ip -d -o link show dev egw.vxlan 2>/dev/null | sed 's/^[0-9]*:/0:/; s/ [a-z]*_slave .*//'
+  echo @@sysctl; for f in /proc/sys/net/ipv4/conf/egw.vxlan/rp_filter /proc/sys/net/ipv4/conf/egw.vxlan/forwarding; do [ -r $f ] && echo "\${f#/proc/sys/} = $(cat $f)"; done
   echo @@address; ip -4 -o addr show | grep -E '^[0-9]+: egw\\.vxlan |:egw(\\\\| )| metric 3838 ' | sed 's/^[0-9]*:/0:/; s/_lft [0-9]*sec/_lft limited/g'
   echo @@neighbour; ip -4 neigh show dev egw.vxlan nud permanent 2>/dev/null | sort
   echo @@route; ip -4 -N -o route show table all 2>/dev/null | egw_routes | sort
@@ -53,7 +53,11 @@ egw_kernel() {
 }
 egw_ipset() {
   echo @@ipset; ipset save 2>/dev/null | LC_ALL=C awk '
-    $1 == "create" { dynamic = / timeout /; ours = $2 ~ /^egw-/; if (ours) { t = ""; for (i = 4; i < NF; i++) if ($i == "timeout" || $i == "maxelem") t = t " " $i " " $(i + 1); print "create " $2 " " $3 t } next }
+    $1 == "create" {
+      dynamic = / timeout [1-9]/; ours = $2 ~ /^egw-/
+      if (ours) { t = ""; for (i = 4; i < NF; i++) if ($i == "timeout" || $i == "maxelem") t = t " " $i " " $(i + 1); print "create " $2 " " $3 t (/ counters( |$)/ ? " counters" : "") (/ comment( |$)/ ? " comment" : "") }
+      next
+    }
     ours && !dynamic { print }' | LC_ALL=C sort
 }
 egw_facts() {

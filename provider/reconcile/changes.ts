@@ -38,10 +38,15 @@ function remadeSets(desired: readonly IpSet[], actual: readonly IpSet[]): Set<st
   return new Set(changed.map(({ name }) => name));
 }
 
-/** A device that is removed takes all that lives on it; one with a new MAC its neighbours, permanent ones too (kernel: neigh_changeaddr). */
+/**
+ * A device that is removed takes all that lives on it; one with a new MAC its neighbours, permanent ones too (kernel: neigh_changeaddr);
+ * one that leaves a master goes down for it, so its routes as well.
+ */
 function goesWith(object: KernelObject, from: Link, to: Link | undefined): boolean {
   if (!livesOnDevice(object, from.name)) return false;
-  return isGone(from, to) || (object.kind === "neighbour" && from.mac !== to?.mac);
+  const isMoved = from.master !== to?.master;
+  if (object.kind === "route") return isGone(from, to) || isMoved;
+  return isGone(from, to) || (object.kind === "neighbour" && (isMoved || from.mac !== to?.mac));
 }
 
 export const isGone = (from: Link, to: Link | undefined): boolean =>

@@ -18,7 +18,7 @@ import { parseClaims } from "./claims";
 import { type NodeFiles, parseFiles } from "./files";
 
 /** Changes whenever the same claims compile to another state, or are none any more: then a node's digests no longer speak for its state. */
-export const COMPILER = "10";
+export const COMPILER = "11";
 
 /** What a node remembers besides its claims: `node.json`. */
 export interface NodeFile {

@@ -118,6 +118,11 @@ const HANDS: readonly (readonly [string, RegExp])[] = [
   ],
   ["ip link del egw.vxlan; ip link add egw.vxlan type veth peer name egw-peer", /^changed {2}link egw.vxlan/],
   ["echo 1 > /proc/sys/net/ipv4/conf/egw.vxlan/rp_filter", /^changed {2}sysctl .* = 2 {2}is {2}.* = 1$/],
+  ["echo 0 > /proc/sys/net/ipv4/conf/egw.vxlan/forwarding", /^changed {2}sysctl .* = 1 {2}is {2}.* = 0$/],
+  [
+    "ip link add brx type bridge; ip link set egw.vxlan master brx",
+    /^changed {2}link egw.vxlan .* up {2}is {2}.* up master brx$/,
+  ],
   ["ip addr del 100.126.0.101/32 dev egw.vxlan", /^missing {2}route default table 3011 /],
   ["ip addr del 192.0.2.1/32 dev eth0", /^missing {2}address 192.0.2.1\/32 dev eth0 label eth0:egw$/],
   ["ip addr add 192.0.2.7/32 dev eth0 label eth0:egw", /^extra {4}address 192.0.2.7\/32/],
@@ -146,6 +151,14 @@ const HANDS: readonly (readonly [string, RegExp])[] = [
   ["ipset del egw-peers 192.168.0.11", /^missing {2}ipset-member egw-peers 192.168.0.11$/],
   ["ipset add egw-peers 10.8.8.8", /^extra {4}ipset-member egw-peers 10.8.8.8$/],
   ["ipset create egw-more hash:ip", /^extra {4}ipset egw-more hash:ip maxelem 65536$/],
+  [
+    "ipset create x hash:ip,port,ip maxelem 1048576 timeout 432000; ipset swap x egw-cut; ipset destroy x",
+    /^changed {2}ipset egw-cut .* timeout 432000 {2}is {2}.* timeout 432000 without counters without comment$/,
+  ],
+  [
+    "ipset create x hash:net maxelem 1048576 timeout 0 comment; ipset swap x egw-peers; ipset destroy x",
+    /^changed {2}ipset egw-peers hash:net {2}is {2}ipset egw-peers hash:net with timeout 0 with comment$/,
+  ],
   [
     "iptables-restore --noflush <<'E'\n*mangle\n-F EGRESSGATEWAY-RESET-MARK\nCOMMIT\nE",
     /^missing {2}iptables mangle EGRESSGATEWAY-RESET-MARK/,

@@ -37,7 +37,7 @@ async function shownOn(lab: Lab, node: string): Promise<Map<string, string[]>> {
 }
 
 /** Settings of the tunnel device that the kernel made with it. */
-const isOwnSetting = (line: string): boolean => /^\+ ipv4\/conf\/egw\.vxlan\/(?!rp_filter)/.test(line);
+const isOwnSetting = (line: string): boolean => /^\+ ipv4\/conf\/egw\.vxlan\/(?!rp_filter|forwarding)/.test(line);
 
 const rulesOf = (lines: readonly string[], chain: string): string[] =>
   lines.filter((line) => line.includes(` -A ${chain} `));

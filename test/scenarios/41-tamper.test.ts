@@ -57,6 +57,8 @@ async function tamper(
     await stack.up(program).catch((error: Error) => {
       throw new Error([...problems, `${name} can't be repaired: ${error.message}`].join("\n\n"));
     });
+    for (const { node, afterwards } of group)
+      if (afterwards) await execOk(lab, node, ["sh", "-e"], { input: afterwards });
   }
   expect(problems.join("\n\n")).toEqual("");
   expect(await shown(stack, program)).toEqual({});

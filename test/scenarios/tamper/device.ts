@@ -35,6 +35,13 @@ export const link: Tampers<"link"> = (object, owner, scene) => {
     },
     {
       how: "changed",
+      what: `${what} master`,
+      script: `ip link add other type bridge; ip link set other up; ip link set ${what} master other`,
+      told: [change({ master: "other" })],
+      afterwards: "ip link del other",
+    },
+    {
+      how: "changed",
       what: `${what} port`,
       script: `${remake}; echo 2 >/proc/sys/net/ipv4/conf/${what}/rp_filter`,
       told: [
@@ -47,14 +54,17 @@ export const link: Tampers<"link"> = (object, owner, scene) => {
   ];
 };
 
-export const sysctl: Tampers<"sysctl"> = (object, owner) => [
-  {
-    how: "changed",
-    what: object.name,
-    script: `echo 1 >/proc/sys/${object.name}`,
-    told: [changed(object, { ...object, value: "1" }, owner)],
-  },
-];
+export const sysctl: Tampers<"sysctl"> = (object, owner) => {
+  const value = object.value === "1" ? "0" : "1";
+  return [
+    {
+      how: "changed",
+      what: object.name,
+      script: `echo ${value} >/proc/sys/${object.name}`,
+      told: [changed(object, { ...object, value }, owner)],
+    },
+  ];
+};
 
 export const address: Tampers<"address"> = (object, owner, scene) => {
   const where = (ip: string) => `${ip}/32 dev ${object.device}`;

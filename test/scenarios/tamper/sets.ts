@@ -13,6 +13,14 @@ export const ipset: Tampers<"ipset"> = (object, owner, scene) => {
   const inOrder = [...rules].sort((a, b) => a.object.position - b.object.position);
   const gone = [...allMissing(rules), ...allMissing(members)];
   const other = timeout > 0 ? 60 : 3600;
+  const usual = timeout > 0 ? " counters comment" : "";
+  /** Under the rules that go on naming it, members and all. */
+  const swapped = (words: string) =>
+    [
+      `ipset create other ${type} ${words}`,
+      ...members.map(({ object: o }) => `ipset add other ${o.element}${o.nomatch ? " nomatch" : ""}`),
+      `ipset swap other ${name}; ipset destroy other`,
+    ].join("\n");
   return [
     {
       how: "missing",
@@ -21,14 +29,9 @@ export const ipset: Tampers<"ipset"> = (object, owner, scene) => {
       told: [missing(object, owner), ...gone],
     },
     {
-      // Under the rules that go on naming it: swapped with one that forgets its members.
       how: "changed",
       what: name,
-      script: [
-        `ipset create other ${type} maxelem 1048576 timeout ${other}`,
-        ...members.map(({ object: o }) => `ipset add other ${o.element}${o.nomatch ? " nomatch" : ""}`),
-        `ipset swap other ${name}; ipset destroy other`,
-      ].join("\n"),
+      script: swapped(`maxelem 1048576 timeout ${other} counters comment`),
       // A set with a timeout is dynamic: its members are nobody's drift.
       told: [changed(object, { ...object, timeout: other }, owner), ...(timeout > 0 ? [] : allMissing(members))],
     },
@@ -50,13 +53,22 @@ export const ipset: Tampers<"ipset"> = (object, owner, scene) => {
     {
       how: "changed",
       what: `${name} size`,
-      script: [
-        `ipset create other ${type} maxelem 70000${timeout > 0 ? ` timeout ${timeout}` : ""}`,
-        ...members.map(({ object: o }) => `ipset add other ${o.element}${o.nomatch ? " nomatch" : ""}`),
-        `ipset swap other ${name}; ipset destroy other`,
-      ].join("\n"),
+      script: swapped(`maxelem 70000${timeout > 0 ? ` timeout ${timeout}` : ""}${usual}`),
       told: [changed(object, { ...object, maxElements: 70000 }, owner)],
     },
+    timeout > 0
+      ? {
+          how: "changed",
+          what: `${name} comment`,
+          script: swapped(`maxelem 1048576 timeout ${timeout} counters`),
+          told: [changed(object, { ...object, extras: ["counters"] }, owner)],
+        }
+      : {
+          how: "changed",
+          what: `${name} expiry`,
+          script: swapped("maxelem 1048576 timeout 0"),
+          told: [changed(object, { ...object, extras: ["timeout 0"] }, owner)],
+        },
     {
       how: "extra",
       what: name,

@@ -11,8 +11,10 @@ export interface Tamper {
   readonly told: readonly (Told | ToldObject)[];
   /** Chains whose rules it counts, so that they must stay as they are. */
   readonly counts?: readonly string[];
-  /** Takes away what is nobody's of us once it is repaired. */
+  /** Takes away what is nobody's of us, before the rest is repaired. */
   readonly cleanup?: string;
+  /** The same, once our part of it is repaired. */
+  readonly afterwards?: string;
 }
 
 export interface Told {

@@ -22,6 +22,9 @@ add egw-d-0123456789 203.0.113.128/25 nomatch
 add egw-d-0123456789 203.0.113.0/24
 create egw-cut hash:ip,port,ip family inet hashsize 1024 maxelem 1048576 timeout 432000 counters comment bucketsize 12 initval 0xf92e8765
 add egw-cut 10.0.1.11,tcp:33000,203.0.113.10 timeout 431999
+create egw-cut-opening hash:ip,port,ip family inet hashsize 1024 maxelem 1048576 timeout 130 counters bucketsize 12 initval 0xf92e8765
+create egw-gs-0123456789 hash:net family inet hashsize 1024 maxelem 1048576 timeout 0 comment
+add egw-gs-0123456789 10.0.1.11 timeout 0 comment "x"
 create KUBE-LOOP-BACK hash:ip,port,ip family inet hashsize 1024 maxelem 65536 bucketsize 12 initval 0x7a2bf28e
 add KUBE-LOOP-BACK 10.0.1.11,tcp:80,10.0.1.11
 `;
@@ -178,11 +181,15 @@ default via 192.168.0.1 dev eth0 proto 16 metric 100
       { kind: "ipset", name: "egw-s-0123456789", type: "hash:net", timeout: 0 },
       { kind: "ipset", name: "egw-d-0123456789", type: "hash:net", timeout: 0, maxElements: 65536 },
       { kind: "ipset", name: "egw-cut", type: "hash:ip,port,ip", timeout: 432000 },
+      { kind: "ipset", name: "egw-cut-opening", type: "hash:ip,port,ip", timeout: 130, extras: ["counters"] },
+      { kind: "ipset", name: "egw-gs-0123456789", type: "hash:net", timeout: 0, extras: ["timeout 0", "comment"] },
     ],
     text: [
       "ipset egw-s-0123456789 hash:net",
       "ipset egw-d-0123456789 hash:net maxelem 65536",
       "ipset egw-cut hash:ip,port,ip timeout 432000",
+      "ipset egw-cut-opening hash:ip,port,ip timeout 130 without comment",
+      "ipset egw-gs-0123456789 hash:net with timeout 0 with comment",
     ],
   },
   "ipset-member": {
@@ -191,11 +198,13 @@ default via 192.168.0.1 dev eth0 proto 16 metric 100
       member("egw-s-0123456789", "10.0.1.11"),
       member("egw-d-0123456789", "203.0.113.128/25", true),
       member("egw-d-0123456789", "203.0.113.0/24"),
+      member("egw-gs-0123456789", "10.0.1.11"),
     ],
     text: [
       "ipset-member egw-s-0123456789 10.0.1.11",
       "ipset-member egw-d-0123456789 203.0.113.128/25 nomatch",
       "ipset-member egw-d-0123456789 203.0.113.0/24",
+      "ipset-member egw-gs-0123456789 10.0.1.11",
     ],
   },
   chain: {
@@ -270,6 +279,12 @@ default via 192.168.0.1 dev eth0 proto 16 metric 100
     ],
   },
 } satisfies Record<KindName, RoundTrip>;
+
+test("a tunnel device under a master is another one", () => {
+  const [found] = KINDS.link.parse(CASES.link.printed.replace("noqueue", "noqueue master brx"));
+  expect(found).toEqual({ ...TUNNEL, master: "brx" });
+  expect(found && textOf(found)).toBe(`${CASES.link.text[0]} master brx`);
+});
 
 const names = Object.keys(KINDS) as KindName[];
 

@@ -1,4 +1,4 @@
-import { type FakeRoute, ToolError, type World } from "./fake-world";
+import { type FakeLink, type FakeRoute, ToolError, type World } from "./fake-world";
 
 interface IpCommand {
   readonly pattern: RegExp;
@@ -16,6 +16,7 @@ const COMMANDS: readonly IpCommand[] = [
   { pattern: /^link add (\S+) address (\S+) mtu (\d+) type vxlan external dstport (\d+)$/, run: addLink },
   { pattern: /^link set (\S+) (up|down)$/, run: switchLink },
   { pattern: /^link set (\S+) address (\S+)$/, run: setMac },
+  { pattern: /^link set (\S+) (?:nomaster|master (\S+))$/, run: setMaster },
   {
     pattern: /^link set (\S+) mtu (\d+)$/,
     run: (world, [name = "", mtu]) => Object.assign(linkOf(world, name), { mtu: Number(mtu) }),
@@ -34,7 +35,7 @@ const COMMANDS: readonly IpCommand[] = [
   { pattern: /^rule del pref (\d+) (fwmark \S+) table (\d+) protocol (\d+)$/, run: removeRule },
 ];
 
-function linkOf(world: World, name: string): { mac: string; mtu: number; up: boolean } {
+function linkOf(world: World, name: string): FakeLink {
   const link = world.links.get(name);
   if (!link) throw new ToolError(`Cannot find device "${name}"`);
   return link;
@@ -45,6 +46,7 @@ function addLink(world: World, [name = "", mac = "", mtu, port]: readonly string
   if (isTaken) throw new ToolError("RTNETLINK answers: File exists");
   world.links.set(name, { mac, mtu: Number(mtu), port: Number(port), up: false });
   world.sysctls.set(`net/ipv4/conf/${name}/rp_filter`, "0");
+  world.sysctls.set(`net/ipv4/conf/${name}/forwarding`, "0");
 }
 
 /** Down takes the routes and the neighbours; up brings neither back. Addresses and settings stay. */
@@ -58,6 +60,13 @@ function setMac(world: World, [name = "", mac = ""]: readonly string[]): void {
   const link = linkOf(world, name);
   if (link.mac !== mac) world.neighbours = world.neighbours.filter(({ device }) => device !== name);
   link.mac = mac;
+}
+
+/** A bridge takes it as it is; who has one is not asked to give it up first. */
+function setMaster(world: World, [name = "", master]: readonly (string | undefined)[]): void {
+  const link = linkOf(world, name);
+  if (master !== undefined) linkOf(world, master);
+  link.master = master;
 }
 
 function removeLink(world: World, [name = ""]: readonly string[]): void {

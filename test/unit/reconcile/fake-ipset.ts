@@ -1,5 +1,5 @@
 import { formatNetwork, parseNetwork } from "../../../provider/model/address";
-import { type FakeSet, ToolError, type World } from "./fake-world";
+import { extrasOf, type FakeSet, ToolError, type World } from "./fake-world";
 
 /** What an element of a set looks like; in hash:net it is a network. */
 const ELEMENTS: Readonly<Record<string, RegExp>> = {
@@ -50,21 +50,27 @@ function setOf(world: World, name: string): FakeSet {
 }
 
 function create(world: World, name: string, words: readonly string[]): void {
-  const match = /^(\S+) family inet maxelem (\d+)(?: timeout (\d+) counters comment)?$/.exec(words.join(" "));
+  const match =
+    /^(\S+) family inet maxelem (\d+)(?: timeout ([1-9]\d*))?((?: timeout 0)?(?: counters)?(?: comment)?)$/.exec(
+      words.join(" "),
+    );
   if (!match || name.length > 31)
     throw new Error(`the fake doesn't know this ipset create: ${name} ${words.join(" ")}`);
   const set = {
     type: match[1] ?? "",
     maxElements: Number(match[2]),
     timeout: Number(match[3] ?? 0),
+    extras: match[4] ?? "",
     members: new Map(),
   };
   const there = world.sets.get(name);
   if (!there) world.sets.set(name, set);
-  else if (there.type !== set.type || there.maxElements !== set.maxElements || there.timeout !== set.timeout) {
+  else if (headerOf(there) !== headerOf(set)) {
     throw new ToolError("Set cannot be created: set with the same name already exists");
   }
 }
+
+const headerOf = (set: FakeSet): string => `${set.type} ${set.maxElements} ${set.timeout}${extrasOf(set)}`;
 
 /** With -exist, adding a member that is there overwrites its nomatch flag. */
 function add(set: FakeSet, words: readonly string[]): void {

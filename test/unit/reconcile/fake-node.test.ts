@@ -44,6 +44,10 @@ test.each<[string, Step[], string | RegExp | undefined]>([
   ["a set twice", [ipset(SET, SET)], undefined],
   ["a set of another type", [ipset(SET, SET.replace("hash:net", "hash:ip"))], /already exists/],
   ["a set of another size", [ipset(SET, SET.replace("1048576", "65536"))], /already exists/],
+  ["a set whose members can expire", [ipset(SET, `${SET} timeout 0`)], /already exists/],
+  ["a set with comments", [ipset(`${SET} timeout 60`, `${SET} timeout 60 comment`)], /already exists/],
+  ["a master that is not there", [ip(LINK, "link set egw.vxlan master brx")], /[Dd]evice/],
+  ["no master to leave", [ip(LINK, "link set egw.vxlan nomaster")], undefined],
   [
     "a member twice, removed twice",
     [ipset(SET, "add egw-s 10.0.0.1", "add egw-s 10.0.0.1", "del egw-s 10.0.0.1", "del egw-s 10.0.0.1")],

@@ -1,5 +1,5 @@
 import { compareText } from "../../../provider/kernel/state";
-import { type FakeLink, type FakeRoute, isOfLeg, type World } from "./fake-world";
+import { extrasOf, type FakeLink, type FakeRoute, isOfLeg, type World } from "./fake-world";
 
 /** What the tools print for a node. The formats are those of iproute2 6.1, ipset 7.17 and iptables 1.8.9. */
 export interface Printed {
@@ -62,7 +62,7 @@ export function printWorld(world: World): Printed {
     ),
     ipset: text(
       sets.flatMap(([name, set]) => [
-        `create ${name} ${set.type} family inet hashsize 1024 maxelem ${set.maxElements}${set.timeout > 0 ? ` timeout ${set.timeout} counters comment` : ""} bucketsize 12 initval 0x167f39d1`,
+        `create ${name} ${set.type} family inet hashsize 1024 maxelem ${set.maxElements}${set.timeout > 0 ? ` timeout ${set.timeout}` : ""}${extrasOf(set)} bucketsize 12 initval 0x167f39d1`,
         ...[...set.members]
           .map(
             ([member, nomatch]) =>
@@ -76,13 +76,13 @@ export function printWorld(world: World): Printed {
 
 const text = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join("");
 
-function printLink(name: string, { mac, mtu, port, up }: FakeLink): string {
+function printLink(name: string, { mac, mtu, port, up, master }: FakeLink): string {
   const flags = up ? "<BROADCAST,MULTICAST,UP,LOWER_UP>" : "<BROADCAST,MULTICAST>";
   const kind =
     port === undefined
       ? "veth"
       : `vxlan external id 0 srcport 0 0 dstport ${port} nolearning ttl auto ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx`;
-  return `0: ${name}: ${flags} mtu ${mtu} qdisc noqueue state UNKNOWN mode DEFAULT group default qlen 1000\\    link/ether ${mac} brd ff:ff:ff:ff:ff:ff promiscuity 0 \\    ${kind} addrgenmode eui64`;
+  return `0: ${name}: ${flags} mtu ${mtu} qdisc noqueue${master === undefined ? "" : ` master ${master}`} state UNKNOWN mode DEFAULT group default qlen 1000\\    link/ether ${mac} brd ff:ff:ff:ff:ff:ff promiscuity 0 \\    ${kind} addrgenmode eui64`;
 }
 
 function routes(world: World, isListed: (route: FakeRoute) => boolean): string {

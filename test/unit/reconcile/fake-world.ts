@@ -22,6 +22,7 @@ export interface FakeLink {
   /** UDP port of an external vxlan device. */
   port?: number;
   up: boolean;
+  master?: string;
 }
 
 export interface FakeAddress {
@@ -62,9 +63,14 @@ export interface FakeSet {
   type: string;
   timeout: number;
   maxElements: number;
+  /** What members can carry, as `create` says it; left out: counters and comment where there is a timeout, else nothing. */
+  extras?: string;
   /** Element as `ipset save` prints it → nomatch. */
   members: Map<string, boolean>;
 }
+
+/** As `create` has them: each with a space before it. */
+export const extrasOf = ({ timeout, extras = timeout > 0 ? " counters comment" : "" }: FakeSet): string => extras;
 
 export interface FakeChain {
   /** Only built-in chains have one. */

@@ -55,8 +55,9 @@ export const TAMPERS: readonly Tamper[] = [
       `link add ${o.name} address ${o.mac} mtu ${o.mtu} type vxlan external dstport 4789`,
     )(world),
   ),
+  tamper("link", "under a master", "changed", (world, o) => ip(`link set ${o.name} master eth0`)(world)),
   tamper("sysctl", "changed", "changed", (world, o) => {
-    world.sysctls.set(o.name, "1");
+    world.sysctls.set(o.name, o.value === "1" ? "0" : "1");
   }),
   tamper("address", "removed", "missing", (world, o) => ip(`addr del ${o.address}/32 dev ${o.device}`)(world)),
   tamper("address", "added", "extra", (world, o) =>
@@ -146,6 +147,18 @@ export const TAMPERS: readonly Tamper[] = [
   }),
   tamper("ipset", "swapped for one with another timeout", "changed", (world, o) => {
     world.sets.set(o.name, { type: o.type, timeout: 60, maxElements: 1048576, members: new Map() });
+  }),
+  tamper("ipset", "swapped for one without comments", "changed", (world, o) => {
+    const { type = o.type, members = new Map() } = world.sets.get(o.name) ?? {};
+    if (o.timeout === 0) return false;
+    world.sets.set(o.name, { type, timeout: o.timeout, maxElements: 1048576, extras: " counters", members });
+    return true;
+  }),
+  tamper("ipset", "swapped for one whose members can expire", "changed", (world, o) => {
+    const { type = o.type, members = new Map() } = world.sets.get(o.name) ?? {};
+    if (o.timeout > 0) return false;
+    world.sets.set(o.name, { type, timeout: 0, maxElements: 1048576, extras: " timeout 0", members });
+    return true;
   }),
   tamper("ipset", "added", "extra", (world) => {
     world.sets.set("egw-more", {
