@@ -3,6 +3,7 @@ import { type KernelObject, KINDS, textOf } from "../../../provider/kernel/state
 import { type Difference, describe as describeDifference, diff } from "../../../provider/reconcile/diff";
 import { plan } from "../../../provider/reconcile/plan";
 import { printState } from "../kernel/print-state";
+import { runIpLine } from "./fake-ip";
 import { breaksOf, type FakeNode } from "./fake-node";
 import { compile, desiredOf, emptyNode, type NodeName, type Situation, situationsOf } from "./states";
 import { TAMPERS, tamperWith } from "./tamper";
@@ -65,6 +66,16 @@ test.each(TAMPERS.map((tamper) => [tamper.name, tamper] as const))(
     expect(done).toBeGreaterThan(0);
   },
 );
+
+test("a tunnel device that leaves a master loses what was added to it meanwhile", () => {
+  for (const { node: name, situation } of busy) {
+    const node = nodeIn(name, situation);
+    runIpLine(node.world, "link set egw.vxlan master eth0");
+    runIpLine(node.world, "neigh replace 100.126.99.99 lladdr 02:00:00:00:00:01 dev egw.vxlan nud permanent");
+    runIpLine(node.world, "route replace 203.0.113.0/24 via 100.126.0.9 dev egw.vxlan table 3001 proto 38");
+    repair(node, situation);
+  }
+});
 
 test.each(TAMPERS.filter(({ told }) => told === "extra").map((tamper) => [tamper.name, tamper] as const))(
   "%s: goes with the last claim",
