@@ -8,7 +8,7 @@ import { route } from "../kernel/route";
 import { type KernelObject, keyOf } from "../kernel/state";
 import type { Sysctl } from "../kernel/sysctl";
 import { type Changes, compare, isGone, isNewDevice, type Of, ofKind, otherForms } from "./changes";
-import { restoreText, tableState, union } from "./iptables-text";
+import { restoreText, type TableState, tableState, union } from "./iptables-text";
 import { growSets, shrinkSets } from "./plan-sets";
 import { type Step, step } from "./step";
 
@@ -146,11 +146,29 @@ function changeRules(desired: readonly KernelObject[], actual: readonly KernelOb
   const natFrom = tableState(actual, "nat");
   const natTo = tableState(desired, "nat");
   const between = union(natFrom, natTo, TRANSLATING);
+  const mangleFrom = tableState(actual, "mangle");
+  const mangleTo = tableState(desired, "mangle");
+  const closed = withoutWayOut(mangleFrom, mangleTo);
+  const closing = withoutWayOut(mangleTo, mangleFrom);
   return [
+    ...change("mangle", mangleFrom, closed),
     ...change("nat", natFrom, between),
-    ...TABLES.filter((table) => table !== "nat").flatMap((table) => change(table)),
+    ...TABLES.filter((table) => table !== "nat").flatMap((table) =>
+      table === "mangle" ? change(table, closed, closing) : change(table),
+    ),
     ...change("nat", between, natTo),
+    ...change("mangle", closing, mangleTo),
   ];
+}
+
+/** Rules that let what can't take the tunnel leave by the node's address. */
+const WAY_OUT = /^! -o egw\.vxlan .*-j (CONN)?MARK /;
+
+/** Only those that the other state has too: what chooses changes in another commit than what may leave so. */
+function withoutWayOut(state: TableState, other: TableState): TableState {
+  const rules = state.chains.get(RESET_MARK);
+  const kept = rules?.filter((rule) => !WAY_OUT.test(rule) || other.chains.get(RESET_MARK)?.includes(rule));
+  return kept ? { ...state, chains: new Map(state.chains).set(RESET_MARK, kept) } : state;
 }
 
 /** A new egress address is probed for a second holder (RFC 5227) before anything changes: the probe takes its time. */

@@ -13,6 +13,7 @@ import {
   NODES,
   type NodeName,
   nodeClaim,
+  peer,
   policyClaim,
   type Situation,
   situationsOf,
@@ -187,6 +188,25 @@ describe.each(["client-1", "gateway-1", "gateway-2"] as const)("on %s", (name) =
       }
     },
   );
+});
+
+test("a gateway lets nothing out by the node any more, or now does, and a policy passes to or from it at a loss of the tunnel", () => {
+  const [name, other] = ["client-1", "gateway-b"] as const;
+  const elsewhere = gatewayClaim({ nodes: { [name]: peer(name, true) }, placement: {} }, other);
+  const situation = (onTunnelLoss: "drop" | "node-ip", gateway: string, tunnelPort: number): Situation => ({
+    name: `${onTunnelLoss} by ${gateway}`,
+    claims: [
+      nodeClaim(name, {}, { tunnelPort }),
+      gatewayClaim({ onTunnelLoss }),
+      elsewhere,
+      policyClaim("policy-1", { gateway }),
+    ],
+    facts: FACTS,
+    nodeOwner: `node-${name}`,
+  });
+  const [before, after] = [situation("node-ip", other, 4790), situation("drop", "gateway-a", 4799)];
+  walkPlan(name, nodeIn(name, before), before, after);
+  walkPlan(name, nodeIn(name, after), after, before);
 });
 
 test("no packet leaves with another source between the lines of a plan between any two states", () => {
