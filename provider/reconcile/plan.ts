@@ -1,6 +1,6 @@
 import { address, changeAddress } from "../kernel/address";
 import { ipRule } from "../kernel/ip-rule";
-import { TABLES, type Table } from "../kernel/iptables";
+import { type ChainRule, TABLES, type Table } from "../kernel/iptables";
 import type { IpKind } from "../kernel/kind";
 import { changeLink, link } from "../kernel/link";
 import { neighbour } from "../kernel/neighbour";
@@ -23,24 +23,29 @@ const TRANSLATING = ["EGRESSGATEWAY-SNAT-EIP", "EGRESSGATEWAY-SNAT-BACKUP"];
 /**
  * The least steps that turn `actual` into `desired`, in an order in which no selected packet leaves with another source:
  * paths and sets grow, rules change (translation before admission, admission gone before translation), paths and sets shrink.
- * The tunnel device is there only while the rules stand: a new one comes after them, one that goes is closed before them.
+ * What a gateway lets out by the node's address goes first and comes last. The tunnel device is there only while the rules
+ * stand: a new one comes after them, one that goes is closed before them.
  */
 export function plan(desired: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {
   const changes = compare(desired, actual);
-  const free = withFreeSets(changes, actual);
+  const first = withoutWayOut(actual, desired);
+  const last = withoutWayOut(desired, actual);
+  const free = withFreeSets(changes, first);
   const grown = [...growDevice(changes), ...growSysctls(changes), ...growPaths(changes)];
   return [
     ...probeEgressAddresses(changes),
     ...keepSysctls(changes),
+    ...changeTable("mangle", actual, first),
     ...closeDevice(changes),
     ...(isNewDevice(changes) ? [] : grown),
-    ...freeSets(free, actual),
+    ...freeSets(free, first),
     ...growSets(changes),
-    ...changeRules(desired, free),
+    ...changeRules(last, free),
     ...(isNewDevice(changes) ? grown : []),
     ...changeEgressAddresses(changes),
     ...shrinkPaths(changes),
     ...shrinkSets(changes),
+    ...changeTable("mangle", last, desired),
   ];
 }
 
@@ -133,43 +138,37 @@ function withFreeSets({ added, removed }: Changes, actual: readonly KernelObject
 
 /** The guards' table first: it closes. */
 function freeSets(free: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {
-  if (free === actual) return [];
-  return TABLES.flatMap((table) => {
-    const [from, to] = [tableState(actual, table), tableState(free, table)];
-    return step("iptables", restoreText(table, from, to), restoreText(table, to, from));
-  });
+  return free === actual ? [] : TABLES.flatMap((table) => changeTable(table, actual, free));
 }
 
 function changeRules(desired: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {
-  const change = (table: Table, from = tableState(actual, table), to = tableState(desired, table)): Step[] =>
-    step("iptables", restoreText(table, from, to), restoreText(table, to, from));
   const natFrom = tableState(actual, "nat");
   const natTo = tableState(desired, "nat");
   const between = union(natFrom, natTo, TRANSLATING);
-  const mangleFrom = tableState(actual, "mangle");
-  const mangleTo = tableState(desired, "mangle");
-  const closed = withoutWayOut(mangleFrom, mangleTo);
-  const closing = withoutWayOut(mangleTo, mangleFrom);
   return [
-    ...change("mangle", mangleFrom, closed),
-    ...change("nat", natFrom, between),
-    ...TABLES.filter((table) => table !== "nat").flatMap((table) =>
-      table === "mangle" ? change(table, closed, closing) : change(table),
-    ),
-    ...change("nat", between, natTo),
-    ...change("mangle", closing, mangleTo),
+    ...commit("nat", natFrom, between),
+    ...TABLES.filter((table) => table !== "nat").flatMap((table) => changeTable(table, actual, desired)),
+    ...commit("nat", between, natTo),
   ];
 }
+
+const commit = (table: Table, from: TableState, to: TableState): Step[] =>
+  step("iptables", restoreText(table, from, to), restoreText(table, to, from));
+
+const changeTable = (table: Table, from: readonly KernelObject[], to: readonly KernelObject[]): Step[] =>
+  commit(table, tableState(from, table), tableState(to, table));
 
 /** Rules that let what can't take the tunnel leave by the node's address. */
 const WAY_OUT = /^! -o egw\.vxlan .*-j (CONN)?MARK /;
 
-/** Only those that the other state has too: what chooses changes in another commit than what may leave so. */
-function withoutWayOut(state: TableState, other: TableState): TableState {
-  const rules = state.chains.get(RESET_MARK);
-  const kept = rules?.filter((rule) => !WAY_OUT.test(rule) || other.chains.get(RESET_MARK)?.includes(rule));
-  return kept ? { ...state, chains: new Map(state.chains).set(RESET_MARK, kept) } : state;
+/** A state with only those of them that the other one has too: while sets and rules change, nothing else may leave so. */
+function withoutWayOut(objects: readonly KernelObject[], other: readonly KernelObject[]): readonly KernelObject[] {
+  const shared = new Set(other.filter(isWayOut).map(({ rule }) => rule));
+  return objects.filter((o) => !isWayOut(o) || shared.has(o.rule));
 }
+
+const isWayOut = (o: KernelObject): o is ChainRule =>
+  o.kind === "chain-rule" && o.chain === RESET_MARK && WAY_OUT.test(o.rule);
 
 /** A new egress address is probed for a second holder (RFC 5227) before anything changes: the probe takes its time. */
 function probeEgressAddresses({ added, removed }: Changes): Step[] {

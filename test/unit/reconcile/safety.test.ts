@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { Claim } from "../../../provider/model/claim";
 import { tunnelMac } from "../../../provider/model/mark";
 import { plan } from "../../../provider/reconcile/plan";
 import type { Step } from "../../../provider/reconcile/step";
@@ -190,23 +191,33 @@ describe.each(["client-1", "gateway-1", "gateway-2"] as const)("on %s", (name) =
   );
 });
 
-test("a gateway lets nothing out by the node any more, or now does, and a policy passes to or from it at a loss of the tunnel", () => {
-  const [name, other] = ["client-1", "gateway-b"] as const;
-  const elsewhere = gatewayClaim({ nodes: { [name]: peer(name, true) }, placement: {} }, other);
-  const situation = (onTunnelLoss: "drop" | "node-ip", gateway: string, tunnelPort: number): Situation => ({
-    name: `${onTunnelLoss} by ${gateway}`,
-    claims: [
-      nodeClaim(name, {}, { tunnelPort }),
-      gatewayClaim({ onTunnelLoss }),
-      elsewhere,
-      policyClaim("policy-1", { gateway }),
+// The tunnel is made again meanwhile, so that nothing can take it.
+test.each<[string, (isAfter: boolean) => Claim[]]>([
+  [
+    "a policy comes to a gateway that lets nothing out by the node any more",
+    (isAfter) => [
+      gatewayClaim({ onTunnelLoss: isAfter ? "drop" : "node-ip" }),
+      gatewayClaim({ nodes: { "client-1": peer("client-1", true) }, placement: {} }, "gateway-b"),
+      policyClaim("policy-1", { gateway: isAfter ? "gateway-a" : "gateway-b" }),
     ],
+  ],
+  [
+    "a policy selects more, and its gateway, which lets out by the node, goes",
+    (isAfter) => [
+      ...(isAfter ? [] : [gatewayClaim({ onTunnelLoss: "node-ip" })]),
+      policyClaim("policy-1", { sources: [isAfter ? "10.0.1.12/32" : "10.0.1.11/32"] }),
+      ...(isAfter ? [] : [policyClaim("policy-2", { gateway: "gateway-b", sources: ["10.0.1.12/32"] })]),
+    ],
+  ],
+])("no packet leaves by the node where %s", (_, claims) => {
+  const situation = (isAfter: boolean): Situation => ({
+    name: isAfter ? "after" : "before",
+    claims: [nodeClaim("client-1", {}, { tunnelPort: isAfter ? 4799 : 4790 }), ...claims(isAfter)],
     facts: FACTS,
-    nodeOwner: `node-${name}`,
+    nodeOwner: "node-client-1",
   });
-  const [before, after] = [situation("node-ip", other, 4790), situation("drop", "gateway-a", 4799)];
-  walkPlan(name, nodeIn(name, before), before, after);
-  walkPlan(name, nodeIn(name, after), after, before);
+  for (const isAfter of [true, false])
+    walkPlan("client-1", nodeIn("client-1", situation(!isAfter)), situation(!isAfter), situation(isAfter));
 });
 
 test("no packet leaves with another source between the lines of a plan between any two states", () => {
