@@ -18,6 +18,8 @@ export interface Change {
   readonly remove: readonly string[];
   /** Policies, by owner id, as long as the node has them by this gateway. */
   readonly removeOf?: { readonly gateway: string; readonly policies: readonly string[] };
+  /** Egress IPs that another node of ours has let go of by now. */
+  readonly moved?: readonly string[];
   /** Egress IPs that a gateway's claim loses, whatever else it says by then. */
   readonly letGo?: { readonly owner: string; readonly ips: readonly string[] };
 }
@@ -48,10 +50,14 @@ function withoutAddresses(claim: GatewayClaim, ips: readonly string[]): GatewayC
 }
 
 /**
- * The batch that makes a node's claims these. Pure.
+ * The batch that makes a node's claims these. `moved`: egress IPs for which nobody is asked any more. Pure.
  * @throws Error if no routing table is left for a leg, or the node's enrolment is lost while others need it.
  */
-export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } {
+export function batchFor(
+  snapshot: Snapshot,
+  claims: readonly Claim[],
+  moved: readonly string[] = [],
+): { batch: Batch; desired: Owned[] } {
   requireEnrolment(snapshot, claims);
   const { host } = snapshot;
   const facts: NodeFacts = { tables: allocateTables(snapshot, claims), dropPolicies: host.dropPolicies };
@@ -74,7 +80,7 @@ export function batchFor(snapshot: Snapshot, claims: readonly Claim[]): { batch:
     desired,
     batch: {
       expectedGeneration: snapshot.generation,
-      steps: withoutProbes(plan(objects, snapshot.actual), heldBack(snapshot)),
+      steps: withoutProbes(plan(objects, snapshot.actual), new Set(moved)),
       newTables: newTables(snapshot.node?.tables ?? {}, facts.tables),
       claims: {
         write: Object.fromEntries(written),
@@ -122,10 +128,6 @@ export function isEmpty(batch: Batch, snapshot: Snapshot): boolean {
   const changes = batch.steps.length + Object.keys(write).length + remove.length + batch.cuts.length;
   return changes === 0 && isSameFile && isWhole;
 }
-
-/** Egress addresses that were held back until another node of ours had let go of them. */
-const heldBack = ({ claims }: Snapshot): ReadonlySet<string> =>
-  new Set(claims.flatMap((claim) => (claim.kind === "gateway" ? claim.hold : [])));
 
 /** Nobody else is asked for an address that has just been ours: while it moves, its connections wait. */
 function withoutProbes(steps: readonly Step[], addresses: ReadonlySet<string>): Step[] {

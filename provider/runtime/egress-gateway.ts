@@ -19,7 +19,7 @@ import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
 import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { noted } from "./quiet";
-import { hasExtra, isLost } from "./registry-entries";
+import { hasExtra, isHolder, isLost } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
 import { memory } from "./run-memory";
@@ -107,6 +107,7 @@ async function created(inputs: Properties): Promise<{ id: string; outs: Properti
 /** @throws InPart where it could not come, nor go again: then it keeps its entries in the registry. */
 async function made(state: GatewayState, left: GatewayState | undefined): Promise<void> {
   const hadOthers = await hasExtra(holdingOf(state));
+  const hadAny = await isHolder(holdingOf(state));
   const given = await claimAddresses(state, left);
   try {
     const policies = await policiesOf(state);
@@ -114,7 +115,7 @@ async function made(state: GatewayState, left: GatewayState | undefined): Promis
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     if (left || !(await isDone(rollOut(shrinking(state))))) throw inPart(error);
-    await releaseAll(state).catch(() => undefined);
+    if (!hadAny) await releaseAll(state).catch(() => undefined);
     throw error;
   }
   if (hadOthers) await releaseOthers(state);
@@ -135,11 +136,7 @@ async function updated(olds: Properties, news: Properties): Promise<{ outs: Prop
   const isNew = Object.keys(state.placement).some((ip) => before.placement[ip] === undefined);
   const [former, now] = [registryRefOf(before), registryRefOf(state)];
   const hadOthers = isDropping(before, state) || (await hasExtra(holdingOf(state)));
-  const isToClaim =
-    isNew ||
-    former?.node !== now?.node ||
-    labelText(before.label) !== labelText(state.label) ||
-    (await isLost(holdingOf(state)));
+  const isToClaim = isNew || former?.node !== now?.node || (await isLost(holdingOf(state)));
   const given = isToClaim ? await claimAddresses(state, before) : undefined;
   try {
     const policies = await policiesOf(before);

@@ -16,5 +16,8 @@ export async function leaveFormer(before: Registry, now: Registry, fleet: string
   }
 }
 
-const isSameMachine = ({ connection: a }: Registry, { connection: b }: Registry): boolean =>
-  a.host === b.host && (a.port ?? 22) === (b.port ?? 22) && a.proxy?.host === b.proxy?.host;
+/** Two names by which one machine is reached in the same way. */
+export const isSameMachine = (
+  { connection: a }: Pick<Registry, "connection">,
+  { connection: b }: Pick<Registry, "connection">,
+): boolean => a.host === b.host && (a.port ?? 22) === (b.port ?? 22) && a.proxy?.host === b.proxy?.host;

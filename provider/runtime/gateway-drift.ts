@@ -15,7 +15,6 @@ export async function driftOfState(state: GatewayState, next: GatewayState): Pro
   // A NodeMark of the fleet in this program, or the node itself, says it already.
   const isSilent = memory.fleets.has(fleetOf(state)) || nodesOf(state).some(({ node }) => node === registry?.node);
   const unknown = registry && !isSilent ? await unknownRegistry(registry, fleetOf(state)) : {};
-  const held = holdingOf(state);
   const misplaced = await Promise.all(misplacedOn(next).map((one) => driftOn([{ ...one, claim: undefined }])));
-  return joined(await driftOn([...right, ...strays]), ...misplaced, held ? await entryDrift(held) : {}, unknown);
+  return joined(await driftOn([...right, ...strays]), ...misplaced, await entryDrift(holdingOf(state)), unknown);
 }

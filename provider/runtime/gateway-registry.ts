@@ -25,6 +25,7 @@ export const holdingOf = (state: GatewayState): Holding => ({
   registry: registryRefOf(state),
   fleet: fleetOf(state),
   owner: state.ownerId,
+  holder: labelText(state.label),
   keys: new Map(keysOf(state).map((key) => [key, state.ownerId])),
 });
 

@@ -49,7 +49,7 @@ export function growing(
   const own = Object.keys(state.placement).filter((ip) =>
     holdersOf(ip).some((holder) => holder !== state.placement[ip] && !isAbandoned(holder)),
   );
-  const moved = [...new Set([...own, ...given.fromOtherNodes])];
+  const moved = [...new Set([...own, ...given.fromOtherNodes])].filter((ip) => !isInPlace(state, ip));
   const gaining = new Set(
     Object.entries(state.placement)
       .filter(([ip, node]) => holdersOf(ip).some((holder) => holder !== node) || before?.placement[ip] !== node)
@@ -83,7 +83,9 @@ export function growing(
       ...left,
       ...given.wave,
     ],
-    ...(moved.length > 0 ? [first.map((node) => write(node, []))] : []),
+    ...(moved.length > 0
+      ? [first.map((node) => ({ session: sessionOf(node), change: { write: [claimOf(state)], remove: [], moved } }))]
+      : []),
   ];
 }
 
@@ -158,6 +160,13 @@ function holdersIn(state: GatewayState, before: GatewayState | undefined): (ip: 
   const known = [before, ...knownSessions().map((node) => claimedOn(node, state))].filter((one) => one !== undefined);
   return (ip) => known.flatMap(({ placement }) => placement[ip] ?? []);
 }
+
+/** Whether the node that is to have an egress IP has it, so that it keeps it whatever others say. */
+const isInPlace = (state: GatewayState, ip: string): boolean =>
+  knownSessions().some((node) => {
+    const claim = node.name === state.placement[ip] ? claimedOn(node, state) : undefined;
+    return claim?.placement[ip] === node.name && !claim.hold.includes(ip);
+  });
 
 /** Whether a node that the state names has the gateway: it may never have come there, or its claims are lost. */
 const isOn = (state: GatewayState, node: NodeRef): boolean => {

@@ -16,6 +16,7 @@ export const holdingOf = (state: NodeMarkState): Holding => ({
   registry: state.fleet.registry,
   fleet: state.fleet.name,
   owner: state.ownerId,
+  holder: holderOf(state),
   keys: new Map([
     ["settings", settingsOwner(state)],
     [`mark-${state.index}`, state.ownerId],

@@ -28,7 +28,7 @@ import { claimMark, holderOf, holdingOf, registrySession, releaseOthers } from "
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
 import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { noted } from "./quiet";
-import { entryDrift, hasExtra, isLost, releaseStrays, strayDrift, unknownRegistry } from "./registry-entries";
+import { entryDrift, hasExtra, isHolder, isLost, releaseStrays, strayDrift, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rulesInFront } from "./rules-in-front";
 import { memory } from "./run-memory";
@@ -142,6 +142,7 @@ async function enrolled(state: NodeMarkState, isAdopted: boolean): Promise<void>
   const here = session(state.node, state.connection);
   // What an earlier run left may have had another mark.
   const hadOthers = await hasExtra(holdingOf(state));
+  const hadAny = await isHolder(holdingOf(state));
   await claimMark(state);
   try {
     await here.apply({ write: [claimOf(state)], remove: [] });
@@ -149,9 +150,10 @@ async function enrolled(state: NodeMarkState, isAdopted: boolean): Promise<void>
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     if (isAdopted || !(await isDone(here.apply({ write: [], remove: [state.ownerId] })))) throw inPart(error);
-    await registrySession(state)
-      .release(state.fleet.name, state.ownerId)
-      .catch(() => undefined);
+    if (!hadAny)
+      await registrySession(state)
+        .release(state.fleet.name, state.ownerId)
+        .catch(() => undefined);
     throw error;
   }
 }
@@ -169,9 +171,8 @@ async function updated(olds: Properties, news: Properties): Promise<{ outs: Prop
   const here = session(state.node, state.connection);
   // What is held already needs no registry, which may be on a node that is gone; what is lost there is claimed again.
   const isSame = before.index === state.index && isSameFleet(before.fleet, state.fleet);
-  const isRenamed = labelText(before.label) !== labelText(state.label);
   const hadOthers = before.index !== state.index || (await hasExtra(holdingOf(state)));
-  if (!isSame || isRenamed || (await isLost(holdingOf(state)))) await claimMark(state);
+  if (!isSame || (await isLost(holdingOf(state)))) await claimMark(state);
   if (!isAbandoned(state.node)) await here.apply({ write: [claimOf(state)], remove: unwantedOn(here) });
   if (hadOthers) await releaseOthers(state);
   // A registry that moves is left by each of its own.

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Problem } from "../model/args";
 import type { Claim } from "../model/claim";
+import { knownSessions } from "./context";
 import { type Label, labelText } from "./label";
 import type { Looked } from "./look";
 import { untilQuiet } from "./quiet";
@@ -95,7 +96,7 @@ export function adoptByLabel<K extends Claim["kind"]>(
   return found;
 }
 
-/** The owner id of a create that was killed after it had claimed in the fleet's registry, before it came to any node. It goes on. */
+/** The owner id of a create that was killed after it had claimed in the fleet's registry, before it came to any node of this run. It goes on. */
 export function adoptFromRegistry(
   kind: Claim["kind"],
   holder: string,
@@ -104,7 +105,14 @@ export function adoptFromRegistry(
   fleet: string,
 ): string | undefined {
   const entries = snapshot?.registry.get(fleet) ?? [];
-  return entries.find(
-    (entry) => entry.holder === holder && typeOf(entry.owner) === kind && !otherWith(entry.owner, label),
-  )?.owner;
+  const isOnNode = (id: string) =>
+    knownSessions().some(({ seen }) => seen?.claims.some(({ owner }) => owner.id === id));
+  const found = entries.find(
+    (entry) =>
+      entry.holder === holder &&
+      typeOf(entry.owner) === kind &&
+      !otherWith(entry.owner, label) &&
+      !isOnNode(entry.owner),
+  );
+  return found?.owner;
 }

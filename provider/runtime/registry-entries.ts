@@ -3,6 +3,7 @@ import type { RegistryEntry } from "../program/registry";
 import { isAbandoned } from "./abandon";
 import { session } from "./context";
 import type { Drift } from "./drift";
+import { isSameMachine } from "./former-registry";
 import { look } from "./look";
 import { isOwnStack } from "./owner";
 import type { NodeSession } from "./session";
@@ -16,6 +17,8 @@ export interface Holding {
   readonly registry: Registry | undefined;
   readonly fleet: string;
   readonly owner: string;
+  /** What the registry is to call it; after a rename that waits for the next update. */
+  readonly holder: string;
   /** Key → who is to hold it: the owner, but for the fleet's settings. */
   readonly keys: ReadonlyMap<string, string>;
 }
@@ -40,7 +43,11 @@ const entryName = (key: string, fleet: string, node: string): string =>
 /** Whether something has to be claimed anew. */
 export async function isLost(holding: Holding): Promise<boolean> {
   const entries = await entriesOf(holding);
-  return entries !== undefined && lostKeys(holding, entries).length > 0;
+  if (!entries) return false;
+  const isRenamed = [...entries.values()].some(
+    ({ owner, holder }) => owner === holding.owner && holder !== holding.holder,
+  );
+  return isRenamed || lostKeys(holding, entries).length > 0;
 }
 
 /** Whether the owner holds more: what it had before, or what a run claimed that was killed then. */
@@ -54,6 +61,11 @@ const lostKeys = ({ keys }: Holding, entries: ReadonlyMap<string, RegistryEntry>
 
 const extraKeys = ({ keys, owner }: Holding, entries: ReadonlyMap<string, RegistryEntry>): string[] =>
   [...entries.values()].flatMap((entry) => (entry.owner === owner && !keys.has(entry.key) ? [entry.key] : []));
+
+/** Whether the owner holds anything yet. */
+export async function isHolder(holding: Holding): Promise<boolean> {
+  return [...((await entriesOf(holding))?.values() ?? [])].some(({ owner }) => owner === holding.owner);
+}
 
 /** Undefined where it can't be reached or is written off: whether an entry is there is not known then. */
 async function entriesOf({ registry, fleet }: Holding): Promise<ReadonlyMap<string, RegistryEntry> | undefined> {
@@ -77,7 +89,9 @@ export async function strayEntries({ registry, fleet }: Holding, here: NodeSessi
   const own = (here.seen?.registry.get(fleet) ?? []).filter(
     ({ key, holder }) => key !== "settings" && isOwnStack(holder),
   );
-  if (own.length === 0 || !registry || isAbandoned(registry.node)) return [];
+  const isEnrolled = here.seen?.claims.some(({ kind }) => kind === "node");
+  if (own.length === 0 || !isEnrolled || !registry || isAbandoned(registry.node) || isSameMachine(registry, here))
+    return [];
   const right = session(registry.node, registry.connection);
   const { snapshot } = await look(right);
   return snapshot && machineOf(right) !== machineOf(here) ? own : [];

@@ -1,5 +1,4 @@
 import type { Owned } from "../kernel/state";
-import type { Claim } from "../model/claim";
 import type { ConnectionRef } from "../model/connection";
 import { applyScript, type Batch, forgetDigestScript } from "../program/apply";
 import { parseSections } from "../program/frame";
@@ -34,7 +33,7 @@ export class NodeSession {
 
   constructor(
     readonly name: string,
-    private readonly connection: ConnectionRef,
+    readonly connection: ConnectionRef,
     private readonly transport: Transport,
   ) {}
 
@@ -159,7 +158,7 @@ export class NodeSession {
     for (let attempt = 1; ; attempt++) {
       const isFresh = this.cached === undefined;
       const snapshot = await this.snapshot();
-      const planned = this.planned(snapshot, withChanges(snapshot.claims, changes));
+      const planned = this.planned(snapshot, changes);
       if (planned instanceof NodeError) {
         // What stood in the way when the node was last read may have been put right since.
         if (isFresh) throw planned;
@@ -207,13 +206,15 @@ export class NodeSession {
     );
   }
 
-  private planned(snapshot: Snapshot, claims: readonly Claim[]): { batch: Batch; desired: Owned[] } | NodeError {
+  private planned(snapshot: Snapshot, changes: readonly Change[]): { batch: Batch; desired: Owned[] } | NodeError {
+    const claims = withChanges(snapshot.claims, changes);
+    const moved = changes.flatMap((change) => change.moved ?? []);
     try {
-      const planned = batchFor(snapshot, claims);
+      const planned = batchFor(snapshot, claims, moved);
       // The last claim takes all along: nobody is left who would claim it again.
       if (claims.length === 0) return planned;
       const actual = withoutOrphans(snapshot.actual, this.orphans, planned.desired);
-      return actual.length === snapshot.actual.length ? planned : batchFor({ ...snapshot, actual }, claims);
+      return actual.length === snapshot.actual.length ? planned : batchFor({ ...snapshot, actual }, claims, moved);
     } catch (cause) {
       return new NodeError(this.name, "rejected", (cause as Error).message, { cause });
     }

@@ -1,0 +1,73 @@
+import type { Claim, GatewayClaim } from "../../../provider/model/claim";
+import { batchFor } from "../../../provider/runtime/batch";
+import { growing } from "../../../provider/runtime/gateway-rollout";
+import type { GatewayState } from "../../../provider/runtime/gateway-state";
+import type { Wave } from "../../../provider/runtime/rollout";
+import { gatewayClaim, nodeClaim } from "../reconcile/states";
+import { nodes, seen } from "./snapshots";
+
+const IP = "192.0.2.1";
+
+/** What each node says of the gateway. */
+let claimed: Record<string, GatewayClaim> = {};
+const mockSession = (name: string) => ({
+  name,
+  seen: seen({ claims: [claimed[name]].filter((claim) => claim !== undefined) }).snapshot,
+});
+jest.mock("../../../provider/runtime/context", () => ({
+  session: (name: string) => mockSession(name),
+  knownSessions: () => ["n1", "n2"].map((name) => mockSession(name)),
+  configValue: () => undefined,
+}));
+
+const on = (node: string) => ({ [IP]: node });
+const state = (node: string) =>
+  ({
+    gateways: nodes(2),
+    egressIPs: [IP],
+    placement: on(node),
+    ownerId: "gateway-a",
+    label: { project: "shop", stack: "prod", name: "gateway-a" },
+  }) as unknown as GatewayState;
+const says = (node: string, hold: readonly string[] = []): GatewayClaim =>
+  gatewayClaim({ placement: on(node), hold: [...hold] });
+
+/** Node, the addresses that it is to hold back, and those that nobody is asked for, one list a wave. */
+const shown = (waves: readonly Wave[]) =>
+  waves.map((wave) =>
+    wave.map(({ session, change }) => [
+      session.name,
+      change.write.flatMap((claim: Claim) => (claim.kind === "gateway" ? claim.hold : [])),
+      change.moved ?? [],
+    ]),
+  );
+
+test.each<[string, Record<string, GatewayClaim>, string, ReturnType<typeof shown>]>([
+  ["moves", { n1: says("n1"), n2: says("n1") }, "n1", [[["n2", [IP], []]], [["n1", [], []]], [["n2", [], [IP]]]]],
+  [
+    "was on its way in a run that was killed",
+    { n1: says("n1"), n2: says("n2", [IP]) },
+    "n2",
+    [[["n2", [IP], []]], [["n1", [], []]], [["n2", [], [IP]]]],
+  ],
+  [
+    "is in its place, whatever a node says that was away",
+    { n1: says("n1"), n2: says("n2") },
+    "n2",
+    [[["n2", [], []]], [["n1", [], []]]],
+  ],
+])("an egress IP that %s", (_, nodesSay, before, waves) => {
+  claimed = nodesSay;
+  expect(shown(growing(state("n2"), state(before), []))).toEqual(waves);
+});
+
+test("others are asked for a new egress IP, unless a node of ours has just let go of it", () => {
+  const node = nodeClaim("gateway-1");
+  const held = gatewayClaim({ placement: on("gateway-1"), hold: [IP] });
+  const { snapshot } = seen({ claims: [node, held] });
+  if (!snapshot) throw new Error("no snapshot");
+  const asks = (moved: readonly string[]) =>
+    batchFor(snapshot, [node, { ...held, hold: [] }], moved).batch.steps.filter(({ tool }) => tool === "arping");
+  expect(asks([]).map(({ input }) => input)).toEqual([[`eth0 ${IP}`]]);
+  expect(asks([IP])).toEqual([]);
+});
