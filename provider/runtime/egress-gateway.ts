@@ -10,7 +10,7 @@ import { leaveFormer } from "./former-registry";
 import { leftOnNodes, policiesOf } from "./gateway-claims";
 import { driftOfState } from "./gateway-drift";
 import { gatewayProblems } from "./gateway-problems";
-import { claimAddresses, holdingOf, releaseAll, releaseOthers, releaseUntaken } from "./gateway-registry";
+import { claimAddresses, holdingOf, releaseBut, releaseOthers, releaseUntaken } from "./gateway-registry";
 import { growing, leftOvers, reachable, sessionOf, shrinking } from "./gateway-rollout";
 import { fleetOf, type GatewayState, nodesOf, refOf, registryRefOf } from "./gateway-state";
 import { inPart, isDone, recording } from "./in-part";
@@ -19,7 +19,7 @@ import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
 import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { noted } from "./quiet";
-import { hasExtra, isHolder, isLost } from "./registry-entries";
+import { hasExtra, heldKeys, isLost } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rollOut } from "./rollout";
 import { memory } from "./run-memory";
@@ -107,7 +107,7 @@ async function created(inputs: Properties): Promise<{ id: string; outs: Properti
 /** @throws InPart where it could not come, nor go again: then it keeps its entries in the registry. */
 async function made(state: GatewayState, left: GatewayState | undefined): Promise<void> {
   const hadOthers = await hasExtra(holdingOf(state));
-  const hadAny = await isHolder(holdingOf(state));
+  const had = await heldKeys(holdingOf(state));
   const given = await claimAddresses(state, left);
   try {
     const policies = await policiesOf(state);
@@ -115,7 +115,7 @@ async function made(state: GatewayState, left: GatewayState | undefined): Promis
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     if (left || !(await isDone(rollOut(shrinking(state))))) throw inPart(error);
-    if (!hadAny) await releaseAll(state).catch(() => undefined);
+    await releaseBut(state, had).catch(() => undefined);
     throw error;
   }
   if (hadOthers) await releaseOthers(state);
@@ -168,7 +168,7 @@ async function remove(_id: string, props: Properties): Promise<void> {
   memory.deleted.add(state.ownerId);
   await noted(async () => {
     await rollOut(shrinking(state, new Set(), users));
-    await releaseAll(state);
+    await releaseBut(state, []);
   });
 }
 

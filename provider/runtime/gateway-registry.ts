@@ -49,11 +49,10 @@ export async function claimAddresses(state: GatewayState, before: GatewayState |
 }
 
 /** Lets go of other egress IPs than it has now. */
-export const releaseOthers = (state: GatewayState): Promise<void> => release(state, keysOf(state));
+export const releaseOthers = (state: GatewayState): Promise<void> => releaseBut(state, keysOf(state));
 
-export const releaseAll = (state: GatewayState): Promise<void> => release(state, []);
-
-async function release(state: GatewayState, keep: readonly string[]): Promise<void> {
+/** Lets go of all but these keys. */
+export async function releaseBut(state: GatewayState, keep: readonly string[]): Promise<void> {
   if (isAbandoned(registryRefOf(state)?.node ?? "")) return;
   await registryOf(state).release(fleetOf(state), state.ownerId, keep);
 }
@@ -67,7 +66,7 @@ export async function releaseUntaken(before: GatewayState, state: GatewayState):
     claim.kind === "gateway" && claim.owner.id === state.ownerId ? Object.keys(claim.placement) : [],
   );
   const kept = new Set([...Object.keys(before.placement), ...taken]);
-  await release(
+  await releaseBut(
     before,
     [...kept].map((ip) => `ip-${ip}`),
   );

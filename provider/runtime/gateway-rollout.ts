@@ -161,11 +161,12 @@ function holdersIn(state: GatewayState, before: GatewayState | undefined): (ip: 
   return (ip) => known.flatMap(({ placement }) => placement[ip] ?? []);
 }
 
-/** Whether the node that is to have an egress IP has it, so that it keeps it whatever others say. */
+/** Whether the node that is to have an egress IP has it, by its claim and in its kernel, so that it keeps it whatever others say. */
 const isInPlace = (state: GatewayState, ip: string): boolean =>
   knownSessions().some((node) => {
     const claim = node.name === state.placement[ip] ? claimedOn(node, state) : undefined;
-    return claim?.placement[ip] === node.name && !claim.hold.includes(ip);
+    const isThere = node.seen?.actual.some((o) => o.kind === "address" && o.address === ip);
+    return isThere === true && claim?.placement[ip] === node.name && !claim.hold.includes(ip);
   });
 
 /** Whether a node that the state names has the gateway: it may never have come there, or its claims are lost. */

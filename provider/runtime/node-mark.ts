@@ -28,7 +28,7 @@ import { claimMark, holderOf, holdingOf, registrySession, releaseOthers } from "
 import { claimOf, computed, type NodeMarkState } from "./node-mark-state";
 import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { noted } from "./quiet";
-import { entryDrift, hasExtra, isHolder, isLost, releaseStrays, strayDrift, unknownRegistry } from "./registry-entries";
+import { entryDrift, hasExtra, heldKeys, isLost, releaseStrays, strayDrift, unknownRegistry } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { rulesInFront } from "./rules-in-front";
 import { memory } from "./run-memory";
@@ -142,7 +142,7 @@ async function enrolled(state: NodeMarkState, isAdopted: boolean): Promise<void>
   const here = session(state.node, state.connection);
   // What an earlier run left may have had another mark.
   const hadOthers = await hasExtra(holdingOf(state));
-  const hadAny = await isHolder(holdingOf(state));
+  const had = await heldKeys(holdingOf(state));
   await claimMark(state);
   try {
     await here.apply({ write: [claimOf(state)], remove: [] });
@@ -150,10 +150,9 @@ async function enrolled(state: NodeMarkState, isAdopted: boolean): Promise<void>
   } catch (error) {
     // What an earlier run left is at work: it is not taken down because it could not be renewed.
     if (isAdopted || !(await isDone(here.apply({ write: [], remove: [state.ownerId] })))) throw inPart(error);
-    if (!hadAny)
-      await registrySession(state)
-        .release(state.fleet.name, state.ownerId)
-        .catch(() => undefined);
+    await registrySession(state)
+      .release(state.fleet.name, state.ownerId, had)
+      .catch(() => undefined);
     throw error;
   }
 }

@@ -62,9 +62,10 @@ const lostKeys = ({ keys }: Holding, entries: ReadonlyMap<string, RegistryEntry>
 const extraKeys = ({ keys, owner }: Holding, entries: ReadonlyMap<string, RegistryEntry>): string[] =>
   [...entries.values()].flatMap((entry) => (entry.owner === owner && !keys.has(entry.key) ? [entry.key] : []));
 
-/** Whether the owner holds anything yet. */
-export async function isHolder(holding: Holding): Promise<boolean> {
-  return [...((await entriesOf(holding))?.values() ?? [])].some(({ owner }) => owner === holding.owner);
+/** All that the owner holds, wanted or not. */
+export async function heldKeys(holding: Holding): Promise<string[]> {
+  const entries = [...((await entriesOf(holding))?.values() ?? [])];
+  return entries.flatMap(({ key, owner }) => (owner === holding.owner ? [key] : []));
 }
 
 /** Undefined where it can't be reached or is written off: whether an entry is there is not known then. */

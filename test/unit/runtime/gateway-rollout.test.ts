@@ -8,11 +8,21 @@ import { nodes, seen } from "./snapshots";
 
 const IP = "192.0.2.1";
 
-/** What each node says of the gateway. */
+/** What each node says of the gateway, and those that have the address. */
 let claimed: Record<string, GatewayClaim> = {};
+let there: readonly string[] = [];
+const ADDRESS = {
+  kind: "address",
+  device: "eth0",
+  address: IP,
+  label: "eth0:egw",
+} as const;
 const mockSession = (name: string) => ({
   name,
-  seen: seen({ claims: [claimed[name]].filter((claim) => claim !== undefined) }).snapshot,
+  seen: seen({
+    claims: [claimed[name]].filter((claim) => claim !== undefined),
+    actual: there.includes(name) ? [ADDRESS] : [],
+  }).snapshot,
 });
 jest.mock("../../../provider/runtime/context", () => ({
   session: (name: string) => mockSession(name),
@@ -42,22 +52,38 @@ const shown = (waves: readonly Wave[]) =>
     ]),
   );
 
-test.each<[string, Record<string, GatewayClaim>, string, ReturnType<typeof shown>]>([
-  ["moves", { n1: says("n1"), n2: says("n1") }, "n1", [[["n2", [IP], []]], [["n1", [], []]], [["n2", [], [IP]]]]],
+test.each<[string, Record<string, GatewayClaim>, readonly string[], string, ReturnType<typeof shown>]>([
+  [
+    "moves",
+    { n1: says("n1"), n2: says("n1") },
+    ["n1"],
+    "n1",
+    [[["n2", [IP], []]], [["n1", [], []]], [["n2", [], [IP]]]],
+  ],
   [
     "was on its way in a run that was killed",
     { n1: says("n1"), n2: says("n2", [IP]) },
+    ["n1"],
     "n2",
     [[["n2", [IP], []]], [["n1", [], []]], [["n2", [], [IP]]]],
   ],
   [
     "is in its place, whatever a node says that was away",
     { n1: says("n1"), n2: says("n2") },
+    ["n1", "n2"],
     "n2",
     [[["n2", [], []]], [["n1", [], []]]],
   ],
-])("an egress IP that %s", (_, nodesSay, before, waves) => {
+  [
+    "is lost where it is to be, and still on a node that was away",
+    { n1: says("n1"), n2: says("n2") },
+    ["n1"],
+    "n2",
+    [[["n2", [IP], []]], [["n1", [], []]], [["n2", [], [IP]]]],
+  ],
+])("an egress IP that %s", (_, nodesSay, nodesHave, before, waves) => {
   claimed = nodesSay;
+  there = nodesHave;
   expect(shown(growing(state("n2"), state(before), []))).toEqual(waves);
 });
 
