@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#ifndef EGW_LAYOUT_H
+#define EGW_LAYOUT_H
+
+/*
+ * What programs and user space share: keys and values of the maps, byte for byte. Addresses and ports are in network byte
+ * order. provider/kernel/bpf-layout.ts has the same meaning for TypeScript, and a test holds both to the object's BTF.
+ */
+
+#include <linux/types.h>
+
+/* Of the maps' names and values: maps of another version are not taken over. */
+#define EGW_LAYOUT_VERSION 1
+
+/*
+ * Policies, as Cilium's egress policy map has them: a longest-prefix match on source and destination, where the source
+ * counts whole. `prefix_length` is 32 and the length of the destination's prefix.
+ */
+struct egw_policy_key {
+  __u32 prefix_length;
+  __be32 source;
+  __be32 destination;
+};
+
+/* `gateway` is the underlay address of the gateway node, or one of the two below. */
+struct egw_policy {
+  __be32 egress_ip;
+  __be32 gateway;
+};
+
+/* No gateway node: what is selected is dropped. */
+#define EGW_GATEWAY_NONE 0x00000000
+/* An excluded network (0.0.0.1): what goes there is let alone. */
+#define EGW_GATEWAY_EXCLUDED 0x00000001
+
+/*
+ * Sources wider than one address: network -> class. A class stands for a source in the policy map, where it can't be taken
+ * for one: it is less than 2^24, so an address in 0.0.0.0/8.
+ */
+struct egw_source_key {
+  __u32 prefix_length;
+  __be32 source;
+};
+
+/* One direction of a connection. An ICMP echo has its id as the port of the side that asks, and 0 as the other one's. */
+struct egw_tuple {
+  __be32 source;
+  __be32 destination;
+  __be16 source_port;
+  __be16 destination_port;
+  __u8 protocol;
+  __u8 zero[3];
+};
+
+enum egw_flow_kind {
+  /* The pod began it, and it was chosen. */
+  EGW_FLOW_EGRESS = 1,
+  /* Somebody else began it: what the pod sends are answers. */
+  EGW_FLOW_ANSWER = 2,
+};
+
+/* On a client node: what is known of a connection of a pod, by the tuple from the pod's side. */
+struct egw_flow {
+  /* bpf_ktime_get_boot_ns */
+  __u64 seen;
+  __be32 gateway;
+  __u8 kind;
+  __u8 zero[3];
+};
+
+/* TCP flags of one direction or the other that have been seen. */
+enum egw_nat_state {
+  EGW_NAT_ANSWERED = 1,
+  EGW_NAT_FIN_OUT = 2,
+  EGW_NAT_FIN_IN = 4,
+  EGW_NAT_RESET = 8,
+};
+
+/* A node's tunnel device by its underlay address, and the other way round (the last two bytes of the key are 0). */
+struct egw_mac {
+  __u8 bytes[6];
+  __u8 zero[2];
+};
+
+/* On a gateway node: a translation, by the tuple as the pod sends it. */
+struct egw_nat {
+  /* bpf_ktime_get_boot_ns */
+  __u64 seen;
+  __be32 egress_ip;
+  /* The client node from which it came, and to which answers go. */
+  __be32 client;
+  __be16 port;
+  __u8 state;
+  __u8 zero;
+  struct egw_mac client_mac;
+  __u8 tail[4];
+};
+
+/* A program where it is attached. */
+enum egw_hook {
+  EGW_FROM_POD,
+  EGW_FROM_GATEWAY,
+  EGW_FROM_CLIENT,
+  EGW_FROM_OUTSIDE,
+  EGW_HOOKS,
+};
+
+/* The way out of a program. The name is what counters are shown by. */
+enum egw_verdict {
+  EGW_NOT_IPV4,
+  EGW_NOT_SELECTED,
+  EGW_EXCLUDED,
+  EGW_ANSWER,
+  EGW_TO_TUNNEL,
+  EGW_TO_POD,
+  EGW_TO_OUTSIDE,
+  /* Left to the stack, which has the same policies. */
+  EGW_STACK_OPTIONS,
+  EGW_STACK_FRAGMENT,
+  EGW_STACK_PROTOCOL,
+  EGW_STACK_TOO_BIG,
+  EGW_STACK_MID_FLOW,
+  EGW_STACK_UNKNOWN_FLOW,
+  EGW_STACK_NO_ROUTE,
+  EGW_STACK_TTL,
+  /* Dropped. */
+  EGW_DROP_SHORT,
+  /* Its policy is gone: the connection ends. */
+  EGW_DROP_CUT,
+  EGW_DROP_NO_GATEWAY,
+  EGW_DROP_NO_EGRESS_IP,
+  EGW_DROP_NOT_ADMITTED,
+  EGW_DROP_NO_ROUTE,
+  EGW_DROP_NO_PORT,
+  EGW_DROP_MAP_FULL,
+  EGW_VERDICTS,
+};
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#ifndef EGW_PACKET_H
+#define EGW_PACKET_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "layout.h"
+
+#define L3 ETH_HLEN
+#define L4 (ETH_HLEN + sizeof(struct iphdr))
+#define FRAGMENTED 0x3fff /* RFC 791: more fragments, or an offset */
+
+/* linux/icmp.h can't be used here: it pulls in headers of user space. */
+struct icmp {
+  __u8 type;
+  __u8 code;
+  __sum16 checksum;
+  __be16 id;
+  __be16 sequence;
+};
+
+enum icmp_type {
+  ECHO_REPLY = 0,
+  UNREACHABLE = 3,
+  ECHO_REQUEST = 8,
+  TIME_EXCEEDED = 11,
+  PARAMETER_PROBLEM = 12,
+};
+
+/* What an ICMP error quotes of a packet (RFC 792): its header and eight bytes. */
+struct quoted {
+  struct iphdr ip;
+  union {
+    struct {
+      __be16 source;
+      __be16 destination;
+      __be16 length;
+      __sum16 checksum;
+    } ports;
+    struct icmp icmp;
+  };
+};
+
+#define QUOTE (L4 + sizeof(struct icmp))
+
+struct packet {
+  struct egw_tuple tuple;
+  /* Of an ICMP error: the tuple of the packet that it quotes. */
+  struct egw_tuple quoted;
+  bool is_error;
+  bool is_syn;
+  bool is_fin;
+  bool is_reset;
+  /* It may begin a connection. */
+  bool is_first;
+};
+
+static __always_inline struct egw_tuple answer_to(const struct egw_tuple *tuple) {
+  struct egw_tuple answer = {
+      .source = tuple->destination,
+      .destination = tuple->source,
+      .source_port = tuple->destination_port,
+      .destination_port = tuple->source_port,
+      .protocol = tuple->protocol,
+  };
+  return answer;
+}
+
+static __always_inline bool is_error(__u8 type) {
+  return type == UNREACHABLE || type == TIME_EXCEEDED || type == PARAMETER_PROBLEM;
+}
+
+static __always_inline bool set_echo(struct egw_tuple *tuple, const struct icmp *icmp) {
+  if (icmp->type == ECHO_REQUEST)
+    tuple->source_port = icmp->id;
+  else if (icmp->type == ECHO_REPLY)
+    tuple->destination_port = icmp->id;
+  else
+    return false;
+  return true;
+}
+
+static __always_inline bool read_quote(struct __sk_buff *skb, struct egw_tuple *tuple) {
+  struct quoted quoted;
+  if (bpf_skb_load_bytes(skb, QUOTE, &quoted, sizeof(quoted))) return false;
+  if (quoted.ip.version != 4 || quoted.ip.ihl != 5 || quoted.ip.frag_off & bpf_htons(FRAGMENTED & 0x1fff)) return false;
+  tuple->source = quoted.ip.saddr;
+  tuple->destination = quoted.ip.daddr;
+  tuple->protocol = quoted.ip.protocol;
+  if (quoted.ip.protocol == IPPROTO_ICMP) return set_echo(tuple, &quoted.icmp);
+  if (quoted.ip.protocol != IPPROTO_TCP && quoted.ip.protocol != IPPROTO_UDP) return false;
+  tuple->source_port = quoted.ports.source;
+  tuple->destination_port = quoted.ports.destination;
+  return true;
+}
+
+/* Reads a packet once. False, with the verdict, where it is not one that programs take. */
+static __always_inline bool parse(struct __sk_buff *skb, struct packet *packet, enum egw_verdict *verdict) {
+  __builtin_memset(packet, 0, sizeof(*packet));
+  if (skb->protocol != bpf_htons(ETH_P_IP)) return *verdict = EGW_NOT_IPV4, false;
+  struct iphdr ip;
+  if (bpf_skb_load_bytes(skb, L3, &ip, sizeof(ip))) return *verdict = EGW_DROP_SHORT, false;
+  if (ip.ihl != 5) return *verdict = EGW_STACK_OPTIONS, false;
+  if (ip.frag_off & bpf_htons(FRAGMENTED)) return *verdict = EGW_STACK_FRAGMENT, false;
+  packet->tuple.source = ip.saddr;
+  packet->tuple.destination = ip.daddr;
+  packet->tuple.protocol = ip.protocol;
+  *verdict = EGW_STACK_PROTOCOL;
+  switch (ip.protocol) {
+    case IPPROTO_TCP: {
+      struct tcphdr tcp;
+      if (bpf_skb_load_bytes(skb, L4, &tcp, sizeof(tcp))) return false;
+      packet->tuple.source_port = tcp.source;
+      packet->tuple.destination_port = tcp.dest;
+      packet->is_syn = tcp.syn;
+      packet->is_fin = tcp.fin;
+      packet->is_reset = tcp.rst;
+      packet->is_first = tcp.syn && !tcp.ack && !tcp.rst && !tcp.fin;
+      return true;
+    }
+    case IPPROTO_UDP: {
+      struct udphdr udp;
+      if (bpf_skb_load_bytes(skb, L4, &udp, sizeof(udp))) return false;
+      packet->tuple.source_port = udp.source;
+      packet->tuple.destination_port = udp.dest;
+      packet->is_first = true;
+      return true;
+    }
+    case IPPROTO_ICMP: {
+      struct icmp icmp;
+      if (bpf_skb_load_bytes(skb, L4, &icmp, sizeof(icmp))) return false;
+      packet->is_error = is_error(icmp.type);
+      if (packet->is_error) return read_quote(skb, &packet->quoted);
+      packet->is_first = icmp.type == ECHO_REQUEST;
+      return set_echo(&packet->tuple, &icmp);
+    }
+    default:
+      return false;
+  }
+}
+
+#endif

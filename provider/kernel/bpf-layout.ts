@@ -1,0 +1,136 @@
+/** How one member of a struct lies in memory: numbers as the kernel's host has them, addresses and ports in network order. `mac` = `struct egw_mac`. */
+export type Member = "u8" | "u32" | "u64" | "address" | "port" | "mac" | `zero${number}`;
+
+type Struct = Readonly<Record<string, Member>>;
+
+/** The structs of bpf/layout.h, with the names of their members. A test compares them with the BTF of the objects. */
+export const STRUCTS = {
+  egw_policy_key: { prefix_length: "u32", source: "address", destination: "address" },
+  egw_policy: { egress_ip: "address", gateway: "address" },
+  egw_source_key: { prefix_length: "u32", source: "address" },
+  egw_tuple: {
+    source: "address",
+    destination: "address",
+    source_port: "port",
+    destination_port: "port",
+    protocol: "u8",
+    zero: "zero3",
+  },
+  egw_flow: { seen: "u64", gateway: "address", kind: "u8", zero: "zero3" },
+  egw_nat: {
+    seen: "u64",
+    egress_ip: "address",
+    client: "address",
+    port: "port",
+    state: "u8",
+    zero: "zero1",
+    client_mac: "mac",
+    tail: "zero4",
+  },
+} as const satisfies Readonly<Record<string, Struct>>;
+
+export type StructName = keyof typeof STRUCTS;
+
+type ValueOf<M extends Member> = M extends "u8" | "u32" | "port" ? number : M extends "u64" ? bigint : string;
+
+/** Members by name, without those that are always zero. */
+export type Values<N extends StructName> = {
+  readonly [K in keyof (typeof STRUCTS)[N] as (typeof STRUCTS)[N][K] extends `zero${number}` ? never : K]: ValueOf<
+    (typeof STRUCTS)[N][K] & Member
+  >;
+};
+
+/** A policy's gateway where there is none: what is selected is dropped. */
+export const GATEWAY_NONE = "0.0.0.0";
+/** A policy's gateway where the destination is an excluded network. */
+export const GATEWAY_EXCLUDED = "0.0.0.1";
+
+/** The programs, in the order of `enum egw_hook`. */
+export const HOOKS = ["from-pod", "from-gateway", "from-client", "from-outside"] as const;
+
+/** The ways out of a program, in the order of `enum egw_verdict`. */
+export const VERDICTS = [
+  "not-ipv4",
+  "not-selected",
+  "excluded",
+  "answer",
+  "to-tunnel",
+  "to-pod",
+  "to-outside",
+  "stack-options",
+  "stack-fragment",
+  "stack-protocol",
+  "stack-too-big",
+  "stack-mid-flow",
+  "stack-unknown-flow",
+  "stack-no-route",
+  "stack-ttl",
+  "drop-short",
+  "drop-cut",
+  "drop-no-gateway",
+  "drop-no-egress-ip",
+  "drop-not-admitted",
+  "drop-no-route",
+  "drop-no-port",
+  "drop-map-full",
+] as const;
+
+const SIZES = { u8: 1, u32: 4, u64: 8, address: 4, port: 2, mac: 8 } as const;
+
+/** Bytes of a member. */
+export const sizeOf = (member: Member): number =>
+  member.startsWith("zero") ? Number(member.slice("zero".length)) : SIZES[member as keyof typeof SIZES];
+
+const membersOf = (name: StructName): [string, Member][] => Object.entries(STRUCTS[name]);
+
+/** Each member with its place: as the compiler puts them, since none needs padding. */
+export function offsetsOf(name: StructName): { readonly member: string; readonly type: Member; readonly at: number }[] {
+  let at = 0;
+  return membersOf(name).map(([member, type]) => {
+    const found = { member, type, at };
+    at += sizeOf(type);
+    return found;
+  });
+}
+
+/** The bytes of a struct, on a little-endian host, which all that run our objects are. */
+export function encode<N extends StructName>(name: N, values: Values<N>): Buffer {
+  const parts = membersOf(name).map(([member, type]) => write(type, (values as Record<string, unknown>)[member]));
+  return Buffer.concat(parts);
+}
+
+export function decode<N extends StructName>(name: N, bytes: Buffer): Values<N> {
+  const values = offsetsOf(name)
+    .filter(({ type }) => !type.startsWith("zero"))
+    .map(({ member, type, at }) => [member, read(type, bytes.subarray(at, at + sizeOf(type)))]);
+  return Object.fromEntries(values) as Values<N>;
+}
+
+/** The bytes of one member. */
+export function write(type: Member, value: unknown): Buffer {
+  const bytes = Buffer.alloc(sizeOf(type));
+  if (type === "u8") bytes.writeUInt8(value as number);
+  else if (type === "u32") bytes.writeUInt32LE(value as number);
+  else if (type === "u64") bytes.writeBigUInt64LE(value as bigint);
+  else if (type === "port") bytes.writeUInt16BE(value as number);
+  else if (type === "address") bytes.set((value as string).split(".").map(Number));
+  else if (type === "mac") bytes.set((value as string).split(":").map((byte) => Number.parseInt(byte, 16)));
+  return bytes;
+}
+
+function read(type: Member, bytes: Buffer): unknown {
+  switch (type) {
+    case "u8":
+      return bytes.readUInt8();
+    case "u32":
+      return bytes.readUInt32LE();
+    case "u64":
+      return bytes.readBigUInt64LE();
+    case "port":
+      return bytes.readUInt16BE();
+    case "address":
+      return [...bytes].join(".");
+    default:
+      return [...bytes.subarray(0, 6)].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+  }
+}

@@ -1,0 +1,199 @@
+import { decode, encode, write } from "../../provider/kernel/bpf-layout";
+import { Kernel, type Outcome, type Programs } from "./kernel";
+import { datagram, type End, frame, type Shape, wrongSums } from "./packet";
+
+const POD: End = { address: "10.0.1.11", port: 40000 };
+const OUTSIDE: End = { address: "203.0.113.9", port: 443 };
+const EGRESS = "192.0.2.1";
+const CLIENT_MAC = "66:26:00:00:00:0b";
+const OWN_MAC = "66:26:00:00:00:65";
+/** As `test/bpf/from-client-1.bpf.c` has it. */
+const CLIENT = "192.168.0.11";
+
+let kernel: Kernel;
+let programs: Programs;
+
+beforeAll(() => {
+  kernel = Kernel.start();
+});
+afterAll(() => kernel.stop());
+
+const load = (ports = [32768, 65535]): void => {
+  const [first = 0, last = 0] = ports;
+  const port = (value: number) => write("port", value).swap16();
+  programs = kernel.load("../test/bpf/from-client-1.bpf.c", {
+    tunnel_ifindex: write("u32", 2),
+    tunnel_mac: write("mac", OWN_MAC),
+    first_port: port(first),
+    last_port: port(last),
+  });
+  for (const source of ["10.0.1.11", "10.0.1.12", "10.0.1.13"])
+    programs.set(
+      "egw_policies",
+      encode("egw_policy_key", { prefix_length: 56, source, destination: "203.0.113.0" }),
+      encode("egw_policy", { egress_ip: EGRESS, gateway: "192.168.0.101" }),
+    );
+  programs.set("egw_addresses", write("address", EGRESS), write("u32", 2));
+};
+beforeEach(() => load());
+
+const shown = ({ action, counted }: Outcome) => [action, ...counted];
+const macs = { from: CLIENT_MAC, to: OWN_MAC };
+const fromClient = (shape: Shape) => programs.run("from_client_1", frame({ macs, ...shape }));
+const fromOutside = (shape: Shape) => programs.run("from_outside", frame(shape));
+const OUT = ["redirect", "from-client to-outside"];
+const BACK = ["redirect", "from-outside to-tunnel"];
+const at = (port: number): End => ({ address: EGRESS, port });
+/** Without the Ethernet header, which the neighbour gives it. */
+const ip = ({ packet }: Outcome) => packet.subarray(14);
+
+const CALLS: readonly [string, Shape, Shape][] = [
+  [
+    "tcp",
+    { from: POD, to: OUTSIDE, protocol: "tcp" },
+    { from: OUTSIDE, to: POD, protocol: "tcp", flags: ["SYN", "ACK"] },
+  ],
+  ["udp", { from: POD, to: OUTSIDE, protocol: "udp" }, { from: OUTSIDE, to: POD, protocol: "udp" }],
+  [
+    "udp without a checksum",
+    { from: POD, to: OUTSIDE, protocol: "udp", noChecksum: true },
+    { from: OUTSIDE, to: POD, protocol: "udp", noChecksum: true },
+  ],
+  [
+    "an echo",
+    { from: POD, to: { ...OUTSIDE, port: 0 }, protocol: "icmp" },
+    { from: { ...OUTSIDE, port: 0 }, to: POD, protocol: "icmp", icmpType: 0 },
+  ],
+];
+
+test.each(CALLS)(
+  "%s leaves with the egress IP and its own port, and its answer comes back to the pod",
+  (_, call, answer) => {
+    const payload = Buffer.from("some payload of odd length!");
+    const left = fromClient({ ...call, payload });
+    expect(shown(left)).toEqual(OUT);
+    expect(ip(left)).toEqual(datagram({ ...call, payload, from: at(POD.port), ttl: 63 }));
+    const back = fromOutside({ ...answer, payload, to: at(POD.port) });
+    expect(shown(back)).toEqual(BACK);
+    expect(back.packet).toEqual(frame({ ...answer, payload, ttl: 63, macs: { from: OWN_MAC, to: CLIENT_MAC } }));
+    const [entry] = programs.entries("egw_nat_out");
+    expect(decode("egw_nat", entry?.value ?? Buffer.alloc(32))).toMatchObject({
+      egress_ip: EGRESS,
+      client: CLIENT,
+      port: POD.port,
+      state: 1,
+      client_mac: CLIENT_MAC,
+    });
+  },
+);
+
+const syn: Shape = { from: POD, to: OUTSIDE, protocol: "tcp" };
+const from = (address: string): Shape => ({ ...syn, from: { ...POD, address } });
+const portOf = (outcome: Outcome) => outcome.packet.readUInt16BE(34);
+
+test("one whose port is taken gets another one, and each its own answers", () => {
+  expect(portOf(fromClient(syn))).toBe(POD.port);
+  const other = fromClient(from("10.0.1.12"));
+  expect(portOf(other)).not.toBe(POD.port);
+  expect(portOf(other)).toBeGreaterThanOrEqual(32768);
+  expect(wrongSums(other.packet)).toEqual([]);
+  expect(portOf(fromClient(from("10.0.1.12")))).toBe(portOf(other));
+  for (const [port, pod] of [
+    [POD.port, "10.0.1.11"],
+    [portOf(other), "10.0.1.12"],
+  ] as const) {
+    const back = fromOutside({ from: OUTSIDE, to: at(port), protocol: "tcp", flags: ["SYN", "ACK"] });
+    expect([...back.packet.subarray(30, 34)].join(".")).toBe(pod);
+    expect(back.packet.readUInt16BE(36)).toBe(POD.port);
+    expect(wrongSums(back.packet)).toEqual([]);
+  }
+  // Towards another remote the port is free.
+  expect(portOf(fromClient({ ...from("10.0.1.12"), to: { ...OUTSIDE, port: 80 } }))).toBe(POD.port);
+});
+
+test("where no port is free it is dropped, never sent as it is", () => {
+  load([50000, 50000]);
+  expect([syn, from("10.0.1.12")].map((shape) => portOf(fromClient(shape)))).toEqual([POD.port, 50000]);
+  expect(shown(fromClient(from("10.0.1.13")))).toEqual(["shot", "from-client drop-no-port"]);
+  expect(programs.entries("egw_nat_out")).toHaveLength(2);
+});
+
+test("a port whose owner is long silent is free again", () => {
+  load([50000, 50000]);
+  for (const shape of [syn, from("10.0.1.12")]) fromClient(shape);
+  const [owner] = programs.entries("egw_nat_out").filter(({ key }) => decode("egw_tuple", key).source === "10.0.1.12");
+  if (!owner) throw new Error("no entry");
+  programs.set("egw_nat_out", owner.key, encode("egw_nat", { ...decode("egw_nat", owner.value), seen: 0n, state: 8 }));
+  expect(portOf(fromClient(from("10.0.1.13")))).toBe(50000);
+});
+
+test.each<[string, Partial<Shape>, string[]]>([
+  ["of another pod", { from: { ...POD, address: "10.0.1.99" } }, ["ok", "from-client not-selected"]],
+  ["mid-flow, of a connection that is not known", { flags: ["ACK"] }, ["ok", "from-client stack-mid-flow"]],
+  ["that is a fragment", { fragment: 0x2000 }, ["ok", "from-client stack-fragment"]],
+])("a packet out of the tunnel %s is left to the stack", (_, change, outcome) => {
+  const shape = { ...syn, ...change };
+  const found = fromClient(shape);
+  expect(shown(found)).toEqual(outcome);
+  expect(ip(found)).toEqual(datagram(shape));
+});
+
+test("without its egress IP on the node nothing leaves", () => {
+  programs.remove("egw_addresses", write("address", EGRESS));
+  expect(shown(fromClient(syn))).toEqual(["shot", "from-client drop-no-egress-ip"]);
+});
+
+test("what comes out of no tunnel begins nothing", () => {
+  expect(shown(programs.run("from_client", frame(syn)))).toEqual(["shot", "from-client drop-not-admitted"]);
+});
+
+test("what comes from outside without a translation is left to the stack", () => {
+  fromClient(syn);
+  for (const to of [at(POD.port + 1), { address: "192.0.2.2", port: POD.port }])
+    expect(shown(fromOutside({ from: OUTSIDE, to, protocol: "tcp", flags: ["ACK"] }))).toEqual([
+      "ok",
+      "from-outside stack-unknown-flow",
+    ]);
+});
+
+test.each(CALLS)("an ICMP error from outside about %s reaches the pod with what it quotes", (_, call) => {
+  const left = fromClient(call);
+  const router: End = { address: "198.51.100.1", port: 0 };
+  const error: Shape = { from: router, to: at(0), protocol: "icmp", icmpType: 11, quote: ip(left) };
+  const back = fromOutside(error);
+  expect(shown(back)).toEqual(BACK);
+  const quote = datagram({ ...call, ttl: 63 });
+  const expected = frame({
+    ...error,
+    to: { ...POD, port: 0 },
+    quote,
+    ttl: 63,
+    macs: { from: OWN_MAC, to: CLIENT_MAC },
+  });
+  // A checksum of TCP lies behind what an error has to quote, and is left as it was.
+  if (call.protocol === "tcp") ip(left).copy(expected, 14 + 28 + 20 + 16, 36, 38);
+  expect(back.packet.subarray(14 + 28)).toEqual(expected.subarray(14 + 28));
+  expect(back.packet.subarray(0, 36)).toEqual(expected.subarray(0, 36));
+  expect(wrongSums(back.packet).filter((fault) => !fault.startsWith("quoted 6"))).toEqual([]);
+});
+
+test("an ICMP error of the pod about an answer leaves with the egress IP", () => {
+  const udp: Shape = { from: POD, to: OUTSIDE, protocol: "udp" };
+  fromClient(udp);
+  const answer = (to: End) => datagram({ from: OUTSIDE, to, protocol: "udp" });
+  const error: Shape = { from: POD, to: OUTSIDE, protocol: "icmp", icmpType: 3, quote: answer(POD) };
+  const left = fromClient(error);
+  expect(shown(left)).toEqual(OUT);
+  expect(ip(left)).toEqual(datagram({ ...error, from: at(0), quote: answer(at(POD.port)), ttl: 63 }));
+});
+
+test("what is at its last hop, or too long for the tunnel, is left to the stack as it is", () => {
+  expect(shown(fromClient({ ...syn, ttl: 1 }))).toEqual(["ok", "from-client stack-ttl"]);
+  fromClient(syn);
+  const answer: Shape = { from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["ACK"] };
+  expect(shown(fromOutside({ ...answer, ttl: 1 }))).toEqual(["ok", "from-outside stack-ttl"]);
+  const long = { ...answer, payload: Buffer.alloc(1450 - 39) };
+  const found = fromOutside(long);
+  expect(shown(found)).toEqual(["ok", "from-outside stack-too-big"]);
+  expect(found.packet).toEqual(frame(long));
+});

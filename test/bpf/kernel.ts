@@ -1,0 +1,136 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { HOOKS, VERDICTS } from "../../provider/kernel/bpf-layout";
+import { withConstants } from "../../provider/kernel/bpf-object";
+
+const SOURCES = path.join(__dirname, "../../bpf");
+const ACTIONS: Readonly<Record<number, string>> = { 0: "ok", 2: "shot", 7: "redirect", 4294967295: "unspec" };
+
+export interface Outcome {
+  readonly action: string;
+  /** What was counted, `hook verdict`. */
+  readonly counted: readonly string[];
+  readonly packet: Buffer;
+}
+
+const run = (...command: readonly [string, ...string[]]): string =>
+  execFileSync(command[0], command.slice(1), { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+
+/** The bytes of clang's object of a source. */
+export function compiled(source: string, folder: string): Buffer {
+  const object = path.join(folder, `${path.basename(source, ".c")}.o`);
+  const include = `-I/usr/include/${run("gcc", "-print-multiarch").trim()}`;
+  const warnings = ["-Wall", "-Wextra", "-Werror"];
+  run("clang", "-O2", "-g", ...warnings, "-target", "bpf", "-mcpu=v3", include, "-c", source, "-o", object);
+  return fs.readFileSync(object);
+}
+
+/** Programs in a network namespace and a BPF file system of their own. */
+export class Kernel {
+  private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "egw-bpf-"));
+  private readonly pins = path.join(this.folder, "pins");
+  private readonly namespace = `egw-bpf-${process.pid}`;
+  private readonly objects = new Map<string, Buffer>();
+
+  private constructor() {}
+
+  /** With one device `uplink` (10.9.0.1/24) that has a default route to 10.9.0.254. */
+  static start(): Kernel {
+    const kernel = new Kernel();
+    fs.mkdirSync(kernel.pins);
+    run("mount", "-t", "bpf", "bpf", kernel.pins);
+    run("ip", "netns", "add", kernel.namespace);
+    for (const command of [
+      "link add uplink type veth peer name other",
+      "link set uplink up",
+      "link set other up",
+      "link set lo up",
+      "addr add 10.9.0.1/24 dev uplink",
+      "neigh add 10.9.0.254 lladdr 02:00:00:00:09:fe dev uplink",
+      "route add default via 10.9.0.254",
+    ])
+      run("ip", "-n", kernel.namespace, ...command.split(" "));
+    kernel.inside("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.forwarding=1");
+    return kernel;
+  }
+
+  stop(): void {
+    run("ip", "netns", "del", this.namespace);
+    run("umount", this.pins);
+    fs.rmSync(this.folder, { recursive: true });
+  }
+
+  /** Loads all programs of a source; its maps begin empty. */
+  load(source: string, constants: Readonly<Record<string, Buffer>> = {}): Programs {
+    const file = path.join(this.folder, "patched.o");
+    const object = this.objects.get(source) ?? compiled(path.resolve(SOURCES, source), this.folder);
+    this.objects.set(source, object);
+    fs.writeFileSync(file, withConstants(object, constants));
+    const pins = fs.mkdtempSync(path.join(this.pins, "p"));
+    this.inside("bpftool", "prog", "loadall", file, `${pins}/programs`, "pinmaps", `${pins}/maps`);
+    return new Programs(pins, this.folder, (...command) => this.inside(...command));
+  }
+
+  private inside(...command: readonly [string, ...string[]]): string {
+    return run("ip", "netns", "exec", this.namespace, ...command);
+  }
+}
+
+const hex = (bytes: Buffer): string[] => [...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`);
+const bytes = (words: readonly string[]): Buffer => Buffer.from(words.map((word) => Number.parseInt(word, 16)));
+
+export class Programs {
+  /** As they were counted so far. */
+  private counted = new Map<string, number>();
+
+  constructor(
+    private readonly pins: string,
+    private readonly folder: string,
+    private readonly inside: (...command: [string, ...string[]]) => string,
+  ) {}
+
+  set(map: string, key: Buffer, value: Buffer): void {
+    const pin = `${this.pins}/maps/${map}`;
+    this.inside("bpftool", "map", "update", "pinned", pin, "key", ...hex(key), "value", ...hex(value));
+  }
+
+  remove(map: string, key: Buffer): void {
+    this.inside("bpftool", "map", "delete", "pinned", `${this.pins}/maps/${map}`, "key", ...hex(key));
+  }
+
+  entries(map: string): { readonly key: Buffer; readonly value: Buffer }[] {
+    const said = this.inside("bpftool", "-j", "map", "dump", "pinned", `${this.pins}/maps/${map}`);
+    const found = JSON.parse(said) as { readonly key: string[]; readonly value: string[] }[];
+    return found.map(({ key, value }) => ({ key: bytes(key), value: bytes(value) }));
+  }
+
+  /** BPF_PROG_TEST_RUN. */
+  run(program: string, packet: Buffer): Outcome {
+    const [input, output] = ["in", "out"].map((name) => path.join(this.folder, name)) as [string, string];
+    fs.writeFileSync(input, packet);
+    const command = ["prog", "run", "pinned", `${this.pins}/programs/${program}`, "data_in", input, "data_out", output];
+    const said = this.inside("bpftool", "-j", ...command, "data_size_out", String(packet.length + 64));
+    const { retval } = JSON.parse(said) as { readonly retval: number };
+    const before = this.counted;
+    this.counted = this.counters();
+    const counted = [...this.counted].flatMap(([name, count]) =>
+      Array<string>(count - (before.get(name) ?? 0)).fill(name),
+    );
+    return { action: ACTIONS[retval] ?? String(retval), counted, packet: fs.readFileSync(output) };
+  }
+
+  private counters(): Map<string, number> {
+    const said = this.inside("bpftool", "-j", "map", "dump", "pinned", `${this.pins}/maps/egw_verdicts`);
+    const found = JSON.parse(said) as {
+      readonly formatted: { readonly key: number; readonly values: { readonly value: number }[] };
+    }[];
+    return new Map(
+      found.map(({ formatted: { key, values } }) => [
+        `${HOOKS[Math.floor(key / VERDICTS.length)]} ${VERDICTS[key % VERDICTS.length]}`,
+        values.reduce((total, { value }) => total + value, 0),
+      ]),
+    );
+  }
+}
