@@ -153,6 +153,8 @@ static __always_inline int leave_by_egress_ip(struct __sk_buff *skb) {
   bool is_done = packet.is_error ? translate_error(skb, &packet, SOURCE, fresh.egress_ip, fresh.port)
                                  : translate(skb, &tuple, SOURCE, fresh.egress_ip, fresh.port);
   if (!is_done) return leave(EGW_FROM_CLIENT, EGW_DROP_SHORT);
+  /* Answers come by the tunnel too. */
+  if (tuple.protocol == IPPROTO_TCP && packet.is_syn) clamp_segments(skb, tunnel_mtu - 40);
   return to_outside(skb, fresh.egress_ip, packet.tuple.destination);
 }
 
@@ -174,7 +176,7 @@ int from_outside(struct __sk_buff *skb) {
   struct egw_tuple tuple = *forward;
   struct egw_nat *nat = bpf_map_lookup_elem(&egw_nat_out, &tuple);
   if (!nat || !is_alive(&tuple, nat)) return leave(EGW_FROM_OUTSIDE, EGW_STACK_UNKNOWN_FLOW);
-  if (is_longer(skb, tunnel_mtu)) return leave(EGW_FROM_OUTSIDE, EGW_STACK_TOO_BIG);
+  /* What is too long is sent in fragments of the outer packet: the stack knows nothing of this connection. */
   if (!take_hop(skb)) return leave(EGW_FROM_OUTSIDE, EGW_STACK_TTL);
   if (!packet.is_error) {
     nat->seen = bpf_ktime_get_boot_ns();

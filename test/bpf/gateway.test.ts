@@ -187,13 +187,20 @@ test("an ICMP error of the pod about an answer leaves with the egress IP", () =>
   expect(ip(left)).toEqual(datagram({ ...error, from: at(0), quote: answer(at(POD.port)), ttl: 63 }));
 });
 
-test("what is at its last hop, or too long for the tunnel, is left to the stack as it is", () => {
+test("what is at its last hop is left to the stack", () => {
   expect(shown(fromClient({ ...syn, ttl: 1 }))).toEqual(["ok", "from-client stack-ttl"]);
   fromClient(syn);
   const answer: Shape = { from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["ACK"] };
   expect(shown(fromOutside({ ...answer, ttl: 1 }))).toEqual(["ok", "from-outside stack-ttl"]);
-  const long = { ...answer, payload: Buffer.alloc(1450 - 39) };
-  const found = fromOutside(long);
-  expect(shown(found)).toEqual(["ok", "from-outside stack-too-big"]);
-  expect(found.packet).toEqual(frame(long));
+});
+
+test.each<[string, number[], number[]]>([
+  ["first", [2, 4, 0x05, 0xb4, 1, 1, 4, 2], [2, 4, 0x05, 0x82, 1, 1, 4, 2]],
+  ["behind others, at an odd place", [1, 4, 2, 2, 4, 0x05, 0xb4, 1], [1, 4, 2, 2, 4, 0x05, 0x82, 1]],
+  ["small enough", [2, 4, 0x02, 0x18, 1, 1, 1, 1], [2, 4, 0x02, 0x18, 1, 1, 1, 1]],
+  ["of no length", [8, 0, 2, 4, 0x05, 0xb4, 1, 1], [8, 0, 2, 4, 0x05, 0xb4, 1, 1]],
+  ["behind the end", [0, 0, 2, 4, 0x05, 0xb4, 1, 1], [0, 0, 2, 4, 0x05, 0xb4, 1, 1]],
+])("a SYN names no longer segments than the tunnel takes: an option that is %s", (_, before, after) => {
+  const found = fromClient({ ...syn, tcpOptions: Buffer.from(before) });
+  expect(ip(found)).toEqual(datagram({ ...syn, from: at(POD.port), ttl: 63, tcpOptions: Buffer.from(after) }));
 });

@@ -4,7 +4,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { encode, HOOKS, offsetsOf, STRUCTS, type StructName, sizeOf, VERDICTS } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
-import { compiled } from "./kernel";
+import { compiled, SOURCES } from "./kernel";
 
 interface BtfType {
   readonly kind: string;
@@ -16,7 +16,7 @@ interface BtfType {
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "egw-btf-"));
 const objects = new Map(
-  ["client", "gateway"].map((name) => [name, compiled(path.join(__dirname, `../../bpf/${name}.bpf.c`), folder)]),
+  ["client", "gateway"].map((name) => [name, compiled(path.join(SOURCES, `${name}.bpf.c`), folder)]),
 );
 const types = [...objects.keys()].flatMap((name) => {
   const said = execFileSync("bpftool", ["-j", "btf", "dump", "file", path.join(folder, `${name}.bpf.o`)]);

@@ -1,0 +1,84 @@
+"""Both ends of what is said over a path: `serve` at the outside, `call` and `hold` in the pod. Prints JSON."""
+
+import json
+import socket
+import sys
+import threading
+import time
+
+HOST, TCP, UDP, CLOSED = "203.0.113.9", 7001, 7002, 7999
+LENGTH = 2_000_000
+
+
+def serve():
+    server = socket.create_server((HOST, TCP))
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind((HOST, UDP))
+
+    def echo(connection, peer):
+        connection.sendall(json.dumps(peer).encode() + b"\n")
+        while data := connection.recv(65536):
+            connection.sendall(data)
+        connection.close()
+
+    def accept():
+        while True:
+            threading.Thread(target=echo, args=server.accept(), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    print("ready", flush=True)
+    while True:
+        _, peer = datagrams.recvfrom(65536)
+        datagrams.sendto(json.dumps(peer).encode(), peer)
+
+
+def dial():
+    connection = socket.create_connection((HOST, TCP), 3)
+    reader = connection.makefile("rb")
+    return connection, reader, json.loads(reader.readline())
+
+
+def call():
+    connection, reader, seen = dial()
+    data = bytes(i * 7 & 0xFF for i in range(LENGTH))
+    sender = threading.Thread(target=connection.sendall, args=(data,))
+    sender.start()
+    echoed = reader.read(LENGTH)
+    sender.join()
+    told = {"tcp": seen[0], "whole": echoed == data, "udp": [], "closed": "nothing"}
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.settimeout(2)
+    datagrams.connect((HOST, UDP))
+    for _ in range(3):
+        datagrams.send(b"x")
+        told["udp"].append(json.loads(datagrams.recv(100)))
+    closed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    closed.settimeout(2)
+    closed.connect((HOST, CLOSED))
+    try:
+        closed.send(b"x")
+        closed.recv(1)
+    except OSError as error:
+        told["closed"] = type(error).__name__
+    print(json.dumps(told))
+
+
+def hold():
+    """Echoes line by line until its input ends; says how many, and the longest wait in seconds."""
+    connection, reader, seen = dial()
+    print("ready", flush=True)
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    count, longest = 0, 0.0
+    while not over.is_set():
+        began = time.monotonic()
+        connection.sendall(b"%d\n" % count)
+        if reader.readline() != b"%d\n" % count:
+            raise SystemExit("another line came back")
+        longest = max(longest, time.monotonic() - began)
+        count += 1
+        time.sleep(0.001)
+    print(json.dumps({"source": seen[0], "count": count, "longest": longest}))
+
+
+{"serve": serve, "call": call, "hold": hold}[sys.argv[1]]()
