@@ -18,6 +18,9 @@ const packages = [
   "mount",
   "python3",
   "ethtool",
+  "clang",
+  "libbpf-dev",
+  "bpftool",
 ];
 
 function absent() {

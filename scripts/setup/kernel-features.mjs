@@ -103,4 +103,6 @@ export const features = {
     command: `mount -t tmpfs tmpfs /mnt && mkdir /mnt/l /mnt/u /mnt/w /mnt/m && mount -t overlay overlay -o ${folders} /mnt/m`,
   },
   "the file system bpf": { options: ["BPF_SYSCALL"], command: "mount -t bpf bpf /mnt" },
+  "the queueing discipline clsact": { options: ["NET_SCH_INGRESS"], command: "tc qdisc add dev egw-a clsact" },
+  "BPF programs as filters of traffic control": { options: ["NET_CLS_BPF"] },
 };

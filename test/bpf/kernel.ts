@@ -22,7 +22,7 @@ const run = (...command: readonly [string, ...string[]]): string =>
 /** The bytes of clang's object of a source. */
 export function compiled(source: string, folder: string, isStrict = process.env.EGW_BPF_SOURCES === undefined): Buffer {
   const object = path.join(folder, `${path.basename(source, ".c")}.o`);
-  const include = `-I/usr/include/${run("gcc", "-print-multiarch").trim()}`;
+  const include = `-I/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
   const warnings = isStrict ? ["-Wall", "-Wextra", "-Werror"] : ["-w"];
   run("clang", "-O2", "-g", ...warnings, "-target", "bpf", "-mcpu=v3", include, "-c", source, "-o", object);
   return fs.readFileSync(object);
