@@ -52,8 +52,10 @@ static __always_inline __u64 lifetime(__u8 protocol, __u8 state) {
   return state & EGW_NAT_ANSWERED ? 432000 * SECOND : 120 * SECOND;
 }
 
+/* Another CPU may have seen a packet after this one has read the clock. */
 static __always_inline bool is_alive(const struct egw_tuple *tuple, const struct egw_nat *nat) {
-  return bpf_ktime_get_boot_ns() - nat->seen < lifetime(tuple->protocol, nat->state);
+  __s64 silent = bpf_ktime_get_boot_ns() - nat->seen;
+  return silent < (__s64)lifetime(tuple->protocol, nat->state);
 }
 
 /* The answers to a tuple once it is translated. */
@@ -64,17 +66,11 @@ static __always_inline struct egw_tuple incoming(const struct egw_tuple *tuple, 
   return answer;
 }
 
-static __always_inline bool is_same(const struct egw_tuple *a, const struct egw_tuple *b) {
-  return a->source == b->source && a->destination == b->destination && a->source_port == b->source_port &&
-         a->destination_port == b->destination_port && a->protocol == b->protocol;
-}
-
-/* Whether a port is free for this tuple: nobody has it, or who had it is long silent. */
-static __always_inline bool is_free(const struct egw_tuple *answer, const struct egw_tuple *tuple) {
+/* Whether a port is free: nobody has it, or who had it is long silent. */
+static __always_inline bool is_free(const struct egw_tuple *answer) {
   const struct egw_tuple *owner = bpf_map_lookup_elem(&egw_nat_in, answer);
   if (!owner) return true;
   struct egw_tuple other = *owner;
-  if (is_same(&other, tuple)) return true;
   const struct egw_nat *nat = bpf_map_lookup_elem(&egw_nat_out, &other);
   return !nat || !is_alive(&other, nat);
 }
@@ -93,7 +89,7 @@ static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_
   nat->port = tuple->source_port;
   for (__u32 i = 0; i < TRIES; i++) {
     struct egw_tuple answer = incoming(tuple, nat->egress_ip, nat->port);
-    if (is_free(&answer, tuple)) {
+    if (is_free(&answer)) {
       struct egw_tuple forward = *tuple;
       if (bpf_map_update_elem(&egw_nat_in, &answer, &forward, BPF_ANY) ||
           bpf_map_update_elem(&egw_nat_out, &forward, nat, BPF_ANY)) {

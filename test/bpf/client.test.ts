@@ -97,6 +97,7 @@ test("an excluded network inside a policy's is let alone, and a network without 
     "shot",
     "from-pod drop-no-gateway",
   ]);
+  expect(programs.entries("egw_flows")).toEqual([]);
   expect(shown(fromPod({ ...syn, to: { ...OUTSIDE, address: "203.0.113.20" } }))).toEqual([
     "redirect",
     "from-pod to-tunnel",
@@ -120,6 +121,9 @@ test("a wide source is selected by its class, and an exception of the pod's own 
     { ...syn, from: { ...POD, port: 1 } },
   ])
     expect(shown(fromPod(shape))).toEqual(["ok", "from-pod excluded"]);
+  // Where the class says nothing, the pod's own entry does.
+  policy(POD.address, "198.51.100.0/24", GATEWAY_EXCLUDED);
+  expect(shown(fromPod({ ...syn, to: { ...OUTSIDE, address: "198.51.100.7" } }))).toEqual(["ok", "from-pod excluded"]);
 });
 
 test("a connection whose policy is gone is ended, and one that was open keeps its gateway", () => {

@@ -127,6 +127,16 @@ test("a port whose owner is long silent is free again", () => {
   expect(portOf(fromClient(from("10.0.1.13")))).toBe(50000);
 });
 
+test("a translation is alive though another CPU has seen a packet of it a moment later", () => {
+  fromClient(syn);
+  const [entry] = programs.entries("egw_nat_out");
+  if (!entry) throw new Error("no entry");
+  const seen = decode("egw_nat", entry.value).seen + 3_600_000_000_000n;
+  programs.set("egw_nat_out", entry.key, encode("egw_nat", { ...decode("egw_nat", entry.value), seen }));
+  const answer: Shape = { from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["SYN", "ACK"] };
+  expect(shown(fromOutside(answer))).toEqual(BACK);
+});
+
 test.each<[string, Partial<Shape>, string[]]>([
   ["of another pod", { from: { ...POD, address: "10.0.1.99" } }, ["ok", "from-client not-selected"]],
   ["mid-flow, of a connection that is not known", { flags: ["ACK"] }, ["ok", "from-client stack-mid-flow"]],
@@ -157,24 +167,18 @@ test("what comes from outside without a translation is left to the stack", () =>
 });
 
 test.each(CALLS)("an ICMP error from outside about %s reaches the pod with what it quotes", (_, call) => {
+  // Another pod has the port, so that it is translated too.
+  fromClient({ ...call, from: { ...POD, address: "10.0.1.12" } });
   const left = fromClient(call);
   const router: End = { address: "198.51.100.1", port: 0 };
   const error: Shape = { from: router, to: at(0), protocol: "icmp", icmpType: 11, quote: ip(left) };
   const back = fromOutside(error);
   expect(shown(back)).toEqual(BACK);
   const quote = datagram({ ...call, ttl: 63 });
-  const expected = frame({
-    ...error,
-    to: { ...POD, port: 0 },
-    quote,
-    ttl: 63,
-    macs: { from: OWN_MAC, to: CLIENT_MAC },
-  });
-  // A checksum of TCP lies behind what an error has to quote, and is left as it was.
-  if (call.protocol === "tcp") ip(left).copy(expected, 14 + 28 + 20 + 16, 36, 38);
-  expect(back.packet.subarray(14 + 28)).toEqual(expected.subarray(14 + 28));
-  expect(back.packet.subarray(0, 36)).toEqual(expected.subarray(0, 36));
-  expect(wrongSums(back.packet).filter((fault) => !fault.startsWith("quoted 6"))).toEqual([]);
+  // The checksum of TCP lies behind what an error has to quote, and is left as it was.
+  if (call.protocol === "tcp") ip(left).copy(quote, 36, 36, 38);
+  const to = { ...POD, port: 0 };
+  expect(back.packet).toEqual(frame({ ...error, to, quote, ttl: 63, macs: { from: OWN_MAC, to: CLIENT_MAC } }));
 });
 
 test("an ICMP error of the pod about an answer leaves with the egress IP", () => {

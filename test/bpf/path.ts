@@ -1,8 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import * as readline from "node:readline";
 import { encode, write } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
 import { compiled, SOURCES } from "./kernel";
@@ -71,14 +71,27 @@ export class Path {
       fs.rmSync(`${this.pins(node)}/${this.loads - 1}`, { recursive: true, force: true });
   }
 
-  /** Starts test/bpf/talk.py; it has said that it is ready. */
-  async talk(host: Host, what: "serve" | "hold"): Promise<ChildProcess> {
+  /** Starts test/bpf/talk.py, and comes back when it is ready. `end` ends its input and gives what it then says. */
+  async talk(host: Host, what: "serve" | "hold"): Promise<{ readonly end: () => Promise<string> }> {
     const command = ["netns", "exec", this.name(host), "python3", path.join(__dirname, "talk.py"), what];
     const child = spawn("ip", command, { stdio: ["pipe", "pipe", "inherit"] });
     this.children.push(child);
-    const [said] = (await once(child.stdout ?? child, "data")) as [Buffer];
-    if (!said.toString().startsWith("ready")) throw new Error(`${what} said ${said}`);
-    return child;
+    const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const next = async (): Promise<string> => (await lines.next()).value ?? "";
+    if ((await next()) !== "ready") throw new Error(`${what} is not ready`);
+    return {
+      end: () => {
+        child.stdin.end();
+        return next();
+      },
+    };
+  }
+
+  /** From now on the ends leave their checksums to devices, and the nodes' devices towards them make what is left. */
+  offload(): void {
+    for (const host of ["pod", "outside"] as const) this.inside(host, "ethtool", "-K", "eth0", "tx", "on");
+    this.inside("gateway", "ethtool", "-K", "outside", "tx", "off");
+    this.inside("client", "ethtool", "-K", "pod", "tx", "off");
   }
 
   call(): unknown {
@@ -177,6 +190,7 @@ export class Path {
       `route add default via ${GATEWAY.tunnel} dev egw.vxlan onlink table 3000 encap ip id 4097 dst ${GATEWAY.underlay}`,
       `rule add from ${POD} iif pod lookup 3000`,
     );
+    // A device that makes no checksums has the stack make them; one that believes none has it compare them.
     for (const host of ["pod", "outside"] as const)
       this.inside(host, "ethtool", "-K", "eth0", "rx", "off", "tx", "off");
   }
