@@ -26,7 +26,9 @@ module.exports = {
     {
       ...shared,
       displayName: "real",
-      testMatch: ["bpf", "lab", "oracle", "engine", "scenarios", "setup"].map((d) => `<rootDir>/test/${d}/**/*.test.ts`),
+      testMatch: ["bpf", "lab", "oracle", "engine", "scenarios", "setup"].map(
+        (d) => `<rootDir>/test/${d}/**/*.test.ts`,
+      ),
       globalSetup: "<rootDir>/test/setup/tool-env.js",
       setupFilesAfterEnv: ["<rootDir>/test/setup/long-timeout.ts"],
     },
