@@ -156,7 +156,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "a silent owner gives its port up",
     "gateway.bpf.c",
     "if (state & EGW_NAT_RESET) return 10 * SECOND;",
-    "if (state & EGW_NAT_RESET) return ~0ULL;",
+    "if (state & EGW_NAT_RESET) return 432000 * SECOND;",
   ],
   [
     "other ports are in their range",
