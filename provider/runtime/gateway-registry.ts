@@ -18,8 +18,9 @@ import { lookAll } from "./look";
 import type { Holding } from "./registry-entries";
 import type { NodeSession } from "./session";
 
-/** What the registry calls the egress IPs of a gateway. */
-const keysOf = ({ placement }: GatewayState): string[] => Object.keys(placement).map((ip) => `ip-${ip}`);
+/** What the registry calls an egress IP. */
+const keyOf = (ip: string): string => `ip-${ip}`;
+const keysOf = ({ placement }: GatewayState): string[] => Object.keys(placement).map(keyOf);
 
 export const holdingOf = (state: GatewayState): Holding => ({
   registry: registryRefOf(state),
@@ -34,7 +35,7 @@ export async function claimAddresses(state: GatewayState, before: GatewayState |
   const registry = registryOf(state);
   const holder = labelText(state.label);
   const entries = Object.keys(state.placement).map((ip) => ({
-    key: `ip-${ip}`,
+    key: keyOf(ip),
     owner: state.ownerId,
     holder,
     content: state.placement[ip] ?? "",
@@ -66,10 +67,7 @@ export async function releaseUntaken(before: GatewayState, state: GatewayState):
     claim.kind === "gateway" && claim.owner.id === state.ownerId ? Object.keys(claim.placement) : [],
   );
   const kept = new Set([...Object.keys(before.placement), ...taken]);
-  await releaseBut(
-    before,
-    [...kept].map((ip) => `ip-${ip}`),
-  );
+  await releaseBut(before, [...kept].map(keyOf));
 }
 
 function registryOf(state: EgressGatewayArgs): NodeSession {

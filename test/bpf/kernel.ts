@@ -81,7 +81,8 @@ export class Kernel {
   }
 }
 
-const hex = (bytes: Buffer): string[] => [...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`);
+/** Bytes as the words that bpftool takes. */
+export const hex = (bytes: Buffer): string[] => [...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`);
 const bytes = (words: readonly string[]): Buffer => Buffer.from(words.map((word) => Number.parseInt(word, 16)));
 
 export class Programs {

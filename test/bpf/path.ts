@@ -5,7 +5,7 @@ import * as path from "node:path";
 import * as readline from "node:readline";
 import { encode, write } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
-import { compiled, SOURCES } from "./kernel";
+import { compiled, hex, SOURCES } from "./kernel";
 
 export const EGRESS = "203.0.113.200";
 const POD = "10.0.1.11";
@@ -15,8 +15,6 @@ const NODES = { client: { ...CLIENT, source: "client" }, gateway: { ...GATEWAY, 
 
 type Host = "pod" | "client" | "gateway" | "outside";
 type Node = keyof typeof NODES;
-
-const hex = (bytes: Buffer): string[] => [...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`);
 
 /** Maps of each program that outlive it. */
 const MAPS = {

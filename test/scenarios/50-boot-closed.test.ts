@@ -20,6 +20,12 @@ const DAMAGES: readonly { readonly script: string; readonly isSelectionKnown: bo
   { script: ": > restore/ip", isSelectionKnown: true },
 ];
 
+const programOf = (lab: Lab) => [
+  ...fleetOf(lab),
+  gatewayOf(lab, "gateway", [EGRESS]),
+  policyOf("policy", "gateway", addressesOf(lab, [SELECTED])),
+];
+
 const onFiles = (lab: Lab, script: string) =>
   execOk(lab, NODE, ["sh", "-e"], { input: `cd /var/lib/pulumi-egress\n${script}` });
 
@@ -28,11 +34,7 @@ scenario(
   // No senders: between a reboot and what the unit closes no pod has started yet.
   { engine: "mini", senders: [], timeoutMs: 600_000 },
   async ({ lab, stack, change }) => {
-    const program = [
-      ...fleetOf(lab),
-      gatewayOf(lab, "gateway", [EGRESS]),
-      policyOf("policy", "gateway", addressesOf(lab, [SELECTED])),
-    ];
+    const program = programOf(lab);
     const seen = async (pod: string) =>
       (await podCall(lab, pod, lab.outside[0]?.address ?? "", { timeoutMs: 400 })).source;
     const shows = async () => [await seen(SELECTED), await seen(OTHER)];
@@ -72,11 +74,7 @@ scenario(
   // No senders but its own, which begins when the node is closed.
   { engine: "mini", senders: [], timeoutMs: 600_000 },
   async ({ lab, stack, change }) => {
-    const program = [
-      ...fleetOf(lab),
-      gatewayOf(lab, "gateway", [EGRESS]),
-      policyOf("policy", "gateway", addressesOf(lab, [SELECTED])),
-    ];
+    const program = programOf(lab);
     await change([SELECTED], () => stack.up(program), { to: [EGRESS] });
     const dialled = async (): Promise<{ code: number; sources: Set<string | undefined> }> => {
       await reboot(lab, NODE, EGRESS);

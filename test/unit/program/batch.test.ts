@@ -2,6 +2,7 @@ import { applyScript, type Batch } from "../../../provider/program/apply";
 import { parseSections } from "../../../provider/program/frame";
 import { STATE_DIRECTORY } from "../../../provider/program/shell-probe";
 import type { Step } from "../../../provider/reconcile/step";
+import { EMPTY_BATCH } from "./empty-batch";
 import { Shell } from "./shell";
 
 const STEPS: readonly Step[] = [
@@ -49,17 +50,9 @@ function run(
     `echo "arping $*" >> $L; [ "${failing}" = taken ] && { echo 'Unicast reply from 192.0.2.1 [02:00:00:00:00:99]'; exit 1; }; exit 0`,
   );
   const script = applyScript({
-    expectedGeneration: 0,
+    ...EMPTY_BATCH,
     steps: STEPS,
-    newTables: [],
     claims: { write: { "node-1": '{"kind":"node"}' }, remove: [] },
-    node: "{}",
-    compiler: "1",
-    cuts: [],
-    bury: undefined,
-    announce: [],
-    restoreIp: [],
-    installRestore: false,
     ...batch,
   })
     .replaceAll(STATE_DIRECTORY, `${shell.folder}/state`)

@@ -3,27 +3,14 @@ import { applyScript, type Batch } from "../../../provider/program/apply";
 import { claimScript, releaseScript } from "../../../provider/program/registry";
 import { RESTORE_PROGRAM } from "../../../provider/program/restore";
 import { probeScript } from "../../../provider/program/shell-probe";
+import { EMPTY_BATCH } from "./empty-batch";
 import { hasTool } from "./shell";
 
 const OWNER = "0f9c2d1e-5b7a-4c3d-9e8f-112233445566";
 const entry = { key: "mark-11", owner: OWNER, holder: "shop/prod/client-1", content: "client-1" };
 
-const EMPTY: Batch = {
-  expectedGeneration: 0,
-  steps: [],
-  newTables: [],
-  claims: { write: {}, remove: [] },
-  node: "{}",
-  compiler: "1",
-  cuts: [],
-  bury: undefined,
-  announce: [],
-  restoreIp: [],
-  installRestore: false,
-};
-
 const FULL: Batch = {
-  ...EMPTY,
+  ...EMPTY_BATCH,
   expectedGeneration: 7,
   steps: [
     { tool: "ip", input: ["link add egw.vxlan type vxlan external dstport 4790"], undo: ["link del egw.vxlan"] },
@@ -50,7 +37,7 @@ const FULL: Batch = {
 
 const SCRIPTS: Readonly<Record<string, string>> = {
   "the probe": probeScript("1"),
-  "an empty batch": applyScript(EMPTY),
+  "an empty batch": applyScript(EMPTY_BATCH),
   "a full batch": applyScript(FULL),
   "the last batch of a node": applyScript({ ...FULL, node: undefined }),
   "a claim": claimScript("lab", [entry, { ...entry, key: "ip-192.0.2.1" }, { ...entry, key: "settings" }]),
@@ -69,8 +56,8 @@ describe.each(["sh", "dash", "bash"].filter(hasTool))("%s", (shell) => {
 const WORDS = ["", "a b", "a;reboot", "$(reboot)", "`reboot`", "a\nb", "../a", "a'b", 'a"b', "*"];
 
 test.each(WORDS)("%j is no owner's id", (word) => {
-  expect(() => applyScript({ ...EMPTY, claims: { write: { [word]: "{}" }, remove: [] } })).toThrow("owner id");
-  expect(() => applyScript({ ...EMPTY, claims: { write: {}, remove: [word] } })).toThrow("owner id");
+  expect(() => applyScript({ ...EMPTY_BATCH, claims: { write: { [word]: "{}" }, remove: [] } })).toThrow("owner id");
+  expect(() => applyScript({ ...EMPTY_BATCH, claims: { write: {}, remove: [word] } })).toThrow("owner id");
   expect(() => claimScript("lab", [{ ...entry, owner: word }])).toThrow("not allowed");
   expect(() => releaseScript("lab", word)).toThrow("not allowed");
 });
@@ -86,15 +73,19 @@ test.each([...WORDS, "mark-", "mark-123456", "ip-", "other"])("%j is no key of a
 });
 
 test.each(WORDS)("%j never becomes shell text as a device or an address", (word) => {
-  expect(() => applyScript({ ...EMPTY, announce: [{ device: word, address: "192.0.2.1" }] })).toThrow("not a device");
-  expect(() => applyScript({ ...EMPTY, announce: [{ device: "eth0", address: word }] })).toThrow("not an address");
-  expect(() => applyScript({ ...EMPTY, bury: word })).toThrow("not an address");
+  expect(() => applyScript({ ...EMPTY_BATCH, announce: [{ device: word, address: "192.0.2.1" }] })).toThrow(
+    "not a device",
+  );
+  expect(() => applyScript({ ...EMPTY_BATCH, announce: [{ device: "eth0", address: word }] })).toThrow(
+    "not an address",
+  );
+  expect(() => applyScript({ ...EMPTY_BATCH, bury: word })).toThrow("not an address");
 });
 
 test("what a user wrote is data in every script", () => {
   const words = "$(reboot) `reboot` '; reboot";
   const scripts = [
-    applyScript({ ...EMPTY, node: words, claims: { write: { [OWNER]: words }, remove: [] } }),
+    applyScript({ ...EMPTY_BATCH, node: words, claims: { write: { [OWNER]: words }, remove: [] } }),
     claimScript("lab", [{ ...entry, holder: words }]),
   ];
   for (const script of scripts) {

@@ -1,19 +1,11 @@
 import type { Batch } from "../../../provider/program/apply";
 import { parseSections } from "../../../provider/program/frame";
 import { failureOf } from "../../../provider/runtime/batch-failure";
+import { EMPTY_BATCH } from "../program/empty-batch";
 
 const BATCH: Batch = {
-  expectedGeneration: 1,
+  ...EMPTY_BATCH,
   steps: [{ tool: "ipset", input: ["create egw-s hash:net", "add egw-s 10.0.1.11"], undo: [] }],
-  newTables: [],
-  claims: { write: {}, remove: [] },
-  node: "{}",
-  compiler: "1",
-  cuts: [],
-  bury: undefined,
-  announce: [],
-  restoreIp: [],
-  installRestore: false,
 };
 
 const told = (...answer: string[]): string =>

@@ -1,0 +1,16 @@
+import type { Batch } from "../../../provider/program/apply";
+
+/** A batch for an enrolled node that changes nothing. */
+export const EMPTY_BATCH: Batch = {
+  expectedGeneration: 0,
+  steps: [],
+  newTables: [],
+  claims: { write: {}, remove: [] },
+  node: "{}",
+  compiler: "1",
+  cuts: [],
+  bury: undefined,
+  announce: [],
+  restoreIp: [],
+  installRestore: false,
+};
