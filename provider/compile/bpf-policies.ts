@@ -14,6 +14,8 @@ import { shortHash } from "./names";
 export interface PolicyRule {
   /** Its own among all rules: classes are named by it. */
   readonly id: string;
+  /** Owner id of the policy. */
+  readonly owner: string;
   readonly sources: readonly Cidr[];
   /** Networks that it selects, and exceptions in them: of those that hold an address the longest counts. */
   readonly match: readonly Cidr[];
@@ -25,6 +27,8 @@ export interface PolicyRule {
 
 /** An entry of the policy map. `source` is an address, or a class in the form of one. */
 export interface PolicyEntry {
+  /** Of the rule that decides, or where none does, of the first of those that select the source. */
+  readonly owner: string;
   readonly source: Address;
   readonly destination: Cidr;
   readonly egressIP: Address;
@@ -33,13 +37,15 @@ export interface PolicyEntry {
 
 /** An entry of the sources map. */
 export interface SourceEntry {
+  readonly owner: string;
   readonly network: Cidr;
   readonly class: Address;
 }
 
-type Verdict = Pick<PolicyEntry, "egressIP" | "gateway">;
+type Verdict = Pick<PolicyEntry, "owner" | "egressIP" | "gateway">;
+type Decision = Omit<PolicyEntry, "source">;
 
-const EXCLUDED: Verdict = { egressIP: "0.0.0.0", gateway: GATEWAY_EXCLUDED };
+const EXCLUDED = { egressIP: "0.0.0.0", gateway: GATEWAY_EXCLUDED };
 /** Classes are in 0.0.0.0/8 and begin at 0.0.0.1. */
 const CLASSES = 2 ** 24 - 1;
 
@@ -53,7 +59,7 @@ export function policyEntries(
 ): { readonly policies: readonly PolicyEntry[]; readonly sources: readonly SourceEntry[] } {
   const groups = groupsOf(rules);
   const classes = classesOf(groups.filter(({ network }) => network.length < 32).map(({ key }) => key));
-  const tables = new Map<string, readonly (Verdict & { readonly destination: Cidr })[]>();
+  const tables = new Map<string, readonly Decision[]>();
   const tableOf = ({ key, indexes }: Group) => {
     const table =
       tables.get(key) ??
@@ -72,7 +78,11 @@ export function policyEntries(
   const wide = groups.filter(({ network }) => network.length < 32);
   return {
     policies: [...policies.values()],
-    sources: wide.map(({ network, key }) => ({ network: formatNetwork(network), class: classes.get(key) ?? "" })),
+    sources: wide.map(({ network, indexes, key }) => ({
+      owner: rules[indexes[0] ?? 0]?.owner ?? "",
+      network: formatNetwork(network),
+      class: classes.get(key) ?? "",
+    })),
   };
 }
 
@@ -116,15 +126,16 @@ function classesOf(keys: readonly string[]): Map<string, Address> {
 }
 
 /** Destinations with what becomes of them: as few as a longest-prefix match needs. */
-function decide(rules: readonly PolicyRule[], never: readonly Cidr[]): (Verdict & { readonly destination: Cidr })[] {
+function decide(rules: readonly PolicyRule[], never: readonly Cidr[]): Decision[] {
+  const excluded: Verdict = { ...EXCLUDED, owner: rules[0]?.owner ?? "" };
   const all = [...new Set([...rules.flatMap(({ match, nomatch }) => [...match, ...nomatch]), ...never])];
   const networks = all.sort((a, b) => parsed(a).length - parsed(b).length || (a < b ? -1 : 1));
-  const kept: (Verdict & { readonly destination: Cidr })[] = [];
+  const kept: Decision[] = [];
   for (const destination of networks) {
-    const verdict = verdictOn(destination, rules, never) ?? EXCLUDED;
-    const around = kept.findLast((entry) => contains(entry.destination, destination)) ?? EXCLUDED;
-    if (around.egressIP !== verdict.egressIP || around.gateway !== verdict.gateway)
-      kept.push({ destination, egressIP: verdict.egressIP, gateway: verdict.gateway });
+    const { owner, egressIP, gateway } = verdictOn(destination, rules, never) ?? excluded;
+    const around = kept.findLast((entry) => contains(entry.destination, destination)) ?? excluded;
+    if (around.egressIP !== egressIP || around.gateway !== gateway)
+      kept.push({ owner, destination, egressIP, gateway });
   }
   return kept;
 }

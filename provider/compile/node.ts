@@ -1,6 +1,7 @@
 import { compareText, keyOf, type Owned } from "../kernel/state";
 import type { Claim } from "../model/claim";
 import { compileBase } from "./base";
+import { compilePrograms } from "./bpf";
 import { compileGateways } from "./gateway";
 import { compilePolicies } from "./policy";
 import { rulesOf } from "./rules";
@@ -13,7 +14,13 @@ import { type NodeFacts, viewOf } from "./view";
 export function compileNode(claims: readonly Claim[], facts: NodeFacts): Owned[] {
   const view = viewOf(claims, facts);
   if (!view) return [];
-  const owned = [...compileBase(view), ...compileGateways(view), ...compilePolicies(view), ...rulesOf(view)];
+  const owned = [
+    ...compileBase(view),
+    ...compileGateways(view),
+    ...compilePolicies(view),
+    ...rulesOf(view),
+    ...compilePrograms(view),
+  ];
   const unique = new Map<string, Owned>();
   for (const entry of owned) {
     const key = keyOf(entry.object);

@@ -1,3 +1,4 @@
+import type { ObjectName } from "../kernel/bpf-layout";
 import { compareText, type KernelObject, type Owned } from "../kernel/state";
 import { type Cidr, minimalCover } from "../model/address";
 import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
@@ -11,6 +12,10 @@ export interface NodeFacts {
   readonly tables: Readonly<Record<string, number>>;
   /** Built-in chains of the filter table whose policy is DROP. */
   readonly dropPolicies: readonly string[];
+  /** Devices by which pods of the node are routed that a gateway with programs selects. */
+  readonly podDevices?: readonly string[];
+  /** Digests of the programs' objects. */
+  readonly objects?: Readonly<Record<ObjectName, string>>;
 }
 
 /** A policy on this node, with what its gateway decided. */

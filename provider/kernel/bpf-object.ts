@@ -20,19 +20,32 @@ interface Section {
  * @throws Error for a constant that the object does not have, or a value of another size.
  */
 export function withConstants(object: Buffer, constants: Readonly<Record<string, Buffer>>): Buffer {
-  const sections = sectionsOf(object);
-  const index = sections.findIndex(({ name }) => name === ".rodata");
-  const rodata = sections[index];
-  const symbols = symbolsOf(object, sections).filter(({ section }) => section === index);
   const patched = Buffer.from(object);
   for (const [name, value] of Object.entries(constants)) {
-    const symbol = symbols.find((one) => one.name === name);
-    if (!rodata || !symbol) throw new Error(`the object has no constant ${JSON.stringify(name)}`);
-    if (symbol.size !== value.length)
-      throw new Error(`the constant ${name} has ${symbol.size} bytes, its value ${value.length}`);
-    value.copy(patched, rodata.at + symbol.value);
+    const { at, size } = constantAt(object, name);
+    if (size !== value.length) throw new Error(`the constant ${name} has ${size} bytes, its value ${value.length}`);
+    value.copy(patched, at);
   }
   return patched;
+}
+
+/**
+ * Where in an object's file a constant is, and its bytes.
+ * @throws Error for a constant that the object does not have.
+ */
+export function constantAt(object: Buffer, name: string): { readonly at: number; readonly size: number } {
+  const found = findConstant(object, name);
+  if (!found) throw new Error(`the object has no constant ${JSON.stringify(name)}`);
+  return found;
+}
+
+/** The same; undefined for a constant that the object does not have. */
+export function findConstant(object: Buffer, name: string): { readonly at: number; readonly size: number } | undefined {
+  const sections = sectionsOf(object);
+  const index = sections.findIndex((section) => section.name === ".rodata");
+  const rodata = sections[index];
+  const symbol = symbolsOf(object, sections).find((one) => one.section === index && one.name === name);
+  return rodata && symbol && { at: rodata.at + symbol.value, size: symbol.size };
 }
 
 function sectionsOf(object: Buffer): Section[] {

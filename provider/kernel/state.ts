@@ -1,4 +1,7 @@
 import { address, type DeviceAddress } from "./address";
+import { type BpfEntry, bpfEntry } from "./bpf-entry";
+import { type BpfMap, bpfMap } from "./bpf-map";
+import { type BpfProgram, bpfProgram } from "./bpf-program";
 import { type IpRule, ipRule } from "./ip-rule";
 import { type IpSet, ipset, type SetMember, setMember } from "./ipset";
 import { type Chain, type ChainRule, chain, chainRule, type Hook, hook } from "./iptables";
@@ -7,6 +10,7 @@ import { type Link, link } from "./link";
 import { type Neighbour, neighbour } from "./neighbour";
 import { type Route, route } from "./route";
 import { type Sysctl, sysctl } from "./sysctl";
+import { type TcFilter, tcFilter } from "./tc-filter";
 
 export type KernelObject =
   | Sysctl
@@ -19,7 +23,11 @@ export type KernelObject =
   | SetMember
   | Chain
   | ChainRule
-  | Hook;
+  | Hook
+  | BpfMap
+  | BpfEntry
+  | BpfProgram
+  | TcFilter;
 export type KindName = KernelObject["kind"];
 
 /** All kinds that we program; lists of cases in tests are made from this. */
@@ -35,6 +43,10 @@ export const KINDS = {
   chain,
   "chain-rule": chainRule,
   hook,
+  "bpf-map": bpfMap,
+  "bpf-entry": bpfEntry,
+  "bpf-program": bpfProgram,
+  "tc-filter": tcFilter,
 } as const;
 
 /** A part of a node's state with the owner that is told when it drifts. */

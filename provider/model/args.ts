@@ -83,6 +83,8 @@ export interface EgressGatewayArgs {
   readonly inbound?: "drop" | "allow";
   /** Seed 002's switch for Weave. Default false. */
   readonly weave?: boolean;
+  /** What carries open connections: the node's stack, or TC programs past it. Default "iptables". */
+  readonly datapath?: "iptables" | "bpf";
 }
 
 /** A gateway as policies need to know it: an EgressGateway's `ref` output. Made by EgressGateway only; to be passed on whole. */

@@ -72,6 +72,7 @@ const SHAPES: { readonly [Kind in Claim["kind"]]: Check } = {
     onTunnelLoss: oneOf("drop", "node-ip"),
     inbound: oneOf("drop", "allow"),
     weave: flag,
+    datapath: (value) => value === undefined || value === "bpf",
   }),
   policy: shaped<PolicyClaim>({
     ...selection,

@@ -60,6 +60,8 @@ export interface GatewayClaim {
   readonly onTunnelLoss: "drop" | "node-ip";
   readonly inbound: "drop" | "allow";
   readonly weave: boolean;
+  /** Left out: iptables alone. */
+  readonly datapath?: "bpf";
 }
 
 /** What a policy selected before a change, and by which egress IP of which gateway it left. */

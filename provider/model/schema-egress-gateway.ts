@@ -32,6 +32,7 @@ export const egressGatewaySchema: SchemaObject = {
     extraIgnore: cidrList("a list of CIDRs"),
     onTunnelLoss: { enum: ["drop", "node-ip"], description: '"drop" or "node-ip"' },
     inbound: { enum: ["drop", "allow"], description: '"drop" or "allow"' },
+    datapath: { enum: ["iptables", "bpf"], description: '"iptables" or "bpf"' },
     weave: { type: "boolean", description: "true or false" },
   },
 };

@@ -1,5 +1,6 @@
 import type { Cut } from "../compile/cuts";
 import type { Step } from "../reconcile/step";
+import { BPF_APPLY_FUNCTIONS } from "./bpf";
 import { CUT_FUNCTION, cutLines } from "./cut";
 import { FILE_FUNCTIONS, SAVED, SUMS, SYSTEMD } from "./files";
 import { hereDocument, NO_SPACE, PLACE_FUNCTION, whole } from "./frame";
@@ -12,6 +13,8 @@ export interface Batch {
   readonly steps: readonly Step[];
   /** Routing tables that it takes for new legs: stale where somebody else uses one of them by now. */
   readonly newTables: readonly number[];
+  /** Objects of programs that its steps load. */
+  readonly objects: readonly ProgramObject[];
   /** Claim files to write (JSON of one line) and to remove, by owner id. */
   readonly claims: { readonly write: Readonly<Record<string, string>>; readonly remove: readonly string[] };
   /** The manifest's own file; undefined removes the whole state directory but for the registry. */
@@ -28,8 +31,18 @@ export interface Batch {
   readonly installRestore: boolean;
 }
 
+/** An object with its constants, but for the numbers of devices, which only the node knows. */
+export interface ProgramObject {
+  readonly name: string;
+  /** Base64 of what gzip made of it. */
+  readonly lines: readonly string[];
+  /** Where in its file the number of the tunnel or the uplink belongs. */
+  readonly devices: readonly { readonly device: "tunnel" | "uplink"; readonly at: number }[];
+}
+
 const OWNER_ID = /^[A-Za-z0-9-]{1,64}$/;
 const DEVICE = /^[A-Za-z0-9_][A-Za-z0-9_.@:-]{0,14}$/;
+const OBJECT = /^[a-z]{1,16}$/;
 const TABLE = /^[1-9][0-9]{0,9}$/;
 const ADDRESS = /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/;
 
@@ -51,6 +64,14 @@ export function applyScript(batch: Batch): string {
   });
   for (const [id, json] of Object.entries(batch.claims.write)) {
     file(`claim.${checked(OWNER_ID, id, "an owner id")}`, [json]);
+  }
+  for (const { name, lines, devices } of batch.objects) {
+    const object = `$T/object-${checked(OBJECT, name, "an object")}`;
+    documents.push(whole(`{ base64 -d | gzip -dc > ${object}; }`, hereDocument(lines, documents.length)));
+    file(
+      `object-${name}.devices`,
+      devices.map(({ device, at }) => `${device} ${at}`),
+    );
   }
   if (batch.node !== undefined) file("node", [batch.node]);
   // Connections end when the new rules stand, and the batch with it: what can't be ended is a step that failed.
@@ -75,6 +96,7 @@ export function applyScript(batch: Batch): string {
 ${PROBE_FUNCTIONS}
 ${FILE_FUNCTIONS}
 ${APPLY_FUNCTIONS}
+${BPF_APPLY_FUNCTIONS}
 ${CUT_FUNCTION}
 egw_main() {
 umask 077
@@ -94,13 +116,14 @@ ${tools.length === 0 ? "" : "egw_look > $T/before || egw_full\n"}head -c ${RESER
 ${batch.bury === undefined ? "" : `egw_bury ${checked(ADDRESS, batch.bury, "an address")} || egw_unburied`}
 ${tools.length === 0 ? "" : `egw_run "${tools.join(" ")}" || exit 0`}
 rm -f $T/reserve
+egw_tidy_bpf
 for f in $T/claim.*; do [ -f "$f" ] && egw_place "$f" "$D/claims/\${f##*/claim.}.json"; done
 ${removed.join("\n")}
 ${batch.node === undefined ? "rm -f $D/node.json" : "egw_place $T/node $D/node.json"}
-egw_kernel > $T/kernel; egw_ipset > $T/ipset
+egw_kernel > $T/kernel; egw_ipset > $T/ipset; egw_bpf > $T/bpf
 ${batch.node === undefined ? FORGET : REMEMBER.replaceAll("@NEXT@", String(next)).replaceAll("@COMPILER@", batch.compiler)}
 ${announced.join("\n")}
-echo @@applied; cat $T/kernel $T/ipset; egw_manifest; egw_files; egw_registry; egw_facts; echo @@end
+echo @@applied; cat $T/kernel $T/ipset $T/bpf; egw_manifest; egw_files; egw_registry; egw_facts; echo @@end
 rm -rf $T${batch.node === undefined ? "; rmdir $D 2>/dev/null || :" : ""}
 }
 egw_main
@@ -108,7 +131,7 @@ egw_main
 }
 
 /** The manifest is written last: a node that died before it shows the difference as drift. */
-const REMEMBER = `echo "kernel=$(sha256sum < $T/kernel | cut -d' ' -f1) ipset=$(sha256sum < $T/ipset | cut -d' ' -f1)" | egw_put digest
+const REMEMBER = `echo "kernel=$(sha256sum < $T/kernel | cut -d' ' -f1) ipset=$(sha256sum < $T/ipset | cut -d' ' -f1) bpf=$(sha256sum < $T/bpf | cut -d' ' -f1)" | egw_put digest
 egw_manifest_digest | egw_put manifest
 echo @COMPILER@ | egw_put compiler
 egw_save_restore
@@ -124,7 +147,8 @@ const RESERVE = 1048576;
 const APPLY_FUNCTIONS = `
 egw_full() { rm -rf $T; rmdir $D/claims $D 2>/dev/null; ${NO_SPACE}; exit 0; }
 egw_unburied() { echo @@failed; echo "0 conntrack"; head -c 4000 $T/err; echo; echo @@rolled-back; rm -rf $T; echo @@end; exit 0; }
-egw_look() { { egw_kernel; egw_ipset; } | cat; }
+egw_limit="timeout -k 5 60"
+egw_look() { { egw_kernel; egw_ipset; egw_bpf; } | cat; }
 ${PLACE_FUNCTION}
 egw_put() { cat > $T/put && egw_place $T/put $D/$1; }
 # egw_tool TOOL FILE [OPTION]: the files are there before the first step, so that none needs room on a disk.
@@ -136,6 +160,10 @@ egw_tool() {
     sysctl) while read -r k e v; do echo "$v" > /proc/sys/$k || return 1; done ;;
     arping) egw_probe_duplicates ;;
     conntrack) egw_cut "$2" ;;
+    bpf-map) egw_bpf_maps ;;
+    bpf-entry) egw_bpf_entries ;;
+    bpf-program) egw_bpf_programs ;;
+    tc) egw_filters ;;
   esac < "$2"
 }
 # The kernel takes a device's other addresses of a network away with the first of them, unless it is told to keep them.
@@ -193,11 +221,13 @@ egw_run() {
           ip) egw_tool ip $T/$j.undo -force >/dev/null 2>&1 ;;
           # One process for all lines, which stops at the first that can't be done; then one for each.
           ipset) egw_tool ipset $T/$j.undo >/dev/null 2>&1 || while read -r line; do echo "$line" | ipset -exist restore >/dev/null 2>&1; done < $T/$j.undo ;;
+          bpf-entry) egw_tool $t $T/$j.undo >/dev/null 2>&1 || while read -r line; do echo "$line" | egw_bpf_entries >/dev/null 2>&1; done < $T/$j.undo ;;
           arping) ;;
           conntrack) egw_uncut >/dev/null 2>&1 ;;
           *) egw_tool $t $T/$j.undo > $T/out 2>&1 || { echo "undo of step $j ($t) failed"; head -c 2000 $T/out; echo; } ;;
         esac
       done
+      egw_tidy_bpf
       egw_look > $T/after
       if [ "$(sha256sum < $T/before)" = "$(sha256sum < $T/after)" ]; then echo @@rolled-back; else echo @@not-rolled-back; egw_difference; fi
       rm -rf $T; rmdir $D/claims $D 2>/dev/null

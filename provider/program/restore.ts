@@ -49,7 +49,7 @@ egw_restore() {
   while read -r name e value; do echo "$value" > /proc/sys/$name; done < $D/restore/sysctl
 }
 egw_is_as_saved() {
-  [ "kernel=$(egw_kernel | sha256sum | cut -d' ' -f1) ipset=$(egw_ipset | sha256sum | cut -d' ' -f1)" = "$(cat $D/digest)" ]
+  [ "kernel=$(egw_kernel | sha256sum | cut -d' ' -f1) ipset=$(egw_ipset | sha256sum | cut -d' ' -f1)" = "$(cut -d' ' -f1,2 $D/digest)" ]
 }
 egw_stay_closed() {
   if egw_is_saved restore/ipset && ipset -exist restore < $D/restore/ipset &&

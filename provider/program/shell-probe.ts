@@ -1,3 +1,4 @@
+import { BPF_PROBE_FUNCTIONS } from "./bpf";
 import { FILE_FUNCTIONS } from "./files";
 
 /**
@@ -60,6 +61,7 @@ egw_ipset() {
     }
     ours && !dynamic { print }' | LC_ALL=C sort
 }
+${BPF_PROBE_FUNCTIONS}
 egw_facts() {
   echo @@facts
   echo "kernel $(uname -r)"
@@ -69,6 +71,8 @@ egw_facts() {
   echo "ip_forward $(cat /proc/sys/net/ipv4/ip_forward)"
   for t in ip iptables-restore iptables-save ipset conntrack awk sha256sum flock timeout; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
   # Of several tools of that name only the one of iputils tells by its exit code that an address is free.
+  for t in tc bpftool base64 gzip; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
+  grep -qs '^[^ ]* /sys/fs/bpf bpf ' /proc/mounts || echo "no-tool bpffs"
   arping -V 2>/dev/null | grep -q iputils || echo "no-tool arping"
   iptables-save -t filter 2>/dev/null | awk '/^:(INPUT|FORWARD|OUTPUT) DROP/ { print "policy-drop " substr($1, 2) } /^-A EGRESS/ { exit }'
   echo @@host-addresses; ip -4 -o addr show | awk '{ print $2, $4 }'
@@ -78,6 +82,8 @@ egw_facts() {
     !/^[0-9]+:/ { if (/(^| )default / && !/^throw/) { t = 254; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1); out[t] } next }
     !/proto 38/ { t = ""; for (i = 1; i < NF; i++) if ($i == "lookup") t = $(i + 1); if (t == "" || t in out) print }'
   echo @@host-tables; egw_tables_of_others
+  echo @@host-udp; awk '$2 ~ /:/ { sub(/.*:/, "", $2); print $2 }' /proc/net/udp | sort -u
+  echo @@host-filters; egw_filters_of_others
 }
 egw_manifest() {
   echo @@generation; egw_generation
@@ -115,11 +121,11 @@ ${FILE_FUNCTIONS}
 egw_main() {
   if [ -d $D ]; then exec 9<$D; flock -s -w 60 9 || { echo @@busy; exit 0; }; fi
   T=$(mktemp -d -p /run egw-probe.XXXXXX 2>/dev/null || mktemp -d) || exit 1
-  egw_kernel | cat > $T/kernel && egw_ipset | cat > $T/ipset || { echo "@@no-space \${T%/*}"; rm -rf $T; exit 0; }
+  egw_kernel | cat > $T/kernel && egw_ipset | cat > $T/ipset && egw_bpf | cat > $T/bpf || { echo "@@no-space \${T%/*}"; rm -rf $T; exit 0; }
   S=
   if [ "$(egw_manifest_digest)" != "$(cat $D/manifest 2>/dev/null)" ]; then echo @@manifest-changed
   elif [ "$(cat $D/compiler 2>/dev/null)" = ${compiler} ]; then S=$(cat $D/digest 2>/dev/null); fi
-  for s in kernel ipset; do
+  for s in kernel ipset bpf; do
     d=$(sha256sum < $T/$s); d=\${d%% *}
     case " $S " in *" $s=$d "*) echo @@same-$s ;; *) cat $T/$s ;; esac
   done

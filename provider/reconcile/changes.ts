@@ -1,3 +1,4 @@
+import type { BpfMap } from "../kernel/bpf-map";
 import type { IpSet } from "../kernel/ipset";
 import { changeLink, type Link } from "../kernel/link";
 import { type KernelObject, keyOf, textOf } from "../kernel/state";
@@ -19,8 +20,10 @@ export function compare(desired: readonly KernelObject[], actual: readonly Kerne
   const from = actual.find((o): o is Link => o.kind === "link");
   const lost = from ? actual.filter((o) => goesWith(o, from, to)) : [];
   const kept = actual.filter((o) => !lost.includes(o));
-  const remade = remadeSets(ofKind(desired, "ipset"), ofKind(actual, "ipset"));
-  const emptied = (o: KernelObject): boolean => o.kind === "ipset-member" && remade.has(o.set);
+  const remade = changedNames(ofKind(desired, "ipset"), ofKind(actual, "ipset"));
+  const remadeMaps = changedNames(ofKind(desired, "bpf-map"), ofKind(actual, "bpf-map"));
+  const emptied = (o: KernelObject): boolean =>
+    (o.kind === "ipset-member" && remade.has(o.set)) || (o.kind === "bpf-entry" && remadeMaps.has(o.map));
   const there = new Set(kept.filter((o) => !emptied(o)).map(textOf));
   const wanted = new Set(desired.map(textOf));
   return {
@@ -31,10 +34,10 @@ export function compare(desired: readonly KernelObject[], actual: readonly Kerne
   };
 }
 
-/** Names of sets with another type or timeout, which can't be changed: they are made again, without their members. */
-function remadeSets(desired: readonly IpSet[], actual: readonly IpSet[]): Set<string> {
-  const there = new Map(actual.map((set) => [set.name, textOf(set)]));
-  const changed = desired.filter((set) => (there.get(set.name) ?? textOf(set)) !== textOf(set));
+/** Names of sets and maps of another form, which can't be changed: they are made again, without what is in them. */
+function changedNames<T extends IpSet | BpfMap>(desired: readonly T[], actual: readonly T[]): Set<string> {
+  const there = new Map(actual.map((one) => [keyOf(one), textOf(one)]));
+  const changed = desired.filter((one) => (there.get(keyOf(one)) ?? textOf(one)) !== textOf(one));
   return new Set(changed.map(({ name }) => name));
 }
 
@@ -43,8 +46,11 @@ function remadeSets(desired: readonly IpSet[], actual: readonly IpSet[]): Set<st
  * one that leaves a master goes down for it, so its routes as well.
  */
 function goesWith(object: KernelObject, from: Link, to: Link | undefined): boolean {
+  // Programs have the device's number in them.
+  if (object.kind === "bpf-program") return isGone(from, to);
   if (!livesOnDevice(object, from.name)) return false;
   const isMoved = from.master !== to?.master;
+  if (object.kind === "tc-filter") return isGone(from, to);
   if (object.kind === "route") return isGone(from, to) || isMoved;
   return isGone(from, to) || (object.kind === "neighbour" && (isMoved || from.mac !== to?.mac));
 }
@@ -79,6 +85,8 @@ function livesOnDevice(object: KernelObject, device: string): boolean {
       return object.device === device;
     case "route":
       return object.leg?.device === device || `${object.other} `.includes(` dev ${device} `);
+    case "tc-filter":
+      return object.device === device;
     case "sysctl":
       return object.name.includes(`/${device}/`);
     default:

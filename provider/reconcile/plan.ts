@@ -9,6 +9,7 @@ import { type KernelObject, keyOf } from "../kernel/state";
 import type { Sysctl } from "../kernel/sysctl";
 import { type Changes, compare, isGone, isNewDevice, type Of, ofKind, otherForms } from "./changes";
 import { restoreText, type TableState, tableState, union } from "./iptables-text";
+import { detachFilters, growPrograms, shrinkPrograms } from "./plan-bpf";
 import { growSets, shrinkSets } from "./plan-sets";
 import { type Step, step } from "./step";
 
@@ -35,6 +36,7 @@ export function plan(desired: readonly KernelObject[], actual: readonly KernelOb
   return [
     ...probeEgressAddresses(changes),
     ...keepSysctls(changes),
+    ...detachFilters(changes),
     ...changeTable("mangle", actual, first),
     ...closeDevice(changes),
     ...(isNewDevice(changes) ? [] : grown),
@@ -43,8 +45,10 @@ export function plan(desired: readonly KernelObject[], actual: readonly KernelOb
     ...changeRules(last, free),
     ...(isNewDevice(changes) ? grown : []),
     ...changeEgressAddresses(changes),
+    ...growPrograms(changes, desired),
     ...shrinkPaths(changes),
     ...shrinkSets(changes),
+    ...shrinkPrograms(changes),
     ...changeTable("mangle", last, desired),
   ];
 }

@@ -3,7 +3,7 @@
  * and may be run whether the step was done whole, in part, or not at all.
  */
 export interface Step {
-  readonly tool: "ip" | "sysctl" | "ipset" | "iptables" | "arping";
+  readonly tool: "ip" | "sysctl" | "ipset" | "iptables" | "arping" | "bpf-map" | "bpf-entry" | "bpf-program" | "tc";
   readonly input: readonly string[];
   readonly undo: readonly string[];
 }

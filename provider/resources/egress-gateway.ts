@@ -38,6 +38,11 @@ export interface EgressGatewayArgs {
   inbound?: pulumi.Input<"drop" | "allow">;
   /** Seed 002's switch for Weave: no SNAT into the tunnel by sets as well as by mark. Default false. */
   weave?: pulumi.Input<boolean>;
+  /**
+   * What carries open connections: the nodes' stack, or TC programs past it. With "bpf" the rules stay underneath, for what begins and for what
+   * the programs can't take; nodes need tc, bpftool, a BPF file system and Linux 5.10. Default "iptables".
+   */
+  datapath?: pulumi.Input<"iptables" | "bpf">;
 }
 
 /**

@@ -9,7 +9,8 @@ import { plan } from "../reconcile/plan";
 import { type Step, step } from "../reconcile/step";
 import { fileDrift, RESTORE_DIGESTS } from "./files";
 import { labelText } from "./label";
-import { COMPILER, type NodeFile, type Snapshot } from "./snapshot";
+import { objectsOf } from "./program-objects";
+import { COMPILER, factsOf, type NodeFile, type Snapshot } from "./snapshot";
 
 /** What one resource changes on one node. */
 export interface Change {
@@ -60,7 +61,7 @@ export function batchFor(
 ): { batch: Batch; desired: Owned[] } {
   requireEnrolment(snapshot, claims);
   const { host } = snapshot;
-  const facts: NodeFacts = { tables: allocateTables(snapshot, claims), dropPolicies: host.dropPolicies };
+  const facts = factsOf(allocateTables(snapshot, claims), host, claims);
   const desired = compileNode(claims, facts);
   const objects = desired.map(({ object }) => object);
   const isEnrolled = claims.some((claim) => claim.kind === "node");
@@ -71,17 +72,20 @@ export function batchFor(
     version: 1,
     tables: facts.tables,
     dropPolicies: facts.dropPolicies,
+    podDevices: facts.podDevices ?? [],
     restore: RESTORE_DIGESTS,
   };
   const written = claims
     .map((claim): [string, string] => [claim.owner.id, JSON.stringify(claim)])
     .filter(([, json]) => !known.has(json));
+  const steps = withoutProbes(plan(objects, snapshot.actual), new Set(moved));
   return {
     desired,
     batch: {
       expectedGeneration: snapshot.generation,
-      steps: withoutProbes(plan(objects, snapshot.actual), new Set(moved)),
+      steps,
       newTables: newTables(snapshot.node?.tables ?? {}, facts.tables),
+      objects: objectsOf(steps, claims),
       claims: {
         write: Object.fromEntries(written),
         remove: [...snapshot.claims.map((claim) => claim.owner.id), ...snapshot.misread].filter((id) => !ids.has(id)),

@@ -11,6 +11,7 @@ import { deviceTowards } from "./host";
 import { type Label, labelText } from "./label";
 import type { Looked } from "./look";
 import { isOwnStack } from "./owner";
+import { programProblems } from "./program-problems";
 import { inner, memory } from "./run-memory";
 import type { HostFacts, Snapshot } from "./snapshot";
 
@@ -40,6 +41,7 @@ export function gatewayProblems(situation: Situation): Problem[] {
     networkProblems,
     tunnelProblems,
     droppedProblems,
+    ({ args, looked }: Situation) => programProblems(args, looked),
   ].flatMap((rule) => rule(situation));
 }
 

@@ -25,6 +25,7 @@ export function claimOf(state: GatewayState, hold: readonly string[] = []): Gate
     onTunnelLoss: state.onTunnelLoss ?? "drop",
     inbound: state.inbound ?? "drop",
     weave: state.weave ?? false,
+    ...(state.datapath === "bpf" ? { datapath: state.datapath } : {}),
   };
 }
 

@@ -108,6 +108,8 @@ export function deviceTowards(host: HostFacts, cidr: string): string | undefined
 
 export interface Route extends NetworkRange {
   readonly device: string;
+  /** Without a next hop. */
+  readonly isDirect: boolean;
 }
 
 const known = new WeakMap<HostFacts, readonly Route[]>();
@@ -125,7 +127,8 @@ function parseRoutes(lines: readonly string[]): Route[] {
     const [target = "", ...words] = line.split(/\s+/);
     const cidr = target === "default" ? "0.0.0.0/0" : target.includes("/") ? target : `${target}/32`;
     const device = words.includes("dev") ? words[words.indexOf("dev") + 1] : undefined;
-    if (device !== undefined && parseNetwork(cidr) && !routes.has(cidr)) routes.set(cidr, { ...rangeOf(cidr), device });
+    if (device !== undefined && parseNetwork(cidr) && !routes.has(cidr))
+      routes.set(cidr, { ...rangeOf(cidr), device, isDirect: !words.includes("via") });
   }
   return [...routes.values()];
 }

@@ -1,24 +1,19 @@
-import { TUNNEL } from "../compile/names";
 import { compileNode } from "../compile/node";
 import type { NodeFacts } from "../compile/view";
-import { address, cidrOf, type DeviceAddress, egressLabel } from "../kernel/address";
-import { ipRule } from "../kernel/ip-rule";
-import { ipset, setMember } from "../kernel/ipset";
-import { chain, chainRule, hook } from "../kernel/iptables";
 import { lines } from "../kernel/kind";
-import { link } from "../kernel/link";
-import { neighbour } from "../kernel/neighbour";
-import { route } from "../kernel/route";
 import type { KernelObject, Owned } from "../kernel/state";
-import { sysctl } from "../kernel/sysctl";
 import type { Claim } from "../model/claim";
+import { isDeviceName } from "../model/rules/names";
 import { parseSections, type Sections } from "../program/frame";
 import { parseEntry, type RegistryEntry } from "../program/registry";
+import { objectDigests, programsDigest } from "../transport/programs";
+import { actualObjects, isAsRecorded } from "./actual";
 import { parseClaims } from "./claims";
 import { type NodeFiles, parseFiles } from "./files";
+import { podDevices } from "./pod-devices";
 
 /** Changes whenever the same claims compile to another state, or are none any more: then a node's digests no longer speak for its state. */
-export const COMPILER = "11";
+export const COMPILER = `12-${programsDigest()}`;
 
 /** What a node remembers besides its claims: `node.json`. */
 export interface NodeFile {
@@ -26,6 +21,8 @@ export interface NodeFile {
   readonly tables: Readonly<Record<string, number>>;
   /** The facts that the last apply compiled with. */
   readonly dropPolicies: readonly string[];
+  /** Devices of selected pods that were there then, where programs take their packets. */
+  readonly podDevices: readonly string[];
   /** Digests of the boot program and its unit as they were put on the node, by name. */
   readonly restore: Readonly<Record<string, string>>;
 }
@@ -44,6 +41,10 @@ export interface HostFacts {
   /** Ip rules of others that lead to a way out: to a table with a default route, or to none. */
   readonly rules: readonly string[];
   readonly tables: ReadonlySet<number>;
+  /** BPF programs of others on TC hooks. */
+  readonly filters: readonly { readonly device: string; readonly direction: string; readonly name: string }[];
+  /** Local UDP ports in use. */
+  readonly udpPorts: ReadonlySet<number>;
 }
 
 /** One node as one round trip showed it. */
@@ -71,16 +72,21 @@ export function parseSnapshot(stdout: string): Snapshot {
   const node = parseNodeFile(text("node"));
   const { claims, misread } = parseClaims(text("claims"));
   const host = parseHost(sections);
-  const facts = { tables: node?.tables ?? {}, dropPolicies: node?.dropPolicies ?? [] };
-  const isSame = isAsRecorded(sections, claims, facts, host);
-  let actual = isSame ? undefined : actualObjects(sections, claims, facts);
+  const recorded: NodeFacts = {
+    tables: node?.tables ?? {},
+    dropPolicies: node?.dropPolicies ?? [],
+    podDevices: node?.podDevices ?? [],
+    objects: objectDigests(),
+  };
+  const isSame = isAsRecorded(sections, claims, recorded, factsOf(recorded.tables, host, claims));
+  let actual = isSame ? undefined : actualObjects(sections, claims, recorded);
   return {
     generation: Number(text("generation").trim() || 0),
     node,
     claims,
     misread,
     get actual() {
-      actual ??= actualObjects(sections, claims, facts);
+      actual ??= actualObjects(sections, claims, recorded);
       return actual;
     },
     isAsRecorded: isSame,
@@ -93,14 +99,16 @@ export function parseSnapshot(stdout: string): Snapshot {
 
 /** What can't be read is as good as lost, and is put together again; that it differs is drift of the file. */
 function parseNodeFile(text: string): NodeFile | undefined {
-  const empty = { version: 1, tables: {}, dropPolicies: [], restore: {} } as const;
+  const empty = { version: 1, tables: {}, dropPolicies: [], podDevices: [], restore: {} } as const;
   try {
     const found: unknown = JSON.parse(text);
     if (found === null || typeof found !== "object") return undefined;
     const fits = (name: string, value: unknown): boolean =>
       value !== null &&
       typeof value === typeof empty[name as keyof typeof empty] &&
-      Array.isArray(value) === (name === "dropPolicies") &&
+      Array.isArray(value) === Array.isArray(empty[name as keyof typeof empty]) &&
+      (name !== "podDevices" ||
+        (value as readonly unknown[]).every((one) => typeof one === "string" && isDeviceName(one))) &&
       (name !== "tables" || Object.values(value as object).every(Number.isSafeInteger));
     const entries = Object.entries(found).filter(([name, value]) => name in empty && fits(name, value));
     return { ...empty, ...Object.fromEntries(entries) };
@@ -111,62 +119,15 @@ function parseNodeFile(text: string): NodeFile | undefined {
 
 /** What the claims on a node, or others in their place, compile to there. */
 export const compiledOn = ({ claims, node, host }: Snapshot, instead: readonly Claim[] = claims): Owned[] =>
-  compileNode(instead, { tables: node?.tables ?? {}, dropPolicies: host.dropPolicies });
+  compileNode(instead, factsOf(node?.tables ?? {}, host, instead));
 
-/** Most nodes, most of the time. Addresses without a label of ours are in no digest, so where there may be some, all is compared. */
-function isAsRecorded(sections: Sections, claims: readonly Claim[], facts: NodeFacts, host: HostFacts): boolean {
-  const node = claims.find((claim) => claim.kind === "node");
-  const hasLabels = node?.kind === "node" && egressLabel(node.uplink) !== "";
-  const isSame = sections.has("same-kernel") && sections.has("same-ipset");
-  return isSame && hasLabels && facts.dropPolicies.join() === host.dropPolicies.join();
-}
-
-/** A section that the node left out is as it was after the last apply, which was checked against what the manifest compiles to. */
-function actualObjects(sections: Sections, claims: readonly Claim[], facts: NodeFacts): KernelObject[] {
-  const isKernelSame = sections.has("same-kernel");
-  const isIpsetSame = sections.has("same-ipset");
-  const compiled = isKernelSame || isIpsetSame ? compileNode(claims, facts).map(({ object }) => object) : [];
-  const inSets = (o: KernelObject): boolean => o.kind === "ipset" || o.kind === "ipset-member";
-  const text = (name: string): string => sections.get(name) ?? "";
-  const withLabels = isKernelSame
-    ? compiled.filter((o) => !inSets(o) && !isUnlabelled(o))
-    : [
-        ...link.parse(text("link")),
-        ...sysctl.parse(text("sysctl")),
-        ...address.parse(text("address")),
-        ...neighbour.parse(text("neighbour")),
-        ...route.parse(text("route")),
-        ...ipRule.parse(text("ip-rule")),
-        ...chain.parse(text("iptables")),
-        ...chainRule.parse(text("iptables")),
-        ...hook.parse(text("iptables")),
-      ];
-  return [
-    ...withLabels,
-    ...unlabelled(claims, lines(text("host-addresses")), withLabels),
-    ...(isIpsetSame ? compiled.filter(inSets) : [...ipset.parse(text("ipset")), ...setMember.parse(text("ipset"))]),
-  ];
-}
-
-const isUnlabelled = (o: KernelObject): boolean => o.kind === "address" && o.label === "" && o.device !== TUNNEL;
-
-/** Egress addresses without our label: put back by hand, or on a device whose name leaves no room for a label. */
-function unlabelled(
-  claims: readonly Claim[],
-  there: readonly string[],
-  labelled: readonly KernelObject[],
-): DeviceAddress[] {
-  const node = claims.find((claim) => claim.kind === "node");
-  if (node?.kind !== "node") return [];
-  const known = new Set(labelled.flatMap((o) => (o.kind === "address" ? [`${o.device} ${cidrOf(o)}`] : [])));
-  return claims
-    .flatMap((claim) => (claim.kind === "gateway" ? Object.entries(claim.placement) : []))
-    .flatMap(([ip, holder]) => {
-      const found: DeviceAddress = { kind: "address", device: node.uplink, address: ip, label: "" };
-      const shown = `${found.device} ${cidrOf(found)}`;
-      return holder === node.node && there.includes(shown) && !known.has(shown) ? [found] : [];
-    });
-}
+/** What a node is, for claims on it. */
+export const factsOf = (tables: NodeFacts["tables"], host: HostFacts, claims: readonly Claim[]): NodeFacts => ({
+  tables,
+  dropPolicies: host.dropPolicies,
+  podDevices: podDevices(claims, host),
+  objects: objectDigests(),
+});
 
 function parseHost(sections: Sections): HostFacts {
   const facts = lines(sections.get("facts") ?? "").map((line) => line.split(" "));
@@ -189,6 +150,8 @@ function parseHost(sections: Sections): HostFacts {
     routes: lines(sections.get("host-routes") ?? ""),
     rules: lines(sections.get("host-rules") ?? ""),
     tables: new Set(lines(sections.get("host-tables") ?? "").map(Number)),
+    filters: pairs("host-filters").map(([device = "", direction = "", name = ""]) => ({ device, direction, name })),
+    udpPorts: new Set(lines(sections.get("host-udp") ?? "").map((port) => Number.parseInt(port, 16))),
   };
 }
 

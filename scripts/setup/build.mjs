@@ -15,7 +15,7 @@ import { runLong } from "./command.mjs";
 import { nodePath } from "./node22.mjs";
 import { root } from "./places.mjs";
 
-const sources = ["provider", "components", "test", "bench", "demo"];
+const sources = ["provider", "components", "bpf", "test", "bench", "demo"];
 const stampFile = join(root, "dist/.stamp");
 // So that Pulumi.yaml's program finds the package by its name, as in a project where it is installed. A link to the whole
 // clone would hold itself.
@@ -39,6 +39,22 @@ function sourceStamp() {
 }
 
 // What stays behind in dist/ when a source is removed or renamed would still be packed and still be found by require.
+const isProgram = (name) => name.endsWith(".bpf.c");
+
+/** What nodes load: objects without debugging information but for the BTF, the same bytes wherever they are built. */
+async function compilePrograms() {
+  const include = `-I/usr/include/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
+  mkdirSync(join(root, "dist/bpf"), { recursive: true });
+  for (const source of readdirSync(join(root, "bpf")).filter(isProgram)) {
+    const object = join("dist/bpf", source.replace(/c$/, "o"));
+    const same = ["-fdebug-compilation-dir=.", "-O2", "-g", "-target", "bpf", "-mcpu=v3"];
+    await runLong("clang", [...same, "-Wall", "-Wextra", "-Werror", include, "-c", join("bpf", source), "-o", object], {
+      cwd: root,
+    });
+    await runLong("llvm-strip", ["-g", object], { cwd: root });
+  }
+}
+
 function removeOrphans() {
   for (const path of filesIn("dist").filter((path) => /\.(d\.ts|js)$/.test(path))) {
     const source = path.replace(/^dist\//, "").replace(/\.(d\.ts|js)$/, ".ts");
@@ -53,7 +69,7 @@ function linkSelf() {
     if (!existsSync(join(self, name))) symlinkSync(join("../..", name), join(self, name));
 }
 
-/** The TypeScript sources compiled into dist/. */
+/** The TypeScript sources and the programs compiled into dist/. */
 export const build = {
   name: "Build",
   missing() {
@@ -75,6 +91,8 @@ export const build = {
         throw new Error(`tsc found errors:\n${problems}`, { cause: error });
       console.error(`${problems}\nGoing on, as EGW_ALLOW_TYPE_ERRORS=1 says.`);
     }
+    progress("clang");
+    await compilePrograms();
     removeOrphans();
     linkSelf();
     writeFileSync(stampFile, stamp);

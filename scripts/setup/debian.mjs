@@ -19,6 +19,7 @@ const packages = [
   "python3",
   "ethtool",
   "clang",
+  "llvm",
   "libbpf-dev",
   "bpftool",
 ];

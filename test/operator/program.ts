@@ -25,6 +25,9 @@ export function fleetOf(lab: Lab, settings: Properties = {}): Declared[] {
   }));
 }
 
+/** Of all gateways that say nothing else: every scenario runs on either. */
+const DATAPATH: Properties = process.env.EGW_DATAPATH === "bpf" ? { datapath: "bpf" } : {};
+
 /** A gateway over all nodes of a lab, unless `on` names its gateway nodes and `of` its client nodes. */
 export function gatewayOf(
   lab: Lab,
@@ -32,7 +35,7 @@ export function gatewayOf(
   egressIPs: readonly string[],
   more: Properties & { on?: readonly string[]; of?: readonly string[] } = {},
 ): Declared {
-  const { on, of, ...rest } = more;
+  const { on, of, ...rest } = { ...DATAPATH, ...more };
   const gateways = on ?? lab.nodes.filter(({ role }) => role === "gateway").map((node) => node.name);
   const clients = of ?? lab.nodes.filter(({ role }) => role === "client").map((node) => node.name);
   return {

@@ -1,0 +1,165 @@
+import { egressIPEntry, peerEntry, policyEntry, sourceEntry, underlayEntry } from "../kernel/bpf-entry";
+import {
+  GATEWAY_EXCLUDED,
+  GATEWAY_NONE,
+  LAYOUT_VERSION,
+  MAPS,
+  type MapName,
+  type Member,
+  OBJECTS,
+  type ObjectName,
+} from "../kernel/bpf-layout";
+import type { KernelObject, Owned } from "../kernel/state";
+import type { TcFilter } from "../kernel/tc-filter";
+import type { NodeClaim } from "../model/claim";
+import { tunnelMac } from "../model/mark";
+import { type PolicyRule, policyEntries } from "./bpf-policies";
+import { shortHash, TUNNEL } from "./names";
+import { type NodeView, own, type PlacedPolicy, peersOf } from "./view";
+
+/** The programs, maps and entries of a node that has to do with a gateway whose datapath is bpf. */
+export function compilePrograms(view: NodeView): Owned[] {
+  const { node, facts } = view;
+  const roles = rolesOf(view);
+  const maps = [...new Set(roles.flatMap((role): readonly MapName[] => OBJECTS[role].maps))];
+  const base: KernelObject[] = [
+    ...maps.map((name) => ({ kind: "bpf-map" as const, version: LAYOUT_VERSION, name, ...MAPS[name] })),
+    ...roles.map((object) => ({
+      kind: "bpf-program" as const,
+      object,
+      hash: hashOf(object, view),
+      devices: [TUNNEL, node.uplink],
+      programs: OBJECTS[object].programs,
+    })),
+  ];
+  const filters = roles.flatMap((role) => filtersOf(role, node, facts.podDevices ?? [], hashOf(role, view)));
+  return [
+    ...own(ownerOf(view), ...base, ...filters),
+    ...(roles.length === 0 ? [] : policiesOf(view)),
+    ...(roles.includes("client") ? peers(view) : []),
+    ...(roles.includes("gateway") ? egressIPs(view) : []),
+  ];
+}
+
+const withPrograms = (view: NodeView) => view.gateways.filter(({ datapath }) => datapath === "bpf");
+/** The first of the gateways that need the programs. */
+const ownerOf = (view: NodeView): string => withPrograms(view)[0]?.owner.id ?? "";
+
+/** What a node does for gateways with programs: sends to other nodes, or holds egress IPs. */
+function rolesOf(view: NodeView): ObjectName[] {
+  const holders = withPrograms(view).flatMap(({ placement }) => Object.values(placement));
+  const isHere = (holder: string): boolean => holder === view.node.node;
+  return [
+    ...(holders.some((holder) => !isHere(holder)) ? ["client" as const] : []),
+    ...(holders.some(isHere) ? ["gateway" as const] : []),
+  ];
+}
+
+/** Constants of an object that are known beforehand; the numbers of its devices are put in on the node. */
+export function constantsOf(
+  node: NodeClaim,
+): Readonly<Record<string, { readonly type: Member; readonly value: unknown }>> {
+  return {
+    tunnel_mtu: { type: "u32", value: node.mtu },
+    tunnel_vni: { type: "u32", value: node.fleet.vni },
+    tunnel_mac: { type: "mac", value: tunnelMac(node.index) },
+    node_address: { type: "address", value: node.underlay },
+  };
+}
+
+const hashOf = (object: ObjectName, { node, facts }: NodeView): string =>
+  shortHash(JSON.stringify([facts.objects?.[object], constantsOf(node)]));
+
+/** Where each program stands. On one hook in this order: `from_client` gets what `from_gateway` leaves. */
+function filtersOf(object: ObjectName, { uplink }: NodeClaim, podDevices: readonly string[], hash: string): TcFilter[] {
+  const filter = (device: string, direction: TcFilter["direction"], program: string): TcFilter => ({
+    kind: "tc-filter",
+    device,
+    direction,
+    program,
+    of: `${object} ${hash}`,
+    behind: [],
+  });
+  if (object === "gateway")
+    return [
+      filter(TUNNEL, "ingress", "from_client"),
+      filter(uplink, "ingress", "from_outside"),
+      filter(uplink, "egress", "to_outside"),
+    ];
+  return [
+    ...podDevices.map((device) => filter(device, "ingress", "from_pod")),
+    filter(TUNNEL, "egress", "to_tunnel"),
+    filter(TUNNEL, "ingress", "from_gateway"),
+  ];
+}
+
+function policiesOf(view: NodeView): Owned[] {
+  const { node, policies } = view;
+  const never = [
+    ...node.fleet.ignore,
+    ...[node.underlay, ...peersOf(view).map(({ underlay }) => underlay)].map((address) => `${address}/32`),
+  ];
+  // What a policy selects now comes before what it still selects, as in the chains.
+  const inOrder = [...policies.filter(({ isFormer }) => !isFormer), ...policies.filter(({ isFormer }) => isFormer)];
+  const entries = policyEntries(
+    inOrder.map((placed) => ruleOf(placed, view)),
+    never,
+  );
+  return [
+    ...entries.policies.flatMap(({ owner, source, destination, egressIP, gateway }) => {
+      const [address = "", length] = destination.split("/");
+      return own(
+        owner,
+        policyEntry({ source, destination: address }, Number(length), { egress_ip: egressIP, gateway }),
+      );
+    }),
+    ...entries.sources.flatMap(({ owner, network, class: group }) => {
+      const [source = "", length] = network.split("/");
+      return own(owner, sourceEntry({ source, prefix_length: Number(length) }, group));
+    }),
+  ];
+}
+
+/** A policy of a gateway without programs is an exception for them: its packets are left to the stack. */
+function ruleOf(placed: PlacedPolicy, view: NodeView): PolicyRule {
+  const { policy, gateway, destinations, sets } = placed;
+  const isLeft = gateway.datapath !== "bpf";
+  return {
+    id: sets.source,
+    owner: policy.owner.id,
+    sources: policy.sources,
+    match: destinations.match,
+    nomatch: destinations.nomatch,
+    egressIP: isLeft ? "0.0.0.0" : policy.egressIP,
+    gateway: isLeft ? GATEWAY_EXCLUDED : endpointOf(placed, view),
+  };
+}
+
+function endpointOf({ at, peer, gateway }: PlacedPolicy, { node }: NodeView): string {
+  if (at === "here") return node.underlay;
+  const holder = Object.values(gateway.nodes).find(({ index }) => at === "peer" && index === peer);
+  return holder?.underlay ?? GATEWAY_NONE;
+}
+
+/** The gateway nodes that this one sends to. */
+function peers(view: NodeView): Owned[] {
+  const others = withPrograms(view).flatMap(({ owner, nodes, placement }) =>
+    [...new Set(Object.values(placement))]
+      .filter((holder) => holder !== view.node.node)
+      .flatMap((holder) => {
+        const peer = nodes[holder];
+        return peer ? [{ owner: owner.id, underlay: peer.underlay, mac: tunnelMac(peer.index) }] : [];
+      }),
+  );
+  return others.flatMap(({ owner, underlay, mac }) =>
+    own(owner, peerEntry(underlay, mac), underlayEntry(mac, underlay)),
+  );
+}
+
+function egressIPs(view: NodeView): Owned[] {
+  return withPrograms(view).flatMap(({ owner, placement }) =>
+    Object.entries(placement)
+      .filter(([, holder]) => holder === view.node.node)
+      .flatMap(([address]) => own(owner.id, egressIPEntry(address))),
+  );
+}

@@ -1,0 +1,174 @@
+/** Of the layout in bpf/layout.h. */
+const MAPS = "maps-1";
+/** The maps that user space fills. */
+const ENTRY_MAPS = ["egw_policies", "egw_sources", "egw_peers", "egw_underlays", "egw_egress_ips"];
+
+/** Where programs and maps of ours are pinned: `maps-VERSION`, a folder for each object, and `clsact` for the hooks that are ours. */
+export const BPF_DIRECTORY = "/sys/fs/bpf/pulumi-egress";
+
+/**
+ * egw_bpf prints maps, programs and filters of ours, and the entries that user space writes: lines `map`, `program`, `filter`, `entry`
+ * as the kinds read them. Filters of others are printed where they stand in front of one of ours only.
+ */
+export const BPF_PROBE_FUNCTIONS = `
+BPF=${BPF_DIRECTORY}
+egw_filters_of_others() {
+  command -v bpftool >/dev/null 2>&1 || return 0
+  bpftool net show 2>/dev/null | awk '$2 ~ /^(clsact|tcx).(ingress|egress)$/ && $3 !~ /^egw-/ {
+    sub(/[(][0-9]+[)]$/, "", $1); sub(/.*[/]/, "", $2); sub(/:.*/, "", $3); gsub(/[^A-Za-z0-9_.-]/, "?", $3); print $1, $2, $3 }'
+}
+egw_bpf() {
+  echo @@bpf
+  command -v bpftool >/dev/null 2>&1 || return 0
+  [ -d $BPF ] || tc qdisc show 2>/dev/null | grep -q '^qdisc clsact ' || return 0
+  {
+    for f in $BPF/maps-*/*; do
+      [ -e "$f" ] || continue
+      v=\${f%/*}; echo "@map \${v##*-} \${f##*/}"; bpftool map show pinned "$f"
+    done
+    for f in $BPF/client-*/* $BPF/gateway-*/*; do
+      [ -e "$f" ] || continue
+      d=\${f%/*}; echo "@program \${d##*/} \${f##*/}"; bpftool prog show pinned "$f"
+    done
+    echo @device; grep . /sys/class/net/*/ifindex
+    echo @filter; bpftool net show
+  } 2>/dev/null | awk '
+    /^@/ { mode = substr($1, 2); a = $2; b = $3; next }
+    mode == "map" && /^[0-9]+:/ { pinned[$1 + 0]; type = $2; flags = 0; for (i = 3; i < NF; i++) if ($i == "flags") flags = $(i + 1); next }
+    mode == "map" && $1 == "key" { print "map", a, b, type, $2 + 0, $4 + 0, $6 + 0, flags; next }
+    mode == "program" && /^[0-9]+:/ {
+      id = $1 + 0; split(a, p, "-"); of[id] = p[1] " " p[2]
+      if (!(a in programs)) folders[++n] = a
+      next
+    }
+    # Of the maps that a program uses all are pinned but that of its constants.
+    mode == "program" && / map_ids / {
+      for (i = 1; i < NF; i++) if ($i == "map_ids") m = split($(i + 1), ids, ",")
+      for (i = 1; i <= m; i++) if (!(ids[i] in pinned)) strange++
+      programs[a] = programs[a] " " substr(b, 5) (strange > 1 ? "!" : ""); strange = 0
+      next
+    }
+    mode == "device" { sub(/^.sys.class.net./, ""); split($0, d, "/ifindex:"); device[d[2]] = d[1]; next }
+    mode == "filter" && $2 ~ /^(clsact|tcx).(ingress|egress)$/ {
+      name = $3; sub(/:.*/, "", name); gsub(/[^A-Za-z0-9_.-]/, "?", name)
+      id = ""; for (i = 4; i < NF; i++) if ($i == "id" || $i == "prog_id") id = $(i + 1)
+      d = $1; sub(/[(][0-9]+[)]$/, "", d); w = $2; sub(/.*[/]/, "", w); hook = "filter " d " " w " "
+      if (name !~ /^egw-/) { others[hook] = others[hook] hook name "\\n"; next }
+      filters = filters others[hook] hook name " " (id in of ? of[id] : "?") "\\n"; others[hook] = ""
+    }
+    END {
+      for (i = 1; i <= n; i++) {
+        split(folders[i], p, "-")
+        print "program", p[1], p[2], (p[3] in device ? device[p[3]] : "?"), (p[4] in device ? device[p[4]] : "?") programs[folders[i]]
+      }
+      printf "%s", filters
+    }'
+  for m in ${ENTRY_MAPS.join(" ")}; do
+    [ -e $BPF/${MAPS}/$m ] || continue
+    bpftool map dump pinned $BPF/${MAPS}/$m 2>/dev/null | awk -v m=$m '
+      /^key: / { gsub(/ /, ""); sub(/^key:/, ""); sub(/value:/, " "); print "entry", m, $0 }' | LC_ALL=C sort
+  done
+}
+`;
+
+/** The tools of a batch that program maps, programs and filters. Each line can be done again. */
+export const BPF_APPLY_FUNCTIONS = `
+# create VERSION NAME TYPE KEY VALUE ENTRIES FLAGS, drop, or remove and restore VERSION NAME
+egw_bpf_maps() {
+  while read -r verb version name type key value entries flags; do
+    d=$BPF/maps-$version; gone=$BPF/gone-maps-$version
+    case $verb in
+      create)
+        mkdir -p $d || return 1
+        [ -e $d/$name ] || $egw_limit bpftool map create $d/$name type $type key $key value $value entries $entries name $name flags $flags || return 1 ;;
+      drop) rm -f $d/$name ;;
+      remove) [ ! -e $d/$name ] || { mkdir -p $gone && mv $d/$name $gone/$name; } || return 1 ;;
+      restore) [ ! -e $gone/$name ] || mv $gone/$name $d/$name || return 1 ;;
+    esac
+  done
+}
+# update MAP KEY VALUE, or delete MAP KEY
+egw_bpf_entries() {
+  awk -v maps=$BPF/${MAPS} '
+    function words(hex,  i, text) { for (i = 1; i < length(hex); i += 2) text = text " " substr(hex, i, 2); return text }
+    $1 == "update" { print "map update pinned " maps "/" $2 " key hex" words($3) " value hex" words($4); next }
+    { print "map delete pinned " maps "/" $2 " key hex" words($3) }' | $egw_limit bpftool batch file -
+}
+# load OBJECT HASH TUNNEL UPLINK MAPS, or unload and restore OBJECT HASH
+egw_bpf_programs() {
+  while read -r verb object hash tunnel uplink maps; do
+    case $verb in
+      load) egw_load || return 1 ;;
+      unload) for d in $BPF/$object-$hash-*; do [ ! -d $d ] || { rm -rf $BPF/gone-\${d##*/}; mv $d $BPF/gone-\${d##*/}; } || return 1; done ;;
+      restore) for d in $BPF/gone-$object-$hash-*; do [ ! -d $d ] || mv $d $BPF/\${d##*/gone-} || return 1; done ;;
+    esac
+  done
+}
+# All programs of an object at once, in place before any filter is swapped.
+egw_load() {
+  x=$(cat /sys/class/net/$tunnel/ifindex) && u=$(cat /sys/class/net/$uplink/ifindex) || return 1
+  d=$BPF/$object-$hash-$x-$u
+  while read -r what at; do
+    case $what in tunnel) egw_put_number $T/object-$object $at $x ;; uplink) egw_put_number $T/object-$object $at $u ;; esac || return 1
+  done < $T/object-$object.devices
+  shared=; for m in $(echo $maps | tr , ' '); do shared="$shared map name $m pinned $BPF/${MAPS}/$m"; done
+  rm -rf $BPF/loading
+  $egw_limit bpftool prog loadall $T/object-$object $BPF/loading type classifier $shared >&2 || return 1
+  for f in $BPF/loading/*; do mv $f $BPF/loading/egw-\${f##*/} || return 1; done
+  for f in $BPF/$object-$hash-*; do rm -rf $f; done
+  mv $BPF/loading $d
+}
+# egw_put_number FILE AT NUMBER: 32 bits, little-endian
+egw_put_number() {
+  printf "$(printf '\\\\%03o\\\\%03o\\\\%03o\\\\%03o' $(($3 & 255)) $(($3 >> 8 & 255)) $(($3 >> 16 & 255)) $(($3 >> 24 & 255)))" |
+    dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+# attach DEVICE DIRECTION PROGRAM OBJECT HASH, or detach DEVICE DIRECTION PROGRAM. Devices of pods come and go.
+egw_filters() {
+  while read -r verb dev dir program object hash; do
+    i=$(cat /sys/class/net/$dev/ifindex 2>/dev/null) || continue
+    case $verb in
+      attach)
+        pin=$(echo $BPF/$object-$hash-*/egw-$program)
+        if ! tc qdisc show dev $dev | grep -q '^qdisc clsact '; then
+          $egw_limit tc qdisc add dev $dev clsact && mkdir -p $BPF/clsact/$i || return 1
+        fi
+        p=$(egw_preference) || return 1
+        $egw_limit tc filter replace dev $dev $dir prio $p handle 1 protocol all bpf da object-pinned $pin || return 1
+        egw_remove_filters $p ;;
+      detach)
+        egw_remove_filters
+        # A hook of ours goes with its last filter.
+        if [ -d $BPF/clsact/$i ] && [ -z "$(tc filter show dev $dev ingress; tc filter show dev $dev egress)" ]; then
+          rmdir $BPF/clsact/$i; $egw_limit tc qdisc del dev $dev clsact
+        fi ;;
+    esac
+  done
+}
+# In front of what others have; what gets the rest of another program of ours stands behind that.
+egw_preference() {
+  tc filter show dev $dev $dir | awk -v slot=$([ $program = from_client ] && echo 1 || echo 0) -v hook="$dev $dir" '
+    { for (i = 1; i < NF; i++) if ($i == "pref") p = $(i + 1); seen[p] }
+    / egw-[a-z_]*:/ { ours[p] }
+    END {
+      base = 38
+      for (p in seen) if (!(p in ours) && p - 2 < base) base = p - 2
+      if (base < 1) { print hook ": a filter of others has the first preference there" > "/dev/stderr"; exit 1 }
+      print base + slot
+    }'
+}
+# egw_remove_filters [BUT]: those of this program, but for that preference
+egw_remove_filters() {
+  tc filter show dev $dev $dir | awk -v name="egw-$program:" -v but="$1" '
+    { for (i = 1; i < NF; i++) if ($i == "pref") p = $(i + 1) } index($0, " " name) && p != but { print p }' |
+    while read -r p; do $egw_limit tc filter del dev $dev $dir prio $p; done
+}
+# What is taken away for good, and folders that are empty.
+egw_tidy_bpf() {
+  [ -d $BPF ] || return 0
+  rm -rf $BPF/gone-* $BPF/loading
+  for d in $BPF/clsact/*; do [ -d $d ] && { grep -qsx \${d##*/} /sys/class/net/*/ifindex || rmdir $d; }; done
+  rmdir $BPF/maps-* $BPF/clsact $BPF 2>/dev/null
+  return 0
+}
+`;
