@@ -4,11 +4,11 @@ import {
   GATEWAY_NONE,
   LAYOUT_VERSION,
   MAPS,
-  type MapName,
   type Member,
   OBJECTS,
   type ObjectName,
 } from "../kernel/bpf-layout";
+import type { BpfMap } from "../kernel/bpf-map";
 import type { KernelObject, Owned } from "../kernel/state";
 import type { TcFilter } from "../kernel/tc-filter";
 import type { NodeClaim } from "../model/claim";
@@ -21,15 +21,15 @@ import { type NodeView, own, type PlacedPolicy, peersOf } from "./view";
 export function compilePrograms(view: NodeView): Owned[] {
   const { node, facts } = view;
   const roles = rolesOf(view);
-  const maps = [...new Set(roles.flatMap((role): readonly MapName[] => OBJECTS[role].maps))];
+  const maps = [...new Set(roles.flatMap((role) => OBJECTS[role].maps))];
   const base: KernelObject[] = [
-    ...maps.map((name) => ({ kind: "bpf-map" as const, version: LAYOUT_VERSION, name, ...MAPS[name] })),
+    ...maps.flatMap(mapOf),
     ...roles.map((object) => ({
       kind: "bpf-program" as const,
       object,
       hash: hashOf(object, view),
       devices: [TUNNEL, node.uplink],
-      programs: OBJECTS[object].programs,
+      programs: [...OBJECTS[object].programs].sort(),
     })),
   ];
   const filters = roles.flatMap((role) => filtersOf(role, node, facts.podDevices ?? [], hashOf(role, view)));
@@ -39,6 +39,13 @@ export function compilePrograms(view: NodeView): Owned[] {
     ...(roles.includes("client") ? peers(view) : []),
     ...(roles.includes("gateway") ? egressIPs(view) : []),
   ];
+}
+
+function mapOf(name: string): BpfMap[] {
+  const shape = MAPS[name];
+  if (!shape) return [];
+  const { type, key, value, entries, flags } = shape;
+  return [{ kind: "bpf-map", version: LAYOUT_VERSION, name, type, key, value, entries, flags }];
 }
 
 const withPrograms = (view: NodeView) => view.gateways.filter(({ datapath }) => datapath === "bpf");

@@ -1,5 +1,6 @@
-/** Of the layout in bpf/layout.h. */
-const MAPS = "maps-1";
+import { LAYOUT_VERSION } from "../kernel/bpf-layout";
+
+const MAPS = `maps-${LAYOUT_VERSION}`;
 /** The maps that user space fills. */
 const ENTRY_MAPS = ["egw_policies", "egw_sources", "egw_peers", "egw_underlays", "egw_egress_ips"];
 
@@ -48,7 +49,7 @@ egw_bpf() {
       programs[a] = programs[a] " " substr(b, 5) (strange > 1 ? "!" : ""); strange = 0
       next
     }
-    mode == "device" { sub(/^.sys.class.net./, ""); split($0, d, "/ifindex:"); device[d[2]] = d[1]; next }
+    mode == "device" { sub(/^.sys.class.net./, ""); split($0, found, "/ifindex:"); device[found[2]] = found[1]; next }
     mode == "filter" && $2 ~ /^(clsact|tcx).(ingress|egress)$/ {
       name = $3; sub(/:.*/, "", name); gsub(/[^A-Za-z0-9_.-]/, "?", name)
       id = ""; for (i = 4; i < NF; i++) if ($i == "id" || $i == "prog_id") id = $(i + 1)
