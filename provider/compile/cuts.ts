@@ -13,9 +13,9 @@ export interface Connections {
 
 /** Which open connections end, and by what they are found. */
 export interface Cut extends Connections {
-  /** `mark`: on the path of that connmark. `snat`: translated to that address. `other`: on no path of ours. */
+  /** `mark`: on the path of that connmark, to the node with that underlay address. `snat`: translated to that address. `other`: on no path of ours. */
   readonly by:
-    | { readonly kind: "mark"; readonly mark: number; readonly mask: number }
+    | { readonly kind: "mark"; readonly mark: number; readonly mask: number; readonly underlay?: string }
     | { readonly kind: "snat"; readonly address: string }
     | { readonly kind: "other" };
   /** Connections that stay nevertheless. */
@@ -62,7 +62,17 @@ export function cutsOf(before: readonly Claim[], after: readonly Claim[], facts:
   const found = [...next.values()]
     .filter(cuts)
     .map((placed) => ({ ...outside(placed, now), by: { kind: "other" as const } }));
-  return [...left, ...found, ...(old ? deserted(old, now) : [])];
+  return [...left, ...found, ...(old ? deserted(old, now) : [])].map((cut) => withUnderlay(cut, old));
+}
+
+/** A path with programs is known by its gateway node's address. */
+function withUnderlay(cut: Cut, view: NodeView | undefined): Cut {
+  const { by } = cut;
+  if (by.kind !== "mark") return cut;
+  const programmed = (view?.gateways ?? []).filter(({ datapath }) => datapath === "bpf");
+  const peers = programmed.flatMap(({ nodes }) => Object.values(nodes));
+  const peer = peers.find(({ index }) => markOf(index) === by.mark);
+  return peer ? { ...cut, by: { ...by, underlay: peer.underlay } } : cut;
 }
 
 const byOwner = (view: NodeView | undefined): Map<string, PlacedPolicy> =>

@@ -1,4 +1,5 @@
 import { LAYOUT_VERSION } from "../kernel/bpf-layout";
+import { CLASS_NODE, MASK_ROLE } from "../model/mark";
 
 const MAPS = `maps-${LAYOUT_VERSION}`;
 /** The maps that user space fills. */
@@ -139,6 +140,8 @@ egw_filters() {
         egw_remove_filters $p ;;
       detach)
         egw_remove_filters
+        # The stack has seen the first packet of what the programs carried; without that it takes up what is under way.
+        [ $program != to_tunnel ] || conntrack -D -p tcp --state SYN_SENT -m ${CLASS_NODE}/${MASK_ROLE} >/dev/null 2>&1
         # A hook of ours goes with its last filter.
         if [ -d $BPF/clsact/$i ] && [ -z "$(tc filter show dev $dev ingress; tc filter show dev $dev egress)" ]; then
           rmdir $BPF/clsact/$i; $egw_limit tc qdisc del dev $dev clsact

@@ -1,10 +1,11 @@
 import type { Connections, Cut } from "../compile/cuts";
+import { FLOW_FUNCTIONS } from "./cut-flows";
 
 /** The cuts of a batch as `egw_cut` reads them, networks as ranges of numbers. */
 export function cutLines({ by, spare, anew, ...selection }: Cut): string[] {
   const path = by.kind === "mark" ? `${by.mark}/${by.mask}` : by.kind === "snat" ? by.address : "-";
   return [
-    `cut ${by.kind} ${path}${anew ? " refuse" : ""}`,
+    `cut ${by.kind} ${path} ${anew ? "refuse" : "-"}${by.kind === "mark" && by.underlay !== undefined ? ` ${by.underlay}` : ""}`,
     ...rangeLines(selection, ""),
     ...(spare ?? []).flatMap((one) => ["stay", ...rangeLines(one, "t")]),
     ...(anew ?? []).flatMap((one) => ["anew", ...rangeLines(one, "a")]),
@@ -39,9 +40,9 @@ const ICMP_TIMEOUT = 30;
  * Each of them gets a conntrack entry that leads to a closed port of the node itself: the kernel resets what comes, and
  * with that forgets the entry. Members that stand for an open connection of a pod of this node carry its port in the comment.
  */
-export const CUT_FUNCTION = `
+export const CUT_FUNCTION = `${FLOW_FUNCTIONS}
 egw_cut() {
-  { conntrack -L 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts="$1" -v members=$T/cut-members -v deletions=$T/cut-deletions '
+  { egw_flows "$1"; conntrack -L 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts="$1" -v flows=$T/cut-flows -v members=$T/cut-members -v deletions=$T/cut-deletions '
     function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
     function within(list, value,  i) { for (i = 1; i <= size[list]; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
@@ -93,14 +94,18 @@ egw_cut() {
       # conntrack names a protocol "unknown" that it does not take back by that name.
       if ($1 == "unknown") $1 = $2
       mark = mark - (int(mark / 16384) % 4) * 16384
-      for (f in filters) if (f == UNMARKED ? mark < 16777216 : hits(f)) tally(seen, f)
+      carried = $NF ~ /^bpf=/ ? substr($NF, 5) : ""
+      # What the programs carry has the state of its connection; the stack has seen its first packet only.
+      if (carried != "") known[$1, src, sport, dst, dport]
+      if (carried == "") for (f in filters) if (f == UNMARKED ? mark < 16777216 : hits(f)) tally(seen, f)
       s = number(src); d = number(dst)
       for (j = 1; j <= c; j++) {
         if (!hits(filter[j]) || !selects("", j) || stays(j)) continue
         if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() ? " comment " dport : "") > members
-        if ($1 == "tcp" && opens() && !anew(j)) print "add egw-cut-opening " src ",tcp:" sport "," dst " comment " dport > members
+        if ($1 == "tcp" && opens() && !anew(j) && !(($1, src, sport, dst, dport) in known)) print "add egw-cut-opening " src ",tcp:" sport "," dst " comment " dport > members
         else if ($1 == "udp" && !anew(j)) print "add egw-cut " src ",udp:" sport "," dst " timeout ${UDP_TIMEOUT}" > members
         else if ($1 == "icmp" && type == 8 && !anew(j)) print "add egw-cut " src ",icmp:8/0," dst " timeout ${ICMP_TIMEOUT}" > members
+        if (carried != "") { print carried > flows; break }
         fs[++n] = filter[j] == UNMARKED && mark >= 16777216 ? "" : filter[j]
         if (fs[n] != "") tally(cut, fs[n])
         ss[n] = src; ds[n] = dst; ps[n] = $1
@@ -128,6 +133,7 @@ egw_cut() {
   if [ -f $T/cut-deletions ]; then
     while read -r line; do egw_delete $line || return 1; done < $T/cut-deletions > $T/cut-gone
   fi
+  egw_cut_flows || return 1
   # What began between the list and its deletion is in what conntrack says that it deleted, and in no list.
   [ -s $T/cut-gone ] && awk -v members=$T/cut-members -v refuses="$(grep -c ' refuse$' "$1")" '
     BEGIN { while ((getline line < members) > 0) { split(line, w, " "); known[w[2], w[3]] = 1 } }

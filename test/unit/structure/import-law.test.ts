@@ -9,7 +9,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   "provider/kernel": ["provider/model"],
   "provider/compile": ["provider/model", "provider/kernel"],
   "provider/reconcile": ["provider/kernel"],
-  "provider/program": ["provider/kernel", "type:provider/reconcile", "type:provider/compile"],
+  "provider/program": ["provider/kernel", "provider/model", "type:provider/reconcile", "type:provider/compile"],
   "provider/transport": ["type:provider/model"],
   "provider/runtime": [
     "provider/model",

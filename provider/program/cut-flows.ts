@@ -1,0 +1,54 @@
+import { LAYOUT_VERSION } from "../kernel/bpf-layout";
+import { CLASS_NODE, ROLE_ANSWER } from "../model/mark";
+
+const MAPS = `maps-${LAYOUT_VERSION}`;
+/** Seconds without a packet, after which an entry is nobody's: as conntrack's own, but for TCP's last five days. */
+const SILENT = { tcp: 432000, udp: 120, icmp: 30 } as const;
+
+/**
+ * egw_flows FILE (lines of `cutLines`) prints what the programs carry as `conntrack -L` prints connections, each with the map and the key of its
+ * entries behind `bpf=`: on the node of the pod by the mark of its gateway node, on the gateway node by its egress IP.
+ * egw_cut_flows ends those whose keys are in $T/cut-flows.
+ */
+export const FLOW_FUNCTIONS = `
+egw_flows() {
+  # What this batch takes away is still there, aside.
+  for f in $BPF/${MAPS}/egw_flows $BPF/gone-${MAPS}/egw_flows $BPF/${MAPS}/egw_nat_out $BPF/gone-${MAPS}/egw_nat_out; do
+    [ -e $f ] && { echo "map \${f##*/}"; $egw_limit bpftool map dump pinned $f; }
+  done 2>/dev/null | LC_ALL=C awk -v cuts="$1" '
+    function byte(at) { return (index(DIGITS, substr(t[at], 1, 1)) - 1) * 16 + index(DIGITS, substr(t[at], 2, 1)) - 1 }
+    function address(at) { return byte(at) "." byte(at + 1) "." byte(at + 2) "." byte(at + 3) }
+    function port(at) { return byte(at) * 256 + byte(at + 1) }
+    function seconds(at,  i, ns) { ns = 0; for (i = 7; i >= 0; i--) ns = ns * 256 + byte(at + i); return ns / 1000000000 }
+    function key(  i, hex) { for (i = 1; i <= 16; i++) hex = hex t[i]; return hex }
+    function print_entry(  proto, src, dst, ports, back, seen_as, mark) {
+      if (n < 32) return
+      proto = byte(13) == 6 ? "tcp" : byte(13) == 17 ? "udp" : byte(13) == 1 ? "icmp" : ""
+      if (proto == "" || now - seconds(17) > SILENT[proto]) return
+      src = address(1); dst = address(5); seen_as = src
+      if (map == "egw_flows") mark = of[address(25)] + 0
+      else { mark = ${CLASS_NODE + ROLE_ANSWER}; seen_as = address(25); if (byte(29) + byte(30) + byte(31) + byte(32) == 0) return }
+      ports = proto == "icmp" ? "type=8 code=0 id=" port(9) : "sport=" port(9) " dport=" port(11)
+      back = proto == "icmp" ? "type=0 code=0 id=" port(9) : "sport=" port(11) " dport=" port(9)
+      print proto, byte(13), 0 (proto == "tcp" ? " ESTABLISHED" : ""), "src=" src, "dst=" dst, ports, "src=" dst, "dst=" seen_as, back, "mark=" mark, "bpf=" map ":" key() (map == "egw_flows" ? "" : ":" t[5] t[6] t[7] t[8] t[25] t[26] t[27] t[28] t[11] t[12] t[33] t[34] t[13] "000000")
+    }
+    BEGIN {
+      DIGITS = "0123456789abcdef"; SILENT["tcp"] = ${SILENT.tcp}; SILENT["udp"] = ${SILENT.udp}; SILENT["icmp"] = ${SILENT.icmp}
+      getline now < "/proc/uptime"; now += 0
+      while ((getline line < cuts) > 0) { split(line, w, " "); if (w[1] == "cut" && w[2] == "mark") { split(w[3], m, "/"); of[w[5]] = m[1] } }
+    }
+    $1 == "map" { print_entry(); n = 0; map = $2; next }
+    { for (i = 1; i <= NF; i++) { if ($i == "key:") { print_entry(); n = 0 } else if ($i ~ /^[0-9a-f][0-9a-f]$/) t[++n] = $i } }
+    END { print_entry() }'
+}
+egw_cut_flows() {
+  [ -s $T/cut-flows ] || return 0
+  awk -v maps=$BPF/${MAPS} '
+    function drop(map, hex,  i, text) { for (i = 1; i < length(hex); i += 2) text = text " " substr(hex, i, 2); print "map delete pinned " maps "/" map " key hex" text }
+    { n = split($1, f, ":"); drop(f[1], f[2]); if (n > 2) drop("egw_nat_in", f[3]) }' $T/cut-flows > $T/cut-batch || return 1
+  # What has gone by itself meanwhile ends a batch; each by itself then.
+  $egw_limit bpftool batch file $T/cut-batch >/dev/null 2>&1 && return 0
+  while read -r line; do $egw_limit bpftool $line >/dev/null 2>&1 </dev/null; done < $T/cut-batch
+  return 0
+}
+`;
