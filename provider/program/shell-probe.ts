@@ -84,6 +84,7 @@ egw_facts() {
   echo @@host-tables; egw_tables_of_others
   echo @@host-udp; awk '$2 ~ /:/ { sub(/.*:/, "", $2); print $2 }' /proc/net/udp | sort -u
   echo @@host-filters; egw_filters_of_others
+  echo @@verdicts; egw_verdicts
 }
 egw_manifest() {
   echo @@generation; egw_generation

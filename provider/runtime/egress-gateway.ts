@@ -18,6 +18,7 @@ import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
 import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { programReport } from "./program-report";
 import { noted } from "./quiet";
 import { hasExtra, heldKeys, isLost } from "./registry-entries";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
@@ -80,6 +81,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...legProblems(wanted, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
+  if (dryRun && args.datapath === "bpf") for (const line of programReport(label.name, looked)) console.info(line);
   const drift = dryRun && held ? await driftOfState(held, wanted) : {};
   // One that is replaced by force has no past in its state, only on the nodes.
   memory.gateways.set(ownerId, { wanted, held: held ?? (left && { ...wanted, placement: left.placement }) });

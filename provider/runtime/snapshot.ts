@@ -43,6 +43,8 @@ export interface HostFacts {
   readonly tables: ReadonlySet<number>;
   /** BPF programs of others on TC hooks. */
   readonly filters: readonly { readonly device: string; readonly direction: string; readonly name: string }[];
+  /** How often a program has come to each verdict, by its place in egw_verdicts; those that are not 0. */
+  readonly verdicts: ReadonlyMap<number, number>;
   /** Local UDP ports in use. */
   readonly udpPorts: ReadonlySet<number>;
 }
@@ -151,6 +153,7 @@ function parseHost(sections: Sections): HostFacts {
     rules: lines(sections.get("host-rules") ?? ""),
     tables: new Set(lines(sections.get("host-tables") ?? "").map(Number)),
     filters: pairs("host-filters").map(([device = "", direction = "", name = ""]) => ({ device, direction, name })),
+    verdicts: new Map(pairs("verdicts").map(([index, count]) => [Number(index), Number(count)])),
     udpPorts: new Set(lines(sections.get("host-udp") ?? "").map((port) => Number.parseInt(port, 16))),
   };
 }
