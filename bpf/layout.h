@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Of the maps' names and values: maps of another version are not taken over. */
-#define EGW_LAYOUT_VERSION 1
+#define EGW_LAYOUT_VERSION 2
 
 /*
  * Policies, as Cilium's egress policy map has them: a longest-prefix match on source and destination, where the source
@@ -52,20 +52,13 @@ struct egw_tuple {
   __u8 zero[3];
 };
 
-enum egw_flow_kind {
-  /* The pod began it, and it was chosen. */
-  EGW_FLOW_EGRESS = 1,
-  /* Somebody else began it: what the pod sends are answers. */
-  EGW_FLOW_ANSWER = 2,
-};
-
-/* On a client node: what is known of a connection of a pod, by the tuple from the pod's side. */
+/* On a client node: a connection that a pod began and the stack sent to a gateway, by the tuple from the pod's side. */
 struct egw_flow {
   /* bpf_ktime_get_boot_ns */
   __u64 seen;
   __be32 gateway;
-  __u8 kind;
-  __u8 zero[3];
+  /* The device by which the pod is routed; 0 = not known yet. */
+  __u32 ifindex;
 };
 
 /* TCP flags of one direction or the other that have been seen. */
@@ -82,12 +75,15 @@ struct egw_mac {
   __u8 zero[2];
 };
 
-/* On a gateway node: a translation, by the tuple as the pod sends it. */
+/*
+ * On a gateway node: a translation, by the tuple as the pod sends it; or a port that the stack has given out, by the tuple
+ * as it leaves.
+ */
 struct egw_nat {
   /* bpf_ktime_get_boot_ns */
   __u64 seen;
   __be32 egress_ip;
-  /* The client node from which it came, and to which answers go. */
+  /* The client node from which it came, and to which answers go; 0 = the stack's. */
   __be32 client;
   __be16 port;
   __u8 state;
@@ -96,12 +92,20 @@ struct egw_nat {
   __u8 tail[4];
 };
 
+/* What a program has said of a packet to those behind it, in the class of its mark. */
+#define EGW_MARK_CLASS 0xff000000
+/* A program has decided on it. */
+#define EGW_MARK_DONE 0x14000000
+/* The stack translates it, to the port that the programs have for its connection too. */
+#define EGW_MARK_OWN_PORT 0x15000000
+
 /* A program where it is attached. */
 enum egw_hook {
-  EGW_FROM_POD,
-  EGW_FROM_GATEWAY,
-  EGW_FROM_CLIENT,
-  EGW_FROM_OUTSIDE,
+  EGW_HOOK_FROM_POD,
+  EGW_HOOK_FROM_GATEWAY,
+  EGW_HOOK_FROM_CLIENT,
+  EGW_HOOK_FROM_OUTSIDE,
+  EGW_HOOK_TO_OUTSIDE,
   EGW_HOOKS,
 };
 
@@ -110,7 +114,6 @@ enum egw_verdict {
   EGW_NOT_IPV4,
   EGW_NOT_SELECTED,
   EGW_EXCLUDED,
-  EGW_ANSWER,
   EGW_TO_TUNNEL,
   EGW_TO_POD,
   EGW_TO_OUTSIDE,
@@ -123,6 +126,10 @@ enum egw_verdict {
   EGW_STACK_UNKNOWN_FLOW,
   EGW_STACK_NO_ROUTE,
   EGW_STACK_TTL,
+  /* It does not come by the device by which its source is routed. */
+  EGW_STACK_OTHER_DEVICE,
+  /* Its gateway is this node. */
+  EGW_STACK_OWN_NODE,
   /* Dropped. */
   EGW_DROP_SHORT,
   /* Its policy is gone: the connection ends. */
@@ -130,10 +137,24 @@ enum egw_verdict {
   EGW_DROP_NO_GATEWAY,
   EGW_DROP_NO_EGRESS_IP,
   EGW_DROP_NOT_ADMITTED,
-  EGW_DROP_NO_ROUTE,
   EGW_DROP_NO_PORT,
   EGW_DROP_MAP_FULL,
+  /* The stack has given it the port of a translation. */
+  EGW_DROP_PORT_TAKEN,
   EGW_VERDICTS,
+};
+
+/* For the object's BTF alone: the maps are declared by sizes, so that bpftool shows their bytes as they are. */
+struct egw_layout {
+  struct egw_policy_key policy_key;
+  struct egw_policy policy;
+  struct egw_source_key source_key;
+  struct egw_tuple tuple;
+  struct egw_flow flow;
+  struct egw_mac mac;
+  struct egw_nat nat;
+  enum egw_hook hook;
+  enum egw_verdict verdict;
 };
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
+#include <stdbool.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -13,32 +14,31 @@
 #define POLICIES 262144
 #define FLOWS 262144
 
+volatile const __u32 layout_version = EGW_LAYOUT_VERSION;
+volatile const struct egw_layout layout = {};
+
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, POLICIES);
-  __type(key, struct egw_policy_key);
-  __type(value, struct egw_policy);
+  __uint(key_size, sizeof(struct egw_policy_key));
+  __uint(value_size, sizeof(struct egw_policy));
 } egw_policies SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, POLICIES);
-  __type(key, struct egw_source_key);
-  __type(value, __be32);
+  __uint(key_size, sizeof(struct egw_source_key));
+  __uint(value_size, sizeof(__be32));
 } egw_sources SEC(".maps");
-
-/* So that the object's BTF has the names. */
-volatile const enum egw_hook hooks = EGW_HOOKS;
-volatile const enum egw_verdict verdicts = EGW_VERDICTS;
 
 /* By hook and verdict: how often. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, EGW_HOOKS * EGW_VERDICTS);
-  __type(key, __u32);
-  __type(value, __u64);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(__u64));
 } egw_verdicts SEC(".maps");
 
 static __always_inline void count(enum egw_hook hook, enum egw_verdict verdict) {
@@ -47,10 +47,20 @@ static __always_inline void count(enum egw_hook hook, enum egw_verdict verdict) 
   if (counter) *counter += 1;
 }
 
-/* Ends a program that does not redirect. */
+/* Ends a program that does not redirect. What is not dropped goes to the filters behind it, then to the stack. */
 static __always_inline int leave(enum egw_hook hook, enum egw_verdict verdict) {
   count(hook, verdict);
-  return verdict >= EGW_DROP_SHORT ? TC_ACT_SHOT : TC_ACT_OK;
+  return verdict >= EGW_DROP_SHORT ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+/* The verifier takes no store of a part of it, which the compiler would make. */
+static __always_inline void set_mark(struct __sk_buff *skb, __u32 class) {
+  volatile __u32 *mark = &skb->mark;
+  *mark = (*mark & ~EGW_MARK_CLASS) | class;
+}
+
+static __always_inline bool is_marked(const struct __sk_buff *skb, __u32 class) {
+  return (skb->mark & EGW_MARK_CLASS) == class;
 }
 
 /* The policy of a source and destination; one of an excluded network where there is no other. NULL where none selects it. */

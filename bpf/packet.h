@@ -18,7 +18,9 @@
 
 #define L3 ETH_HLEN
 #define L4 (ETH_HLEN + sizeof(struct iphdr))
-#define FRAGMENTED 0x3fff /* RFC 791: more fragments, or an offset */
+/* RFC 791 */
+#define MORE_FRAGMENTS 0x2000
+#define FRAGMENT_OFFSET 0x1fff
 
 /* linux/icmp.h can't be used here: it pulls in headers of user space. */
 struct icmp {
@@ -57,6 +59,8 @@ struct packet {
   struct egw_tuple tuple;
   /* Of an ICMP error: the tuple of the packet that it quotes. */
   struct egw_tuple quoted;
+  /* The tuple is filled in. */
+  bool has_ports;
   bool is_error;
   bool is_syn;
   bool is_fin;
@@ -90,10 +94,10 @@ static __always_inline bool set_echo(struct egw_tuple *tuple, const struct icmp 
   return true;
 }
 
-static __always_inline bool read_quote(struct __sk_buff *skb, struct egw_tuple *tuple) {
+static __always_inline bool read_quote(struct __sk_buff *skb, __u32 at, struct egw_tuple *tuple) {
   struct quoted quoted;
-  if (bpf_skb_load_bytes(skb, QUOTE, &quoted, sizeof(quoted))) return false;
-  if (quoted.ip.version != 4 || quoted.ip.ihl != 5 || quoted.ip.frag_off & bpf_htons(FRAGMENTED & 0x1fff)) return false;
+  if (bpf_skb_load_bytes(skb, at, &quoted, sizeof(quoted))) return false;
+  if (quoted.ip.version != 4 || quoted.ip.ihl != 5 || quoted.ip.frag_off & bpf_htons(FRAGMENT_OFFSET)) return false;
   tuple->source = quoted.ip.saddr;
   tuple->destination = quoted.ip.daddr;
   tuple->protocol = quoted.ip.protocol;
@@ -104,22 +108,12 @@ static __always_inline bool read_quote(struct __sk_buff *skb, struct egw_tuple *
   return true;
 }
 
-/* Reads a packet once. False, with the verdict, where it is not one that programs take. */
-static __always_inline bool parse(struct __sk_buff *skb, struct packet *packet, enum egw_verdict *verdict) {
-  __builtin_memset(packet, 0, sizeof(*packet));
-  if (skb->protocol != bpf_htons(ETH_P_IP)) return *verdict = EGW_NOT_IPV4, false;
-  struct iphdr ip;
-  if (bpf_skb_load_bytes(skb, L3, &ip, sizeof(ip))) return *verdict = EGW_DROP_SHORT, false;
-  if (ip.ihl != 5) return *verdict = EGW_STACK_OPTIONS, false;
-  if (ip.frag_off & bpf_htons(FRAGMENTED)) return *verdict = EGW_STACK_FRAGMENT, false;
-  packet->tuple.source = ip.saddr;
-  packet->tuple.destination = ip.daddr;
-  packet->tuple.protocol = ip.protocol;
-  *verdict = EGW_STACK_PROTOCOL;
-  switch (ip.protocol) {
+/* What lies behind the IP header. False where programs don't know it. */
+static __always_inline bool read_transport(struct __sk_buff *skb, __u32 at, struct packet *packet) {
+  switch (packet->tuple.protocol) {
     case IPPROTO_TCP: {
       struct tcphdr tcp;
-      if (bpf_skb_load_bytes(skb, L4, &tcp, sizeof(tcp))) return false;
+      if (bpf_skb_load_bytes(skb, at, &tcp, sizeof(tcp))) return false;
       packet->tuple.source_port = tcp.source;
       packet->tuple.destination_port = tcp.dest;
       packet->is_syn = tcp.syn;
@@ -130,7 +124,7 @@ static __always_inline bool parse(struct __sk_buff *skb, struct packet *packet, 
     }
     case IPPROTO_UDP: {
       struct udphdr udp;
-      if (bpf_skb_load_bytes(skb, L4, &udp, sizeof(udp))) return false;
+      if (bpf_skb_load_bytes(skb, at, &udp, sizeof(udp))) return false;
       packet->tuple.source_port = udp.source;
       packet->tuple.destination_port = udp.dest;
       packet->is_first = true;
@@ -138,15 +132,35 @@ static __always_inline bool parse(struct __sk_buff *skb, struct packet *packet, 
     }
     case IPPROTO_ICMP: {
       struct icmp icmp;
-      if (bpf_skb_load_bytes(skb, L4, &icmp, sizeof(icmp))) return false;
+      if (bpf_skb_load_bytes(skb, at, &icmp, sizeof(icmp))) return false;
       packet->is_error = is_error(icmp.type);
-      if (packet->is_error) return read_quote(skb, &packet->quoted);
+      if (packet->is_error) return read_quote(skb, at + sizeof(icmp), &packet->quoted);
       packet->is_first = icmp.type == ECHO_REQUEST;
       return set_echo(&packet->tuple, &icmp);
     }
     default:
       return false;
   }
+}
+
+/*
+ * Reads a packet once. False, with the verdict, where it is not one that programs take. What has its ports all the same (the
+ * first of fragments, one with options) has its tuple filled in.
+ */
+static __always_inline bool parse(struct __sk_buff *skb, struct packet *packet, enum egw_verdict *verdict) {
+  __builtin_memset(packet, 0, sizeof(*packet));
+  if (skb->protocol != bpf_htons(ETH_P_IP)) return *verdict = EGW_NOT_IPV4, false;
+  struct iphdr ip;
+  if (bpf_skb_load_bytes(skb, L3, &ip, sizeof(ip))) return *verdict = EGW_DROP_SHORT, false;
+  packet->tuple.source = ip.saddr;
+  packet->tuple.destination = ip.daddr;
+  packet->tuple.protocol = ip.protocol;
+  if (ip.frag_off & bpf_htons(FRAGMENT_OFFSET)) return *verdict = EGW_STACK_FRAGMENT, false;
+  if (!read_transport(skb, L3 + ip.ihl * 4, packet)) return *verdict = EGW_STACK_PROTOCOL, false;
+  packet->has_ports = !packet->is_error;
+  if (ip.ihl != 5) return *verdict = EGW_STACK_OPTIONS, false;
+  if (ip.frag_off & bpf_htons(MORE_FRAGMENTS)) return *verdict = EGW_STACK_FRAGMENT, false;
+  return true;
 }
 
 #endif

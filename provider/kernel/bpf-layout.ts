@@ -1,3 +1,6 @@
+/** Of the maps' names and values (EGW_LAYOUT_VERSION): maps of another version are not taken over. */
+export const LAYOUT_VERSION = 2;
+
 /** How one member of a struct lies in memory: numbers as the kernel's host has them, addresses and ports in network order. `mac` = `struct egw_mac`. */
 export type Member = "u8" | "u32" | "u64" | "address" | "port" | "mac" | `zero${number}`;
 
@@ -16,7 +19,7 @@ export const STRUCTS = {
     protocol: "u8",
     zero: "zero3",
   },
-  egw_flow: { seen: "u64", gateway: "address", kind: "u8", zero: "zero3" },
+  egw_flow: { seen: "u64", gateway: "address", ifindex: "u32" },
   egw_nat: {
     seen: "u64",
     egress_ip: "address",
@@ -46,14 +49,13 @@ export const GATEWAY_NONE = "0.0.0.0";
 export const GATEWAY_EXCLUDED = "0.0.0.1";
 
 /** The programs, in the order of `enum egw_hook`. */
-export const HOOKS = ["from-pod", "from-gateway", "from-client", "from-outside"] as const;
+export const HOOKS = ["from-pod", "from-gateway", "from-client", "from-outside", "to-outside"] as const;
 
 /** The ways out of a program, in the order of `enum egw_verdict`. */
 export const VERDICTS = [
   "not-ipv4",
   "not-selected",
   "excluded",
-  "answer",
   "to-tunnel",
   "to-pod",
   "to-outside",
@@ -65,15 +67,65 @@ export const VERDICTS = [
   "stack-unknown-flow",
   "stack-no-route",
   "stack-ttl",
+  "stack-other-device",
+  "stack-own-node",
   "drop-short",
   "drop-cut",
   "drop-no-gateway",
   "drop-no-egress-ip",
   "drop-not-admitted",
-  "drop-no-route",
   "drop-no-port",
   "drop-map-full",
+  "drop-port-taken",
 ] as const;
+
+export type ObjectName = "client" | "gateway";
+
+/** A map as `bpftool map create` takes it; `key` and `value` in bytes. */
+export interface MapShape {
+  readonly type: "lpm_trie" | "lru_hash" | "hash" | "percpu_array";
+  readonly key: number;
+  readonly value: number;
+  readonly entries: number;
+  readonly flags: number;
+  /** The objects whose programs use it. */
+  readonly programs: readonly ObjectName[];
+}
+
+const BOTH: readonly ObjectName[] = ["client", "gateway"];
+/** BPF_F_NO_PREALLOC, without which the kernel makes no trie. */
+const NO_PREALLOC = 1;
+
+/** The maps by name. */
+export const MAPS: Readonly<Record<string, MapShape>> = {
+  egw_policies: { type: "lpm_trie", key: 12, value: 8, entries: 262144, flags: NO_PREALLOC, programs: BOTH },
+  egw_sources: { type: "lpm_trie", key: 8, value: 4, entries: 262144, flags: NO_PREALLOC, programs: BOTH },
+  egw_flows: { type: "lru_hash", key: 16, value: 16, entries: 262144, flags: 0, programs: ["client"] },
+  egw_peers: { type: "hash", key: 4, value: 8, entries: 16384, flags: 0, programs: ["client"] },
+  egw_underlays: { type: "hash", key: 8, value: 4, entries: 16384, flags: 0, programs: ["client"] },
+  egw_nat_out: { type: "lru_hash", key: 16, value: 32, entries: 262144, flags: 0, programs: ["gateway"] },
+  egw_nat_in: { type: "lru_hash", key: 16, value: 16, entries: 262144, flags: 0, programs: ["gateway"] },
+  egw_egress_ips: { type: "hash", key: 4, value: 4, entries: 4096, flags: 0, programs: ["gateway"] },
+  egw_verdicts: {
+    type: "percpu_array",
+    key: 4,
+    value: 8,
+    entries: HOOKS.length * VERDICTS.length,
+    flags: 0,
+    programs: BOTH,
+  },
+};
+
+const mapsOf = (object: ObjectName): string[] =>
+  Object.keys(MAPS).filter((name) => MAPS[name]?.programs.includes(object));
+
+/** The objects: their programs, and the maps that these use. */
+export const OBJECTS: Readonly<
+  Record<ObjectName, { readonly programs: readonly string[]; readonly maps: readonly string[] }>
+> = {
+  client: { programs: ["from_pod", "to_tunnel", "from_gateway"], maps: mapsOf("client") },
+  gateway: { programs: ["from_client", "from_outside", "to_outside"], maps: mapsOf("gateway") },
+};
 
 const SIZES = { u8: 1, u32: 4, u64: 8, address: 4, port: 2, mac: 8 } as const;
 

@@ -15,14 +15,21 @@ interface Section {
   readonly link: number;
 }
 
+export interface ConstantPlace {
+  /** Offset in the file. */
+  readonly at: number;
+  readonly size: number;
+}
+
 /**
  * An object with other values of its constants (`volatile const` in C), which the verifier takes for known.
  * @throws Error for a constant that the object does not have, or a value of another size.
  */
 export function withConstants(object: Buffer, constants: Readonly<Record<string, Buffer>>): Buffer {
+  const placeOf = constantsOf(object);
   const patched = Buffer.from(object);
   for (const [name, value] of Object.entries(constants)) {
-    const { at, size } = constantAt(object, name);
+    const { at, size } = placeOf(name);
     if (size !== value.length) throw new Error(`the constant ${name} has ${size} bytes, its value ${value.length}`);
     value.copy(patched, at);
   }
@@ -30,22 +37,21 @@ export function withConstants(object: Buffer, constants: Readonly<Record<string,
 }
 
 /**
- * Where in an object's file a constant is, and its bytes.
+ * Where an object's file has a constant, in bytes: for values that only the node knows.
  * @throws Error for a constant that the object does not have.
  */
-export function constantAt(object: Buffer, name: string): { readonly at: number; readonly size: number } {
-  const found = findConstant(object, name);
-  if (!found) throw new Error(`the object has no constant ${JSON.stringify(name)}`);
-  return found;
-}
+export const constantAt = (object: Buffer, name: string): ConstantPlace => constantsOf(object)(name);
 
-/** The same; undefined for a constant that the object does not have. */
-export function findConstant(object: Buffer, name: string): { readonly at: number; readonly size: number } | undefined {
+function constantsOf(object: Buffer): (name: string) => ConstantPlace {
   const sections = sectionsOf(object);
-  const index = sections.findIndex((section) => section.name === ".rodata");
+  const index = sections.findIndex(({ name }) => name === ".rodata");
   const rodata = sections[index];
-  const symbol = symbolsOf(object, sections).find((one) => one.section === index && one.name === name);
-  return rodata && symbol && { at: rodata.at + symbol.value, size: symbol.size };
+  const symbols = symbolsOf(object, sections).filter(({ section }) => section === index);
+  return (name) => {
+    const symbol = symbols.find((one) => one.name === name);
+    if (!rodata || !symbol) throw new Error(`the object has no constant ${JSON.stringify(name)}`);
+    return { at: rodata.at + symbol.value, size: symbol.size };
+  };
 }
 
 function sectionsOf(object: Buffer): Section[] {

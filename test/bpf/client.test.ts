@@ -1,11 +1,14 @@
-import { encode, GATEWAY_EXCLUDED, GATEWAY_NONE, write } from "../../provider/kernel/bpf-layout";
-import { Kernel, type Programs } from "./kernel";
+import * as os from "node:os";
+import { decode, encode, GATEWAY_EXCLUDED, GATEWAY_NONE, write } from "../../provider/kernel/bpf-layout";
+import { Kernel, type Outcome, type Programs } from "./kernel";
 import { type End, ETHERNET, frame, type Shape, wrongSums } from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
 const OUTSIDE: End = { address: "203.0.113.9", port: 443 };
 const GATEWAY = "192.168.0.101";
 const GATEWAY_MAC = "66:26:00:00:00:65";
+/** As test/bpf/from-gateway-101.bpf.c has it. */
+const OWN = "192.168.0.11";
 const OWN_MAC = "66:26:00:00:00:0b";
 const EGRESS = "192.0.2.1";
 
@@ -14,12 +17,18 @@ let programs: Programs;
 
 beforeAll(() => {
   kernel = Kernel.start();
+  for (const address of [POD.address, "10.0.1.12", "10.0.9.9"]) kernel.ip(`route add ${address}/32 dev pod`);
 });
 afterAll(() => kernel.stop());
 
 beforeEach(() => {
-  programs = kernel.load("client.bpf.c", { tunnel_ifindex: write("u32", 2), tunnel_mac: write("mac", OWN_MAC) });
+  programs = kernel.load("../test/bpf/from-gateway-101.bpf.c", {
+    tunnel_ifindex: write("u32", 2),
+    tunnel_mac: write("mac", OWN_MAC),
+    node_address: write("address", OWN),
+  });
   programs.set("egw_peers", write("address", GATEWAY), write("mac", GATEWAY_MAC));
+  programs.set("egw_underlays", write("mac", GATEWAY_MAC), write("address", GATEWAY));
   policy(POD.address, "203.0.113.0/24", GATEWAY);
 });
 
@@ -32,81 +41,160 @@ function policy(source: string, destination: string, gateway: string): void {
   );
 }
 
-const flow = (from: End, to: End, kind: number, protocol = 6): void =>
+const now = (): bigint => BigInt(Math.floor(os.uptime() * 1e9));
+const tupleOf = ({ from, to, protocol }: Shape): Buffer =>
+  encode("egw_tuple", {
+    source: from.address,
+    destination: to.address,
+    source_port: from.port,
+    destination_port: to.port,
+    protocol: { tcp: 6, udp: 17, icmp: 1 }[protocol],
+  });
+
+/** A flow that was seen so many seconds ago. */
+const flow = (shape: Shape, { silent = 0, ifindex = 0 } = {}): void =>
   programs.set(
     "egw_flows",
-    encode("egw_tuple", {
-      source: from.address,
-      destination: to.address,
-      source_port: from.port,
-      destination_port: to.port,
-      protocol,
-    }),
-    encode("egw_flow", { seen: 1n, gateway: GATEWAY, kind }),
+    tupleOf(shape),
+    encode("egw_flow", { seen: now() - BigInt(silent) * 1_000_000_000n, gateway: GATEWAY, ifindex }),
   );
+const flows = () => programs.entries("egw_flows").map(({ value }) => decode("egw_flow", value));
 
 const syn: Shape = { from: POD, to: OUTSIDE, protocol: "tcp" };
 const data: Shape = { ...syn, flags: ["ACK", "PSH"], payload: Buffer.from("hello") };
-const fromPod = (shape: Shape) => programs.run("from_pod", frame(shape));
-const shown = ({ action, counted }: { action: string; counted: readonly string[] }) => [action, ...counted];
+const udp: Shape = { ...syn, protocol: "udp" };
+const fromPod = (shape: Shape, device = "pod") => programs.run("from_pod", frame(shape), { device });
+/** What the stack sends into the tunnel. */
+const toTunnel = (shape: Shape, to = GATEWAY_MAC) =>
+  programs.run("to_tunnel", frame({ ...shape, macs: { from: OWN_MAC, to } }));
+const shown = ({ action, counted }: Outcome) => [action, ...counted];
+const TUNNELLED = ["redirect", "from-pod to-tunnel"];
+const left = (verdict: string) => ["unspec", `from-pod ${verdict}`];
 
-test("a SYN that a policy selects goes into the tunnel, one hop older, and begins a flow", () => {
-  const { packet, ...outcome } = fromPod(syn);
-  expect(shown(outcome)).toEqual(["redirect", "from-pod to-tunnel"]);
-  expect(packet).toEqual(frame({ ...syn, ttl: 63, macs: { from: OWN_MAC, to: GATEWAY_MAC } }));
-  expect(programs.entries("egw_flows")).toHaveLength(1);
-  expect(shown(fromPod(data))).toEqual(["redirect", "from-pod to-tunnel"]);
+test("what the stack has sent to a gateway goes there from then on, one hop older", () => {
+  expect(shown(fromPod(syn))).toEqual(left("stack-unknown-flow"));
+  expect(shown(toTunnel(syn))).toEqual(["unspec"]);
+  expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: 0 }]);
+  const { packet, ...outcome } = fromPod(data);
+  expect(shown({ packet, ...outcome })).toEqual(TUNNELLED);
+  expect(packet).toEqual(frame({ ...data, ttl: 63, macs: { from: OWN_MAC, to: GATEWAY_MAC } }));
+  expect(outcome.mark).toBe(0x14000000);
+  expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: kernel.indexOf("pod") }]);
+});
+
+test("a SYN is the stack's, though a connection by the same ports was known, and forgets it", () => {
+  flow(syn);
+  expect(shown(fromPod(syn))).toEqual(left("stack-unknown-flow"));
+  expect(flows()).toEqual([]);
+  expect(shown(fromPod(data))).toEqual(left("stack-mid-flow"));
+  // Its policy is gone since: nothing of the old one cuts the new one.
+  flow(syn);
+  const elsewhere = encode("egw_policy_key", { prefix_length: 56, source: POD.address, destination: "203.0.113.0" });
+  programs.remove("egw_policies", elsewhere);
+  expect(shown(fromPod(syn))).toEqual(left("not-selected"));
+  expect(shown(fromPod(data))).toEqual(left("not-selected"));
+});
+
+test.each<[string, Shape, number, number]>([
+  ["udp", udp, 115, 125],
+  ["an echo", { ...syn, to: { ...OUTSIDE, port: 0 }, protocol: "icmp" }, 25, 35],
+])("a flow of datagrams that was silent for long is none: %s", (_, shape, alive, dead) => {
+  flow(shape, { silent: alive });
+  const before = flows()[0]?.seen ?? 0n;
+  expect(shown(fromPod(shape))).toEqual(TUNNELLED);
+  expect(flows()[0]?.seen).toBeGreaterThan(before);
+  flow(shape, { silent: dead });
+  expect(shown(fromPod(shape))).toEqual(left("stack-unknown-flow"));
+  toTunnel(shape);
+  expect(shown(fromPod(shape))).toEqual(TUNNELLED);
+});
+
+test("a pod that uses another one's address and ports gets nothing into the tunnel", () => {
+  for (const known of [{}, { ifindex: kernel.indexOf("pod") }])
+    for (const forged of [data, udp, syn]) {
+      flow(forged, known);
+      expect(shown(fromPod(forged, "other"))).toEqual(left("stack-other-device"));
+    }
+  // An error about an answer that another one got.
+  const quote = frame({ from: OUTSIDE, to: POD, protocol: "udp" }).subarray(ETHERNET);
+  const error: Shape = { from: { address: "10.0.1.12", port: 0 }, to: OUTSIDE, protocol: "icmp", icmpType: 3, quote };
+  expect(shown(fromPod(error, "other"))).toEqual(left("stack-other-device"));
+  expect(shown(fromPod(data))).toEqual(TUNNELLED);
+});
+
+test("a pod that is routed by another device than before goes on by that one", () => {
+  flow(udp, { ifindex: kernel.indexOf("other") });
+  expect(shown(fromPod(udp))).toEqual(TUNNELLED);
+  expect(flows()).toMatchObject([{ ifindex: kernel.indexOf("pod") }]);
+});
+
+test("where the node itself is the gateway all is left to the stack, and nothing is learned", () => {
+  policy(POD.address, "203.0.113.0/24", OWN);
+  for (const shape of [syn, data, udp]) {
+    expect(shown(fromPod(shape))).toEqual(left("stack-own-node"));
+    toTunnel(shape);
+  }
+  expect(flows()).toEqual([]);
 });
 
 test.each<[string, Partial<Shape>, string]>([
   ["goes elsewhere", { to: { ...OUTSIDE, address: "198.51.100.7" } }, "not-selected"],
   ["comes from another pod", { from: { ...POD, address: "10.0.1.12" } }, "not-selected"],
-  ["is mid-flow, of a connection that is not known", { flags: ["ACK"] }, "stack-mid-flow"],
-  ["is an answer", { flags: ["SYN", "ACK"] }, "stack-mid-flow"],
-  ["is UDP, of which only the stack knows whether it begins something", { protocol: "udp" }, "stack-unknown-flow"],
+  ["begins, be it a SYN", { protocol: "tcp" }, "stack-unknown-flow"],
+  ["begins", {}, "stack-unknown-flow"],
   ["is an echo request", { protocol: "icmp" }, "stack-unknown-flow"],
+  ["is mid-flow, of a connection that is not known", { protocol: "tcp", flags: ["ACK"] }, "stack-mid-flow"],
+  ["is an answer", { protocol: "tcp", flags: ["SYN", "ACK"] }, "stack-mid-flow"],
   ["is a first fragment", { fragment: 0x2000 }, "stack-fragment"],
   ["is a last fragment", { fragment: 0x0010 }, "stack-fragment"],
   ["has IP options", { ipOptions: Buffer.from([1, 1, 1, 1]) }, "stack-options"],
   ["is at its last hop", { ttl: 1 }, "stack-ttl"],
 ])("what %s is left to the stack as it is", (_, change, verdict) => {
-  const shape = { ...syn, ...change };
+  const shape = { ...udp, ...change };
+  if (verdict === "stack-ttl") flow(shape);
   const { packet, ...outcome } = fromPod(shape);
-  expect(shown(outcome)).toEqual(["ok", `from-pod ${verdict}`]);
+  expect(shown({ packet, ...outcome })).toEqual(left(verdict));
   expect(packet).toEqual(frame(shape));
 });
 
-test("what is too long for the tunnel is left to the stack", () => {
-  fromPod(syn);
-  const payload = (bytes: number) => ({ ...data, payload: Buffer.alloc(bytes) });
-  expect(shown(fromPod(payload(1450 - 40)))).toEqual(["redirect", "from-pod to-tunnel"]);
-  expect(shown(fromPod(payload(1450 - 39)))).toEqual(["ok", "from-pod stack-too-big"]);
+test("what is too long for the tunnel is left to the stack, but for TCP, of which the stack knows too little", () => {
+  flow(syn);
+  flow(udp);
+  const long = (shape: Shape, bytes: number) => ({ ...shape, payload: Buffer.alloc(bytes) });
+  expect(shown(fromPod(long(udp, 1450 - 28)))).toEqual(TUNNELLED);
+  expect(shown(fromPod(long(udp, 1450 - 27)))).toEqual(left("stack-too-big"));
+  expect(shown(fromPod(long(data, 1450 - 39)))).toEqual(TUNNELLED);
+  expect(shown(fromPod({ ...long(data, 1450), to: { ...OUTSIDE, port: 1 } }))).toEqual(left("stack-mid-flow"));
 });
 
 test("what is not IPv4 is let alone", () => {
   const arp = frame(syn);
   arp.writeUInt16BE(0x0806, 12);
-  expect(shown(programs.run("from_pod", arp))).toEqual(["ok", "from-pod not-ipv4"]);
+  expect(shown(programs.run("from_pod", arp))).toEqual(left("not-ipv4"));
 });
 
-test("an excluded network inside a policy's is let alone, and a network without a gateway is closed", () => {
+test("an excluded network inside a policy's is let alone, and a network without a gateway is closed to what begins", () => {
   policy(POD.address, "203.0.113.0/28", GATEWAY_EXCLUDED);
   policy(POD.address, "203.0.113.128/25", GATEWAY_NONE);
-  expect(shown(fromPod(syn))).toEqual(["ok", "from-pod excluded"]);
-  expect(shown(fromPod({ ...syn, to: { ...OUTSIDE, address: "203.0.113.200" } }))).toEqual([
-    "shot",
-    "from-pod drop-no-gateway",
-  ]);
-  expect(programs.entries("egw_flows")).toEqual([]);
-  expect(shown(fromPod({ ...syn, to: { ...OUTSIDE, address: "203.0.113.20" } }))).toEqual([
-    "redirect",
-    "from-pod to-tunnel",
-  ]);
+  const closed = { ...OUTSIDE, address: "203.0.113.200" };
+  expect(shown(fromPod(syn))).toEqual(left("excluded"));
+  expect(shown(fromPod({ ...syn, to: closed }))).toEqual(["shot", "from-pod drop-no-gateway"]);
+  expect(shown(fromPod({ ...data, to: closed }))).toEqual(left("stack-mid-flow"));
+  expect(shown(fromPod({ ...udp, to: closed }))).toEqual(left("stack-unknown-flow"));
+  expect(shown(fromPod({ ...syn, to: { ...OUTSIDE, address: "203.0.113.20" } }))).toEqual(left("stack-unknown-flow"));
+  toTunnel(syn);
+  expect(flows()).toEqual([]);
+});
+
+test("what was open before its network lost its gateway goes on", () => {
+  flow(data);
+  policy(POD.address, "203.0.113.0/24", GATEWAY_NONE);
+  expect(shown(fromPod(data))).toEqual(TUNNELLED);
 });
 
 test("a wide source is selected by its class, and an exception of the pod's own policy is none of that", () => {
   const other = { ...syn, from: { ...POD, address: "10.0.9.9" } };
-  expect(shown(fromPod(other))).toEqual(["ok", "from-pod not-selected"]);
+  expect(shown(fromPod(other))).toEqual(left("not-selected"));
   programs.set(
     "egw_sources",
     encode("egw_source_key", { prefix_length: 16, source: "10.0.0.0" }),
@@ -114,20 +202,20 @@ test("a wide source is selected by its class, and an exception of the pod's own 
   );
   policy("0.0.0.7", "203.0.113.0/24", GATEWAY);
   policy(POD.address, "203.0.113.9/32", GATEWAY_EXCLUDED);
-  for (const shape of [other, syn]) expect(shown(fromPod(shape))).toEqual(["redirect", "from-pod to-tunnel"]);
+  for (const shape of [other, syn]) expect(shown(fromPod(shape))).toEqual(left("stack-unknown-flow"));
   policy("0.0.0.7", "203.0.113.9/32", GATEWAY_EXCLUDED);
   for (const shape of [
     { ...other, from: { ...other.from, port: 1 } },
     { ...syn, from: { ...POD, port: 1 } },
   ])
-    expect(shown(fromPod(shape))).toEqual(["ok", "from-pod excluded"]);
+    expect(shown(fromPod(shape))).toEqual(left("excluded"));
   // Where the class says nothing, the pod's own entry does.
   policy(POD.address, "198.51.100.0/24", GATEWAY_EXCLUDED);
-  expect(shown(fromPod({ ...syn, to: { ...OUTSIDE, address: "198.51.100.7" } }))).toEqual(["ok", "from-pod excluded"]);
+  expect(shown(fromPod({ ...syn, to: { ...OUTSIDE, address: "198.51.100.7" } }))).toEqual(left("excluded"));
 });
 
 test("a connection whose policy is gone is ended, and one that was open keeps its gateway", () => {
-  fromPod(syn);
+  flow(data);
   policy(POD.address, "203.0.113.0/24", "192.168.0.102");
   const { packet } = fromPod(data);
   expect(packet.subarray(0, 6).toString("hex")).toBe(GATEWAY_MAC.replaceAll(":", ""));
@@ -136,38 +224,59 @@ test("a connection whose policy is gone is ended, and one that was open keeps it
     encode("egw_policy_key", { prefix_length: 56, source: POD.address, destination: "203.0.113.0" }),
   );
   const { packet: dropped, ...outcome } = fromPod(data);
-  expect(shown(outcome)).toEqual(["shot", "from-pod drop-cut"]);
+  expect(shown({ packet: dropped, ...outcome })).toEqual(["shot", "from-pod drop-cut"]);
   expect(dropped.subarray(0, ETHERNET)).toEqual(frame(data).subarray(0, ETHERNET));
 });
 
-test("who calls a selected pod is answered by the pod's own path", () => {
-  const answer: Shape = { ...syn, flags: ["SYN", "ACK"] };
-  programs.run("to_pod", frame({ from: OUTSIDE, to: POD, protocol: "tcp" }));
-  programs.run("to_pod", frame({ from: OUTSIDE, to: { ...POD, port: 53 }, protocol: "udp" }));
-  expect(shown(fromPod(answer))).toEqual(["ok", "from-pod answer"]);
-  expect(shown(fromPod({ ...answer, flags: ["ACK"] }))).toEqual(["ok", "from-pod answer"]);
-  expect(shown(fromPod({ ...answer, protocol: "udp", from: { ...POD, port: 53 } }))).toEqual(["ok", "from-pod answer"]);
+test("only what goes to a gateway's device is learned, from the first of fragments too, and the last choice counts", () => {
+  toTunnel(udp, "66:26:00:00:ff:ff");
+  toTunnel({ ...udp, from: { ...POD, address: "10.0.1.12" } });
+  toTunnel({ ...udp, fragment: 0x0010 });
+  expect(flows()).toEqual([]);
+  toTunnel({ ...udp, fragment: 0x2000 });
+  expect(shown(fromPod(udp))).toEqual(TUNNELLED);
+  const other = { address: "192.168.0.102", mac: "66:26:00:00:00:66" };
+  programs.set("egw_underlays", write("mac", other.mac), write("address", other.address));
+  toTunnel(udp, other.mac);
+  expect(flows()).toMatchObject([{ gateway: other.address, ifindex: 0 }]);
 });
 
-test("what the stack has sent into the tunnel is a flow from then on", () => {
-  programs.set("egw_underlays", write("mac", GATEWAY_MAC), write("address", GATEWAY));
-  const udp: Shape = { ...syn, protocol: "udp" };
-  programs.run("to_tunnel", frame({ ...udp, macs: { from: OWN_MAC, to: GATEWAY_MAC } }));
-  programs.run(
-    "to_tunnel",
-    frame({ ...udp, from: { ...POD, port: 2 }, macs: { from: OWN_MAC, to: "66:26:00:00:ff:ff" } }),
-  );
-  expect(shown(fromPod(udp))).toEqual(["redirect", "from-pod to-tunnel"]);
-  expect(shown(fromPod({ ...udp, from: { ...POD, port: 2 } }))).toEqual(["ok", "from-pod stack-unknown-flow"]);
+test("what a program has sent into the tunnel is no choice of the stack's, and loses its mark", () => {
+  const packet = frame({ ...udp, macs: { from: OWN_MAC, to: GATEWAY_MAC } });
+  expect(programs.run("to_tunnel", packet, { mark: 0x14004000 })).toMatchObject({ action: "unspec", mark: 0x4000 });
+  expect(flows()).toEqual([]);
 });
 
 test("an ICMP error about an answer goes where the connection goes", () => {
-  flow(POD, OUTSIDE, 1, 17);
+  flow(udp);
   const answer = frame({ from: OUTSIDE, to: POD, protocol: "udp" }).subarray(ETHERNET);
   const error: Shape = { from: POD, to: OUTSIDE, protocol: "icmp", icmpType: 3, quote: answer };
   const { packet, ...outcome } = fromPod(error);
-  expect(shown(outcome)).toEqual(["redirect", "from-pod to-tunnel"]);
+  expect(shown({ packet, ...outcome })).toEqual(TUNNELLED);
   expect(wrongSums(packet)).toEqual([]);
   const unknown = frame({ from: OUTSIDE, to: { ...POD, port: 9 }, protocol: "udp" }).subarray(ETHERNET);
-  expect(shown(fromPod({ ...error, quote: unknown }))).toEqual(["ok", "from-pod stack-mid-flow"]);
+  expect(shown(fromPod({ ...error, quote: unknown }))).toEqual(left("stack-mid-flow"));
+});
+
+const answer: Shape = { from: OUTSIDE, to: POD, protocol: "udp" };
+const fromGateway = (shape: Shape, program = "from_gateway_101") =>
+  programs.run(program, frame({ ...shape, macs: { from: GATEWAY_MAC, to: OWN_MAC } }));
+const answered = (verdict: string) => `from-gateway ${verdict}`;
+
+test("an answer goes to its pod, one hop older, and keeps its flow alive", () => {
+  flow(udp, { silent: 100 });
+  const { packet, ...outcome } = fromGateway(answer);
+  expect(shown({ packet, ...outcome })).toEqual(["redirect", answered("to-pod")]);
+  expect(packet.subarray(ETHERNET)).toEqual(frame({ ...answer, ttl: 63 }).subarray(ETHERNET));
+  expect(now() - (flows()[0]?.seen ?? 0n)).toBeLessThan(10_000_000_000n);
+});
+
+test("what comes out of the tunnel and is no answer of its flow's gateway is left to the next program, or dropped", () => {
+  expect(shown(fromGateway(answer))).toEqual(["unspec", answered("stack-unknown-flow")]);
+  flow(udp, { silent: 125 });
+  expect(shown(fromGateway(answer))).toEqual(["unspec", answered("stack-unknown-flow")]);
+  flow(udp);
+  expect(shown(fromGateway(answer, "from_gateway"))).toEqual(["shot", answered("drop-not-admitted")]);
+  expect(shown(fromGateway({ ...answer, ttl: 1 }))).toEqual(["unspec", answered("stack-ttl")]);
+  expect(shown(fromGateway({ ...answer, fragment: 0x2000 }))).toEqual(["unspec", answered("stack-fragment")]);
 });

@@ -6,6 +6,7 @@ const POD: End = { address: "10.0.1.11", port: 40000 };
 const OUTSIDE: End = { address: "203.0.113.9", port: 443 };
 const EGRESS = "192.0.2.1";
 const CLIENT_MAC = "66:26:00:00:00:0b";
+const OWN = "192.168.0.101";
 const OWN_MAC = "66:26:00:00:00:65";
 /** As `test/bpf/from-client-1.bpf.c` has it. */
 const CLIENT = "192.168.0.11";
@@ -15,6 +16,7 @@ let programs: Programs;
 
 beforeAll(() => {
   kernel = Kernel.start();
+  kernel.ip(`addr add ${EGRESS}/32 dev uplink`);
 });
 afterAll(() => kernel.stop());
 
@@ -24,6 +26,8 @@ const load = (ports = [32768, 65535]): void => {
   programs = kernel.load("../test/bpf/from-client-1.bpf.c", {
     tunnel_ifindex: write("u32", 2),
     tunnel_mac: write("mac", OWN_MAC),
+    uplink_ifindex: write("u32", kernel.indexOf("uplink")),
+    node_address: write("address", OWN),
     first_port: port(first),
     last_port: port(last),
   });
@@ -31,9 +35,9 @@ const load = (ports = [32768, 65535]): void => {
     programs.set(
       "egw_policies",
       encode("egw_policy_key", { prefix_length: 56, source, destination: "203.0.113.0" }),
-      encode("egw_policy", { egress_ip: EGRESS, gateway: "192.168.0.101" }),
+      encode("egw_policy", { egress_ip: EGRESS, gateway: OWN }),
     );
-  programs.set("egw_addresses", write("address", EGRESS), write("u32", 2));
+  programs.set("egw_egress_ips", write("address", EGRESS), write("u32", 1));
 };
 beforeEach(() => load());
 
@@ -138,9 +142,9 @@ test("a translation is alive though another CPU has seen a packet of it a moment
 });
 
 test.each<[string, Partial<Shape>, string[]]>([
-  ["of another pod", { from: { ...POD, address: "10.0.1.99" } }, ["ok", "from-client not-selected"]],
-  ["mid-flow, of a connection that is not known", { flags: ["ACK"] }, ["ok", "from-client stack-mid-flow"]],
-  ["that is a fragment", { fragment: 0x2000 }, ["ok", "from-client stack-fragment"]],
+  ["of another pod", { from: { ...POD, address: "10.0.1.99" } }, ["unspec", "from-client not-selected"]],
+  ["mid-flow, of a connection that is not known", { flags: ["ACK"] }, ["unspec", "from-client stack-mid-flow"]],
+  ["that is a fragment", { fragment: 0x2000 }, ["unspec", "from-client stack-fragment"]],
 ])("a packet out of the tunnel %s is left to the stack", (_, change, outcome) => {
   const shape = { ...syn, ...change };
   const found = fromClient(shape);
@@ -149,8 +153,30 @@ test.each<[string, Partial<Shape>, string[]]>([
 });
 
 test("without its egress IP on the node nothing leaves", () => {
-  programs.remove("egw_addresses", write("address", EGRESS));
-  expect(shown(fromClient(syn))).toEqual(["shot", "from-client drop-no-egress-ip"]);
+  kernel.ip(`addr del ${EGRESS}/32 dev uplink`);
+  const outcomes = [syn, { ...syn, fragment: 0x2000 }].map((shape) => shown(fromClient(shape)));
+  kernel.ip(`addr add ${EGRESS}/32 dev uplink`);
+  for (const outcome of outcomes) expect(outcome).toEqual(["shot", "from-client drop-no-egress-ip"]);
+  expect(programs.entries("egw_nat_out")).toEqual([]);
+});
+
+test("what another gateway is for is left to the stack, and so is what has none", () => {
+  for (const gateway of ["192.168.0.102", "0.0.0.0", "0.0.0.1"]) {
+    const key = encode("egw_policy_key", { prefix_length: 56, source: POD.address, destination: "203.0.113.0" });
+    programs.set("egw_policies", key, encode("egw_policy", { egress_ip: EGRESS, gateway }));
+    expect(shown(fromClient(syn))).toEqual(["unspec", "from-client not-selected"]);
+  }
+});
+
+test("what leads out by another device, or nowhere, is left to the stack as it is", () => {
+  for (const route of ["203.0.113.9/32 dev pod", "unreachable 203.0.113.9/32"]) {
+    kernel.ip(`route add ${route}`);
+    const found = [fromClient(syn), fromClient({ ...syn, fragment: 0x2000 })];
+    kernel.ip(`route del ${route}`);
+    for (const one of found) expect(shown(one)).toEqual(["unspec", "from-client stack-no-route"]);
+    expect(ip(found[0] as Outcome)).toEqual(datagram(syn));
+  }
+  expect(programs.entries("egw_nat_out")).toEqual([]);
 });
 
 test("what comes out of no tunnel begins nothing", () => {
@@ -161,7 +187,7 @@ test("what comes from outside without a translation is left to the stack", () =>
   fromClient(syn);
   for (const to of [at(POD.port + 1), { address: "192.0.2.2", port: POD.port }])
     expect(shown(fromOutside({ from: OUTSIDE, to, protocol: "tcp", flags: ["ACK"] }))).toEqual([
-      "ok",
+      "unspec",
       "from-outside stack-unknown-flow",
     ]);
 });
@@ -192,10 +218,10 @@ test("an ICMP error of the pod about an answer leaves with the egress IP", () =>
 });
 
 test("what is at its last hop is left to the stack", () => {
-  expect(shown(fromClient({ ...syn, ttl: 1 }))).toEqual(["ok", "from-client stack-ttl"]);
+  expect(shown(fromClient({ ...syn, ttl: 1 }))).toEqual(["unspec", "from-client stack-ttl"]);
   fromClient(syn);
   const answer: Shape = { from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["ACK"] };
-  expect(shown(fromOutside({ ...answer, ttl: 1 }))).toEqual(["ok", "from-outside stack-ttl"]);
+  expect(shown(fromOutside({ ...answer, ttl: 1 }))).toEqual(["unspec", "from-outside stack-ttl"]);
 });
 
 test.each<[string, number[], number[]]>([
@@ -207,4 +233,109 @@ test.each<[string, number[], number[]]>([
 ])("a SYN names no longer segments than the tunnel takes: an option that is %s", (_, before, after) => {
   const found = fromClient({ ...syn, tcpOptions: Buffer.from(before) });
   expect(ip(found)).toEqual(datagram({ ...syn, from: at(POD.port), ttl: 63, tcpOptions: Buffer.from(after) }));
+});
+
+test("a SYN by the ports of a connection that has ended begins anew", () => {
+  for (const flags of [["SYN"], ["FIN", "ACK"], ["RST"], ["SYN"]] as const) fromClient({ ...syn, flags });
+  expect(nats().map(({ state }) => state)).toEqual([0]);
+});
+
+const nats = () => programs.entries("egw_nat_out").map(({ value }) => decode("egw_nat", value));
+/** What leaves by the uplink. */
+const toOutside = (shape: Shape, mark = 0) => programs.run("to_outside", frame(shape), { mark });
+const PASSED = ["unspec", "to-outside to-outside"];
+const DONE = 0x14000000;
+const OWN_PORT = 0x15000000;
+
+describe("ports that the stack gives out", () => {
+  test("are none of the programs' for as long as conntrack keeps them", () => {
+    expect(shown(toOutside({ ...syn, from: at(POD.port) }))).toEqual(PASSED);
+    expect(nats()).toMatchObject([{ egress_ip: EGRESS, client: "0.0.0.0", port: POD.port, state: 0 }]);
+    expect(portOf(fromClient(syn))).not.toBe(POD.port);
+    // Another remote, another port, and one that is silent for too long, are free.
+    expect(portOf(fromClient({ ...syn, to: { ...OUTSIDE, port: 80 } }))).toBe(POD.port);
+    expect(portOf(fromClient({ ...syn, from: { ...POD, port: 40001 } }))).toBe(40001);
+    const [entry] = programs.entries("egw_nat_out").filter(({ key }) => decode("egw_tuple", key).source === EGRESS);
+    if (!entry) throw new Error("no entry");
+    programs.set(
+      "egw_nat_out",
+      entry.key,
+      encode("egw_nat", { ...decode("egw_nat", entry.value), seen: 0n, state: 8 }),
+    );
+    expect(portOf(fromClient(from("10.0.1.12")))).toBe(POD.port);
+  });
+
+  test.each<[string, Shape, Shape]>([
+    ["tcp", syn, { from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["SYN", "ACK"] }],
+    ["udp", { ...syn, protocol: "udp" }, { from: OUTSIDE, to: at(POD.port), protocol: "udp" }],
+    [
+      "an echo",
+      { ...syn, to: { ...OUTSIDE, port: 0 }, protocol: "icmp" },
+      { from: { ...OUTSIDE, port: 0 }, to: at(POD.port), protocol: "icmp", icmpType: 0 },
+    ],
+  ])("answers to them are the stack's, and noted: %s", (_, shape, answer) => {
+    toOutside({ ...shape, from: at(POD.port) });
+    const found = fromOutside(answer);
+    expect(shown(found)).toEqual(["unspec", "from-outside stack-unknown-flow"]);
+    expect(found.packet).toEqual(frame(answer));
+    expect(nats()).toMatchObject([{ state: 1 }]);
+    fromOutside({ ...answer, fragment: 0x2000, flags: ["RST"] });
+    expect(nats()).toMatchObject([{ state: shape.protocol === "tcp" ? 9 : 1 }]);
+    expect(shown(toOutside({ ...shape, from: at(POD.port), flags: ["FIN", "ACK"] }))).toEqual(PASSED);
+    expect(nats()).toMatchObject([{ state: shape.protocol === "tcp" ? 11 : 1 }]);
+  });
+
+  test("are read of the first of fragments and behind options", () => {
+    for (const [i, change] of [{ fragment: 0x2000 }, { ipOptions: Buffer.from([1, 1, 1, 1]) }].entries())
+      expect(shown(toOutside({ ...syn, ...change, from: at(POD.port + i) }))).toEqual(PASSED);
+    expect(nats().map(({ port }) => port)).toEqual(expect.arrayContaining([POD.port, POD.port + 1]));
+    expect(portOf(fromClient({ ...syn, from: { ...POD, port: POD.port + 1 } }))).not.toBe(POD.port + 1);
+  });
+
+  test("that a pod's connection has are dropped, unless the packet is of that connection or a program's own", () => {
+    fromClient(syn);
+    const packet = { ...syn, from: at(POD.port) };
+    expect(shown(toOutside(packet))).toEqual(["shot", "to-outside drop-port-taken"]);
+    expect(shown(toOutside({ ...packet, fragment: 0x2000 }))).toEqual(["shot", "to-outside drop-port-taken"]);
+    expect(shown(toOutside(packet, OWN_PORT))).toEqual(PASSED);
+    expect(shown(toOutside(packet, DONE))).toEqual(["unspec"]);
+    expect(nats()).toMatchObject([{ client: CLIENT }]);
+  });
+
+  test("what has no port, or another source, passes", () => {
+    const shapes: [Shape, string][] = [
+      [{ ...syn, from: at(1), fragment: 0x0010 }, "stack-fragment"],
+      [{ ...syn, from: { ...POD, address: "10.9.0.1" } }, "not-selected"],
+      [{ from: at(0), to: OUTSIDE, protocol: "icmp", icmpType: 3, quote: datagram(syn) }, "to-outside"],
+    ];
+    for (const [shape, verdict] of shapes) expect(shown(toOutside(shape))).toEqual(["unspec", `to-outside ${verdict}`]);
+    expect(nats()).toEqual([]);
+  });
+
+  test("a tuple that comes out of the tunnel as it leaves is no translation", () => {
+    toOutside({ ...syn, from: at(POD.port) });
+    expect(shown(fromClient({ ...syn, from: at(POD.port) }))).toEqual(["unspec", "from-client not-selected"]);
+  });
+});
+
+test.each<[string, Partial<Shape>, string]>([
+  ["fragments", { fragment: 0x2000 }, "stack-fragment"],
+  ["options", { ipOptions: Buffer.from([1, 1, 1, 1]) }, "stack-options"],
+])("a connection has one port for what the stack translates of it: %s", (_, change, verdict) => {
+  const shape: Shape = { ...syn, ...change, protocol: "udp" };
+  const found = fromClient(shape);
+  expect(shown(found)).toEqual(["unspec", `from-client ${verdict}`]);
+  expect(ip(found)).toEqual(datagram(shape));
+  expect(found.mark).toBe(OWN_PORT);
+  const whole = fromClient({ ...syn, protocol: "udp" });
+  expect([portOf(whole), whole.mark]).toEqual([POD.port, DONE]);
+  expect(nats()).toHaveLength(1);
+  // One that has another port than its own could meet another one's by the stack.
+  const other: Shape = { ...shape, from: { ...POD, address: "10.0.1.12" } };
+  expect(fromClient(other).mark).toBe(0);
+  expect(portOf(fromClient({ ...syn, protocol: "udp", from: other.from }))).not.toBe(POD.port);
+  // Mid-flow without a translation, and not selected: nothing begins.
+  fromClient({ ...syn, ...change, flags: ["ACK"] });
+  fromClient({ ...shape, from: { ...POD, address: "10.0.1.99" } });
+  expect(nats()).toHaveLength(2);
 });

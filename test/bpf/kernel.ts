@@ -14,7 +14,21 @@ export interface Outcome {
   /** What was counted, `hook verdict`. */
   readonly counted: readonly string[];
   readonly packet: Buffer;
+  /** The packet's mark behind the program. */
+  readonly mark: number;
 }
+
+/** What a packet has besides its bytes. */
+export interface Context {
+  /** The device by which it comes, or goes. */
+  readonly device?: string;
+  readonly mark?: number;
+}
+
+/** Where `struct __sk_buff` has these, and how long it is. */
+const MARK_AT = 8;
+const IFINDEX_AT = 40;
+const CONTEXT_SIZE = 192;
 
 const run = (...command: readonly [string, ...string[]]): string =>
   execFileSync(command[0], command.slice(1), { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
@@ -37,7 +51,7 @@ export class Kernel {
 
   private constructor() {}
 
-  /** With one device `uplink` (10.9.0.1/24) that has a default route to 10.9.0.254. */
+  /** With a device `uplink` (10.9.0.1/24) that has a default route to 10.9.0.254, and a device `pod`. */
   static start(): Kernel {
     const kernel = new Kernel();
     fs.mkdirSync(kernel.pins);
@@ -48,12 +62,15 @@ export class Kernel {
       "link set uplink up",
       "link set other up",
       "link set lo up",
+      "link add pod type veth peer name eth0",
+      "link set pod up",
+      "link set eth0 up",
       "addr add 10.9.0.1/24 dev uplink",
       "neigh add 10.9.0.254 lladdr 02:00:00:00:09:fe dev uplink",
       "route add default via 10.9.0.254",
     ])
       run("ip", "-n", kernel.namespace, ...command.split(" "));
-    kernel.inside("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.forwarding=1");
+    kernel.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.forwarding=1");
     return kernel;
   }
 
@@ -72,13 +89,23 @@ export class Kernel {
     for (const name of fs.readdirSync(this.pins).filter((one) => one.startsWith("load-")))
       fs.rmSync(path.join(this.pins, name), { recursive: true });
     const pins = fs.mkdtempSync(path.join(this.pins, "load-"));
-    this.inside("bpftool", "prog", "loadall", file, `${pins}/programs`, "pinmaps", `${pins}/maps`);
-    return new Programs(pins, this.folder, (...command) => this.inside(...command));
+    this.run("bpftool", "prog", "loadall", file, `${pins}/programs`, "pinmaps", `${pins}/maps`);
+    return new Programs(pins, this.folder, this);
   }
 
-  private inside(...command: readonly [string, ...string[]]): string {
-    return run("ip", "netns", "exec", this.namespace, ...command);
+  ip(line: string): void {
+    run("ip", "-n", this.namespace, ...line.split(" "));
   }
+
+  indexOf(device: string): number {
+    return Number(run("ip", "-n", this.namespace, "-o", "link", "show", device).split(":")[0]);
+  }
+
+  /** A command in the namespace. */
+  readonly run = (...command: readonly string[]): string => run("ip", "netns", "exec", this.namespace, ...command);
+
+  /** A path for pins. */
+  readonly pinned = (name: string): string => path.join(this.pins, name);
 }
 
 /** Bytes as the words that bpftool takes. */
@@ -90,51 +117,67 @@ export class Programs {
   private counted = new Map<string, number>();
 
   constructor(
-    private readonly pins: string,
+    readonly pins: string,
     private readonly folder: string,
-    private readonly inside: (...command: [string, ...string[]]) => string,
+    private readonly kernel: Kernel,
   ) {}
 
   set(map: string, key: Buffer, value: Buffer): void {
     const pin = `${this.pins}/maps/${map}`;
-    this.inside("bpftool", "map", "update", "pinned", pin, "key", ...hex(key), "value", ...hex(value));
+    this.kernel.run("bpftool", "map", "update", "pinned", pin, "key", ...hex(key), "value", ...hex(value));
   }
 
   remove(map: string, key: Buffer): void {
-    this.inside("bpftool", "map", "delete", "pinned", `${this.pins}/maps/${map}`, "key", ...hex(key));
+    this.kernel.run("bpftool", "map", "delete", "pinned", `${this.pins}/maps/${map}`, "key", ...hex(key));
   }
 
   entries(map: string): { readonly key: Buffer; readonly value: Buffer }[] {
-    const said = this.inside("bpftool", "-j", "map", "dump", "pinned", `${this.pins}/maps/${map}`);
+    const said = this.kernel.run("bpftool", "-j", "map", "dump", "pinned", `${this.pins}/maps/${map}`);
     const found = JSON.parse(said) as { readonly key: string[]; readonly value: string[] }[];
     return found.map(({ key, value }) => ({ key: bytes(key), value: bytes(value) }));
   }
 
   /** BPF_PROG_TEST_RUN. */
-  run(program: string, packet: Buffer): Outcome {
-    const [input, output] = ["in", "out"].map((name) => path.join(this.folder, name)) as [string, string];
-    fs.writeFileSync(input, packet);
-    const command = ["prog", "run", "pinned", `${this.pins}/programs/${program}`, "data_in", input, "data_out", output];
-    const said = this.inside("bpftool", "-j", ...command, "data_size_out", String(packet.length + 64));
+  run(program: string, packet: Buffer, { device, mark = 0 }: Context = {}): Outcome {
+    const file = (name: string) => path.join(this.folder, name);
+    const context = Buffer.alloc(CONTEXT_SIZE);
+    context.writeUInt32LE(mark, MARK_AT);
+    if (device) context.writeUInt32LE(this.kernel.indexOf(device), IFINDEX_AT);
+    fs.writeFileSync(file("in"), packet);
+    fs.writeFileSync(file("context"), context);
+    const said = this.kernel.run(
+      ...["bpftool", "-j", "prog", "run", "pinned", `${this.pins}/programs/${program}`],
+      ...["data_in", file("in"), "data_out", file("out"), "data_size_out", String(packet.length + 64)],
+      ...["ctx_in", file("context"), "ctx_out", file("context-out"), "ctx_size_out", String(CONTEXT_SIZE)],
+    );
     const { retval } = JSON.parse(said) as { readonly retval: number };
     const before = this.counted;
     this.counted = this.counters();
     const counted = [...this.counted].flatMap(([name, count]) =>
       Array<string>(count - (before.get(name) ?? 0)).fill(name),
     );
-    return { action: ACTIONS[retval] ?? String(retval), counted, packet: fs.readFileSync(output) };
+    return {
+      action: ACTIONS[retval] ?? String(retval),
+      counted,
+      packet: fs.readFileSync(file("out")),
+      mark: fs.readFileSync(file("context-out")).readUInt32LE(MARK_AT),
+    };
   }
 
   private counters(): Map<string, number> {
-    const said = this.inside("bpftool", "-j", "map", "dump", "pinned", `${this.pins}/maps/egw_verdicts`);
+    const said = this.kernel.run("bpftool", "-j", "map", "dump", "pinned", `${this.pins}/maps/egw_verdicts`);
     const found = JSON.parse(said) as {
-      readonly formatted: { readonly key: number; readonly values: { readonly value: number }[] };
+      readonly key: string[];
+      readonly values: { readonly value: string[] }[];
     }[];
+    const total = (values: readonly { readonly value: string[] }[]) =>
+      values.reduce((sum, { value }) => sum + Number(bytes(value).readBigUInt64LE()), 0);
     return new Map(
-      found.map(({ formatted: { key, values } }) => [
-        `${HOOKS[Math.floor(key / VERDICTS.length)]} ${VERDICTS[key % VERDICTS.length]}`,
-        values.reduce((total, { value }) => total + value, 0),
-      ]),
+      found.map(({ key: words, values }) => {
+        const key = bytes(words).readUInt32LE();
+        const name = `${HOOKS[Math.floor(key / VERDICTS.length)]} ${VERDICTS[key % VERDICTS.length]}`;
+        return [name, total(values)];
+      }),
     );
   }
 }

@@ -2,9 +2,22 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { encode, HOOKS, offsetsOf, STRUCTS, type StructName, sizeOf, VERDICTS } from "../../provider/kernel/bpf-layout";
-import { withConstants } from "../../provider/kernel/bpf-object";
-import { compiled, SOURCES } from "./kernel";
+import {
+  encode,
+  HOOKS,
+  LAYOUT_VERSION,
+  MAPS,
+  OBJECTS,
+  type ObjectName,
+  offsetsOf,
+  STRUCTS,
+  type StructName,
+  sizeOf,
+  VERDICTS,
+} from "../../provider/kernel/bpf-layout";
+import { constantAt, withConstants } from "../../provider/kernel/bpf-object";
+import { compiled, hex, Kernel, SOURCES } from "./kernel";
+import { makeMaps, mapsOf } from "./maps";
 
 interface BtfType {
   readonly kind: string;
@@ -16,10 +29,11 @@ interface BtfType {
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "egw-btf-"));
 const objects = new Map(
-  ["client", "gateway"].map((name) => [name, compiled(path.join(SOURCES, `${name}.bpf.c`), folder)]),
+  (["client", "gateway"] as const).map((name) => [name, compiled(path.join(SOURCES, `${name}.bpf.c`), folder)]),
 );
+const objectOf = (name: ObjectName) => path.join(folder, `${name}.bpf.o`);
 const types = [...objects.keys()].flatMap((name) => {
-  const said = execFileSync("bpftool", ["-j", "btf", "dump", "file", path.join(folder, `${name}.bpf.o`)]);
+  const said = execFileSync("bpftool", ["-j", "btf", "dump", "file", objectOf(name)]);
   return (JSON.parse(said.toString()) as { readonly types: readonly BtfType[] }).types;
 });
 afterAll(() => fs.rmSync(folder, { recursive: true }));
@@ -37,11 +51,11 @@ test.each(Object.keys(STRUCTS) as StructName[])("%s lies in memory as the object
 });
 
 test.each([
-  ["egw_hook", HOOKS],
-  ["egw_verdict", VERDICTS],
-] as const)("%s has the names of the object's BTF", (name, names) => {
+  ["egw_hook", "EGW_HOOK_", HOOKS],
+  ["egw_verdict", "EGW_", VERDICTS],
+] as const)("%s has the names of the object's BTF", (name, prefix, names) => {
   const found = types.find((type) => type.kind === "ENUM" && type.name === name);
-  const expected = names.map((one, val) => ({ name: `EGW_${one.toUpperCase().replaceAll("-", "_")}`, val }));
+  const expected = names.map((one, val) => ({ name: `${prefix}${one.toUpperCase().replaceAll("-", "_")}`, val }));
   expect(found?.values?.slice(0, -1)).toEqual(expected);
   expect(found?.values?.at(-1)).toMatchObject({ val: names.length });
 });
@@ -59,6 +73,65 @@ test("constants are put into an object, and what it does not have is refused", (
   const patched = withConstants(client, { tunnel_ifindex: value });
   const differing = [...patched].flatMap((byte, i) => (byte === client[i] ? [] : [byte]));
   expect(differing).toEqual([7]);
+  const { at, size } = constantAt(client, "tunnel_ifindex");
+  expect({ size, value: patched.readUInt32LE(at) }).toEqual({ size: 4, value: 7 });
+  expect(() => constantAt(client, "nothing")).toThrow('the object has no constant "nothing"');
   expect(() => withConstants(client, { nothing: value })).toThrow('the object has no constant "nothing"');
   expect(() => withConstants(client, { tunnel_ifindex: Buffer.alloc(2) })).toThrow("has 4 bytes, its value 2");
+});
+
+test("the version is the object's", () => {
+  for (const object of objects.values())
+    expect(object.readUInt32LE(constantAt(object, "layout_version").at)).toBe(LAYOUT_VERSION);
+});
+
+describe("maps and programs", () => {
+  let kernel: Kernel;
+  beforeAll(() => {
+    kernel = Kernel.start();
+  });
+  afterAll(() => kernel.stop());
+
+  const shapeOf = (pin: string) => {
+    const said = kernel.run("bpftool", "-j", "map", "show", "pinned", pin);
+    const { type, bytes_key: key, bytes_value: value, max_entries: entries, flags } = JSON.parse(said);
+    return { type, key, value, entries, flags };
+  };
+
+  test.each(["client", "gateway"] as const)("of the %s object are as the tables say", (name) => {
+    const { pins } = kernel.load(`${name}.bpf.c`);
+    expect(fs.readdirSync(`${pins}/programs`).sort()).toEqual([...OBJECTS[name].programs].sort());
+    const maps = fs.readdirSync(`${pins}/maps`).filter((map) => map.startsWith("egw_"));
+    expect(maps.sort()).toEqual([...OBJECTS[name].maps].sort());
+    for (const map of maps) {
+      const { programs, ...shape } = MAPS[map] ?? { programs: [] };
+      expect(programs).toContain(name);
+      expect({ map, ...shapeOf(`${pins}/maps/${map}`) }).toEqual({ map, ...shape });
+    }
+  });
+
+  test("that are made before the programs are taken by them, and show their bytes as they are", () => {
+    const folder = kernel.pinned("made");
+    for (const name of ["client", "gateway"] as const) {
+      makeMaps(kernel.run, `${folder}/${name}`, name);
+      kernel.run(
+        "bpftool",
+        "prog",
+        "loadall",
+        objectOf(name),
+        `${folder}/${name}-programs`,
+        ...mapsOf(`${folder}/${name}`, name),
+      );
+    }
+    const key = encode("egw_policy_key", { prefix_length: 48, source: "10.0.0.174", destination: "172.18.0.0" });
+    const value = encode("egw_policy", { egress_ip: "172.18.0.5", gateway: "172.18.0.6" });
+    const pin = `${folder}/client/egw_policies`;
+    kernel.run("bpftool", "map", "update", "pinned", pin, "key", ...hex(key), "value", ...hex(value));
+    expect(kernel.run("bpftool", "map", "dump", "pinned", pin).split("\n")[0]).toBe(
+      "key: 30 00 00 00 0a 00 00 ae  ac 12 00 00  value: ac 12 00 05 ac 12 00 06",
+    );
+    // A program that made maps of its own would not have this one.
+    const ids = (what: string, one: string) => JSON.parse(kernel.run("bpftool", "-j", what, "show", "pinned", one));
+    expect(ids("prog", `${folder}/client-programs/from_pod`).map_ids).toContain(ids("map", pin).id);
+  });
 });

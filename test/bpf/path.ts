@@ -3,38 +3,43 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import * as readline from "node:readline";
-import { encode, write } from "../../provider/kernel/bpf-layout";
+import { encode, OBJECTS, type ObjectName, write } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
 import { compiled, hex, SOURCES } from "./kernel";
+import { makeMaps, mapsOf } from "./maps";
 
 export const EGRESS = "203.0.113.200";
-const POD = "10.0.1.11";
+export const PODS = { pod: "10.0.1.11", other: "10.0.1.12" } as const;
 const CLIENT = { underlay: "192.168.0.11", mac: "66:26:00:00:00:0b", tunnel: "100.126.0.11" };
 const GATEWAY = { underlay: "192.168.0.101", mac: "66:26:00:00:00:65", tunnel: "100.126.0.101" };
-const NODES = { client: { ...CLIENT, source: "client" }, gateway: { ...GATEWAY, source: "gateway" } } as const;
-
-type Host = "pod" | "client" | "gateway" | "outside";
-type Node = keyof typeof NODES;
-
-/** Maps of each program that outlive it. */
-const MAPS = {
-  client: ["egw_policies", "egw_sources", "egw_flows", "egw_peers", "egw_underlays", "egw_verdicts"],
-  gateway: ["egw_policies", "egw_sources", "egw_addresses", "egw_nat_out", "egw_nat_in", "egw_verdicts"],
+/** The gateway node could have pods too. */
+const NODES = {
+  client: { ...CLIENT, objects: ["client"], uplink: "eth0" },
+  gateway: { ...GATEWAY, objects: ["client", "gateway"], uplink: "outside" },
 } as const;
 
-/** Where each program is attached. */
-const ATTACHED: readonly (readonly [Node, string, "ingress" | "egress", string])[] = [
-  ["client", "pod", "ingress", "from_pod"],
-  ["client", "pod", "egress", "to_pod"],
-  ["client", "egw.vxlan", "ingress", "from_gateway"],
-  ["client", "egw.vxlan", "egress", "to_tunnel"],
-  ["gateway", "egw.vxlan", "ingress", "from_client"],
-  ["gateway", "outside", "ingress", "from_outside"],
+type Host = "pod" | "other" | "client" | "gateway" | "outside";
+type Node = keyof typeof NODES;
+const HOSTS: readonly Host[] = ["pod", "other", "client", "gateway", "outside"];
+
+type Attachment = readonly [Node, string, "ingress" | "egress", number, string];
+
+/** Where each program is attached, and its priority there. */
+const ATTACHED: readonly Attachment[] = [
+  ["client", "pod", "ingress", 1, "from_pod"],
+  ["client", "other", "ingress", 1, "from_pod"],
+  ["client", "egw.vxlan", "ingress", 1, "from_gateway"],
+  ["client", "egw.vxlan", "egress", 1, "to_tunnel"],
+  ["gateway", "egw.vxlan", "ingress", 1, "from_gateway"],
+  ["gateway", "egw.vxlan", "ingress", 2, "from_client"],
+  ["gateway", "egw.vxlan", "egress", 1, "to_tunnel"],
+  ["gateway", "outside", "ingress", 1, "from_outside"],
+  ["gateway", "outside", "egress", 1, "to_outside"],
 ];
 
 /**
- * pod — client node ══ tunnel ══ gateway node — outside, each in a network namespace of its own. A rule of the client node
- * stands for what its stack would choose. Checksums are neither made nor believed by devices at the ends.
+ * Two pods — client node ══ tunnel ══ gateway node — outside, each in a network namespace of its own. A rule of the client node
+ * stands for what its stack would choose, one of the gateway node for its translation. Checksums are neither made nor believed by devices at the ends.
  */
 export class Path {
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "egw-path-"));
@@ -50,8 +55,7 @@ export class Path {
 
   stop(): void {
     for (const child of this.children) child.kill("SIGKILL");
-    for (const host of ["pod", "client", "gateway", "outside"] as const)
-      execFileSync("ip", ["netns", "del", this.name(host)]);
+    for (const host of HOSTS) execFileSync("ip", ["netns", "del", this.name(host)]);
     for (const node of ["client", "gateway"] as const) execFileSync("umount", [this.pins(node)]);
     fs.rmSync(this.folder, { recursive: true });
   }
@@ -59,14 +63,35 @@ export class Path {
   /** Programs of both nodes in place of those before, with the maps of those before. */
   load(): void {
     this.loads++;
-    for (const node of ["client", "gateway"] as const) this.loadOn(node);
-    for (const [node, device, direction, program] of ATTACHED) {
-      const pin = `${this.pins(node)}/${this.loads}/${program}`;
-      const place = [device, direction, "prio", "1", "handle", "1", "bpf", "da", "pinned", pin] as const;
-      this.inside(node, "tc", "filter", "replace", "dev", ...place);
-    }
+    for (const [node, { objects }] of Object.entries(NODES) as [Node, (typeof NODES)[Node]][])
+      for (const object of objects) this.loadOn(node, object);
+    for (const attachment of ATTACHED) this.attach(attachment);
     for (const node of ["client", "gateway"] as const)
       fs.rmSync(`${this.pins(node)}/${this.loads - 1}`, { recursive: true, force: true });
+  }
+
+  /** The gateway node with its stack alone towards the outside, for as long as something lasts. */
+  withoutFromClient<T>(act: () => T): T {
+    const of = (place: Attachment) => place[4] === "from_client";
+    for (const [node, device, direction, priority] of ATTACHED.filter(of))
+      this.inside(node, "tc", "filter", "del", "dev", device, direction, "prio", String(priority));
+    try {
+      return act();
+    } finally {
+      for (const place of ATTACHED.filter(of)) this.attach(place);
+    }
+  }
+
+  /** How many packets have come out of the gateway node's tunnel. */
+  received(): number {
+    const [link] = JSON.parse(this.inside("gateway", "ip", "-j", "-s", "link", "show", "egw.vxlan"));
+    return link.stats64.rx.packets;
+  }
+
+  /** Datagrams of these sizes from one socket of a pod: the port by which each has come to the outside, if it has. */
+  send(pod: keyof typeof PODS, source: string, port: number, ...sizes: readonly number[]): (number | null)[] {
+    const words = [source, port, ...sizes].map(String);
+    return JSON.parse(this.inside(pod, "python3", path.join(__dirname, "talk.py"), "send", ...words));
   }
 
   /** Starts test/bpf/talk.py, and comes back when it is ready. `end` ends its input and gives what it then says. */
@@ -100,68 +125,74 @@ export class Path {
     return execFileSync("ip", ["netns", "exec", this.name(host), ...command], { encoding: "utf8" });
   }
 
-  private loadOn(node: Node): void {
-    const { source, mac } = NODES[node];
-    const object = this.objects.get(source) ?? compiled(path.join(SOURCES, `${source}.bpf.c`), this.folder);
-    this.objects.set(source, object);
-    const [index = ""] = this.inside(node, "ip", "-o", "link", "show", "egw.vxlan").split(":");
-    const file = path.join(this.folder, "patched.o");
-    fs.writeFileSync(
-      file,
-      withConstants(object, { tunnel_ifindex: write("u32", Number(index)), tunnel_mac: write("mac", mac) }),
-    );
-    const maps = `${this.pins(node)}/maps`;
-    const isFirst = this.loads === 1;
-    const reused = MAPS[node].flatMap((name) => ["map", "name", name, "pinned", `${maps}/${name}`]);
-    const load = ["prog", "loadall", file, `${this.pins(node)}/${this.loads}`] as const;
-    this.inside(node, "bpftool", ...load, ...(isFirst ? ["pinmaps", maps] : reused));
-    if (isFirst) this.fill(node);
+  private attach([node, device, direction, priority, program]: Attachment): void {
+    const pin = `${this.pins(node)}/${this.loads}/${program}`;
+    const place = [device, direction, "prio", String(priority), "handle", "1", "bpf", "da", "pinned", pin] as const;
+    this.inside(node, "tc", "filter", "replace", "dev", ...place);
   }
 
-  private fill(node: Node): void {
+  private loadOn(node: Node, object: ObjectName): void {
+    const { mac, underlay, uplink } = NODES[node];
+    const bytes = this.objects.get(object) ?? compiled(path.join(SOURCES, `${object}.bpf.c`), this.folder);
+    this.objects.set(object, bytes);
+    const index = (device: string) =>
+      write("u32", Number(this.inside(node, "ip", "-o", "link", "show", device).split(":")[0]));
+    const file = path.join(this.folder, "patched.o");
+    const constants = {
+      tunnel_ifindex: index("egw.vxlan"),
+      tunnel_mac: write("mac", mac),
+      node_address: write("address", underlay),
+      ...(object === "gateway" ? { uplink_ifindex: index(uplink) } : {}),
+    };
+    fs.writeFileSync(file, withConstants(bytes, constants));
+    const maps = `${this.pins(node)}/maps-${object}`;
+    if (this.loads === 1) makeMaps((command, ...words) => this.inside(node, command, ...words), maps, object);
+    const programs = `${this.pins(node)}/${this.loads}`;
+    this.inside(node, "bpftool", "prog", "loadall", file, `${programs}-${object}`, ...mapsOf(maps, object));
+    fs.mkdirSync(programs, { recursive: true });
+    for (const program of OBJECTS[object].programs)
+      fs.renameSync(`${programs}-${object}/${program}`, `${programs}/${program}`);
+    fs.rmSync(`${programs}-${object}`, { recursive: true });
+    if (this.loads === 1) this.fill(node, object);
+  }
+
+  private fill(node: Node, object: ObjectName): void {
     const set = (map: string, key: Buffer, value: Buffer) =>
       this.inside(
         node,
-        "bpftool",
-        "map",
-        "update",
-        "pinned",
-        `${this.pins(node)}/maps/${map}`,
-        "key",
-        ...hex(key),
-        "value",
-        ...hex(value),
+        ...["bpftool", "map", "update", "pinned", `${this.pins(node)}/maps-${object}/${map}`],
+        ...["key", ...hex(key), "value", ...hex(value)],
       );
-    set(
-      "egw_policies",
-      encode("egw_policy_key", { prefix_length: 56, source: POD, destination: "203.0.113.0" }),
-      encode("egw_policy", { egress_ip: EGRESS, gateway: GATEWAY.underlay }),
-    );
-    if (node === "gateway") return void set("egw_addresses", write("address", EGRESS), write("u32", 1));
+    for (const source of Object.values(PODS))
+      set(
+        "egw_policies",
+        encode("egw_policy_key", { prefix_length: 56, source, destination: "203.0.113.0" }),
+        encode("egw_policy", { egress_ip: EGRESS, gateway: GATEWAY.underlay }),
+      );
+    if (object === "gateway") return void set("egw_egress_ips", write("address", EGRESS), write("u32", 1));
     set("egw_peers", write("address", GATEWAY.underlay), write("mac", GATEWAY.mac));
     set("egw_underlays", write("mac", GATEWAY.mac), write("address", GATEWAY.underlay));
   }
 
   private wire(): void {
-    for (const host of ["pod", "client", "gateway", "outside"] as const) {
+    for (const host of HOSTS) {
       execFileSync("ip", ["netns", "add", this.name(host)]);
       this.ip(host, "link set lo up");
     }
-    this.cable("pod", "eth0", "client", "pod");
+    for (const pod of ["pod", "other"] as const) this.cable(pod, "eth0", "client", pod);
     this.cable("client", "eth0", "gateway", "eth0");
     this.cable("gateway", "outside", "outside", "eth0");
-    this.ip(
-      "pod",
-      `addr add ${POD}/32 dev eth0`,
-      "route add 169.254.1.1 dev eth0",
-      "route add default via 169.254.1.1",
-    );
-    this.ip(
-      "client",
-      "addr add 169.254.1.1/32 dev pod",
-      `route add ${POD} dev pod`,
-      `addr add ${CLIENT.underlay}/24 dev eth0`,
-    );
+    for (const [pod, address] of Object.entries(PODS) as [keyof typeof PODS, string][]) {
+      const router = "169.254.1.1";
+      this.ip(
+        pod,
+        `addr add ${address}/32 dev eth0`,
+        `route add ${router} dev eth0`,
+        `route add default via ${router}`,
+      );
+      this.ip("client", `addr add ${router}/32 dev ${pod}`, `route add ${address} dev ${pod}`);
+    }
+    this.ip("client", `addr add ${CLIENT.underlay}/24 dev eth0`);
     this.ip(
       "gateway",
       `addr add ${GATEWAY.underlay}/24 dev eth0`,
@@ -170,14 +201,15 @@ export class Path {
     );
     this.ip("outside", "addr add 203.0.113.9/24 dev eth0");
     for (const [node, { mac, tunnel }] of Object.entries(NODES) as [Node, (typeof NODES)[Node]][]) {
-      this.inside(node, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=1");
+      const settings = ["ip_forward=1", "conf.all.rp_filter=0", "conf.default.rp_filter=0"];
+      this.inside(node, "sysctl", "-qw", ...settings.map((one) => `net.ipv4.${one}`));
       this.ip(
         node,
         `link add egw.vxlan address ${mac} mtu 1450 type vxlan external dstport 4790`,
         `addr add ${tunnel}/32 dev egw.vxlan`,
         "link set egw.vxlan up",
       );
-      for (const device of ["egw.vxlan", node === "client" ? "pod" : "outside"])
+      for (const device of ["egw.vxlan", ...(node === "client" ? ["pod", "other"] : ["outside"])])
         this.inside(node, "tc", "qdisc", "add", "dev", device, "clsact");
       fs.mkdirSync(this.pins(node));
       execFileSync("mount", ["-t", "bpf", "bpf", this.pins(node)]);
@@ -186,10 +218,18 @@ export class Path {
       "client",
       `neigh add ${GATEWAY.tunnel} lladdr ${GATEWAY.mac} dev egw.vxlan nud permanent`,
       `route add default via ${GATEWAY.tunnel} dev egw.vxlan onlink table 3000 encap ip id 4097 dst ${GATEWAY.underlay}`,
-      `rule add from ${POD} iif pod lookup 3000`,
+      ...Object.entries(PODS).map(([pod, address]) => `rule add from ${address} iif ${pod} lookup 3000`),
     );
+    for (const pod of Object.keys(PODS)) this.inside("client", "sysctl", "-qw", `net.ipv4.conf.${pod}.rp_filter=1`);
+    this.ip(
+      "gateway",
+      `neigh add ${CLIENT.tunnel} lladdr ${CLIENT.mac} dev egw.vxlan nud permanent`,
+      `route add 10.0.1.0/24 via ${CLIENT.tunnel} dev egw.vxlan onlink encap ip id 4097 dst ${CLIENT.underlay}`,
+    );
+    const translation = ["POSTROUTING", "-s", "10.0.1.0/24", "-o", "outside", "-j", "SNAT", "--to-source", EGRESS];
+    this.inside("gateway", "iptables", "-w", "-t", "nat", "-A", ...translation);
     // A device that makes no checksums has the stack make them; one that believes none has it compare them.
-    for (const host of ["pod", "outside"] as const)
+    for (const host of ["pod", "other", "outside"] as const)
       this.inside(host, "ethtool", "-K", "eth0", "rx", "off", "tx", "off");
   }
 

@@ -1,4 +1,4 @@
-"""Both ends of what is said over a path: `serve` at the outside, `call` and `hold` in the pod. Prints JSON."""
+"""Both ends of what is said over a path: `serve` at the outside, the others in a pod. Prints JSON."""
 
 import json
 import socket
@@ -63,6 +63,21 @@ def call():
     print(json.dumps(told))
 
 
+def send(source, port, *sizes):
+    """Datagrams of these sizes from one socket; prints for each the port by which it came, or null."""
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind((source, int(port)))
+    datagrams.settimeout(1)
+    seen = []
+    for size in sizes:
+        datagrams.sendto(bytes(int(size)), (HOST, UDP))
+        try:
+            seen.append(json.loads(datagrams.recv(100))[1])
+        except TimeoutError:
+            seen.append(None)
+    print(json.dumps(seen))
+
+
 def hold():
     """Echoes line by line until its input ends; says how many, and the longest wait in seconds."""
     connection, reader, seen = dial()
@@ -81,4 +96,4 @@ def hold():
     print(json.dumps({"source": seen[0], "count": count, "longest": longest}))
 
 
-{"serve": serve, "call": call, "hold": hold}[sys.argv[1]]()
+{"serve": serve, "call": call, "hold": hold, "send": send}[sys.argv[1]](*sys.argv[2:])

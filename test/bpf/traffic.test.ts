@@ -1,4 +1,4 @@
-import { EGRESS, Path } from "./path";
+import { EGRESS, Path, PODS } from "./path";
 
 let made: Path;
 beforeAll(async () => {
@@ -18,6 +18,36 @@ const EVERYTHING = {
 test("real packets leave with the egress IP, whole, by every protocol, and errors come back", () => {
   expect(made.call()).toEqual(EVERYTHING);
   expect(made.inside("pod", "ping", "-c", "2", "-i", "0.2", "-W", "1", "203.0.113.9")).toMatch(/ 2 received/);
+});
+
+test("a pod that uses another one's address and port gets nothing into the tunnel", () => {
+  expect(made.send("pod", PODS.pod, 4400, 10, 10)).toEqual([4400, 4400]);
+  made.inside("other", "ip", "addr", "add", `${PODS.pod}/32`, "dev", "eth0");
+  const before = made.received();
+  const seen = made.send("other", PODS.pod, 4400, 10, 10);
+  made.inside("other", "ip", "addr", "del", `${PODS.pod}/32`, "dev", "eth0");
+  expect(seen).toEqual([null, null]);
+  expect(made.received()).toBe(before);
+  expect(made.send("pod", PODS.pod, 4400, 10)).toEqual([4400]);
+});
+
+test("what the stack and what the programs send of one socket has one port, whichever comes first", () => {
+  expect(made.send("pod", PODS.pod, 4500, 10, 3000, 10, 3000)).toEqual([4500, 4500, 4500, 4500]);
+  expect(made.send("pod", PODS.pod, 4501, 3000, 10, 3000)).toEqual([4501, 4501, 4501]);
+});
+
+test("two pods never share a port, be one by the stack and one by the programs", () => {
+  // The stack's first.
+  expect(made.withoutFromClient(() => made.send("other", PODS.other, 4600, 10))).toEqual([4600]);
+  const [own] = made.send("pod", PODS.pod, 4600, 10);
+  expect(own).toEqual(expect.any(Number));
+  expect(own).not.toBe(4600);
+  // The programs' first: what the stack would send by the same port is dropped, and the rest has another one.
+  expect(made.send("pod", PODS.pod, 4601, 10)).toEqual([4601]);
+  const [small, large] = made.send("other", PODS.other, 4601, 10, 3000);
+  expect(small).toEqual(expect.any(Number));
+  expect(small).not.toBe(4601);
+  expect(large).toBeNull();
 });
 
 test("a connection goes on while programs are loaded anew a hundred times", async () => {

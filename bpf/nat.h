@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#ifndef EGW_NAT_H
+#define EGW_NAT_H
+
+#include "maps.h"
+#include "packet.h"
+#include "time.h"
+
+/* Ports that may be given to a connection whose own one is taken, in host byte order; put into the object. */
+volatile const __u16 first_port = 32768;
+volatile const __u16 last_port = 65535;
+
+/* So often another port is tried where one is taken, counting up. */
+#define TRIES 16
+
+/* As a pod sends it -> its translation. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, FLOWS);
+  __uint(key_size, sizeof(struct egw_tuple));
+  __uint(value_size, sizeof(struct egw_nat));
+} egw_nat_out SEC(".maps");
+
+/* As its answers come in -> as the pod sends it. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, FLOWS);
+  __uint(key_size, sizeof(struct egw_tuple));
+  __uint(value_size, sizeof(struct egw_tuple));
+} egw_nat_in SEC(".maps");
+
+/* How many seconds a translation without packets is kept; the kernel's defaults (nf_conntrack-sysctl). */
+static __always_inline __u64 lifetime(__u8 protocol, __u8 state) {
+  if (protocol == IPPROTO_ICMP) return 30;
+  if (protocol == IPPROTO_UDP) return state & EGW_NAT_ANSWERED ? 120 : 30;
+  if (state & EGW_NAT_RESET) return 10;
+  if (state & (EGW_NAT_FIN_OUT | EGW_NAT_FIN_IN)) return 120;
+  return state & EGW_NAT_ANSWERED ? 432000 : 120;
+}
+
+/* The living entry of a tuple as it is sent. */
+static __always_inline struct egw_nat *nat_of(const struct egw_tuple *tuple) {
+  struct egw_nat *nat = bpf_map_lookup_elem(&egw_nat_out, tuple);
+  return nat && !is_silent(nat->seen, lifetime(tuple->protocol, nat->state)) ? nat : NULL;
+}
+
+/* The living entry to which an answer belongs, with its tuple as it is sent. */
+static __always_inline struct egw_nat *owner_of(const struct egw_tuple *answer, struct egw_tuple *tuple) {
+  const struct egw_tuple *owner = bpf_map_lookup_elem(&egw_nat_in, answer);
+  if (!owner) return NULL;
+  *tuple = *owner;
+  return nat_of(tuple);
+}
+
+/* Notes a packet towards the outside. */
+static __always_inline void note_out(struct egw_nat *nat, const struct packet *packet) {
+  nat->seen = bpf_ktime_get_boot_ns();
+  /* A SYN begins anew by the ports of a connection that has ended. */
+  if (packet->is_first && packet->is_syn) nat->state = 0;
+  if (packet->is_fin) nat->state |= EGW_NAT_FIN_OUT;
+  if (packet->is_reset) nat->state |= EGW_NAT_RESET;
+}
+
+/* Notes an answer. */
+static __always_inline void note_in(struct egw_nat *nat, const struct packet *packet) {
+  nat->seen = bpf_ktime_get_boot_ns();
+  nat->state |= EGW_NAT_ANSWERED | (packet->is_fin ? EGW_NAT_FIN_IN : 0) | (packet->is_reset ? EGW_NAT_RESET : 0);
+}
+
+/* Writes both entries. */
+static __always_inline bool enter(const struct egw_tuple *answer, const struct egw_tuple *tuple, const struct egw_nat *nat) {
+  if (!bpf_map_update_elem(&egw_nat_in, answer, tuple, BPF_ANY) && !bpf_map_update_elem(&egw_nat_out, tuple, nat, BPF_ANY))
+    return true;
+  bpf_map_delete_elem(&egw_nat_in, answer);
+  return false;
+}
+
+static __always_inline __be16 in_range(__u32 port) {
+  __u32 size = last_port - first_port + 1;
+  return bpf_htons(first_port + port % size);
+}
+
+/*
+ * Takes a port for a new connection and writes both entries: its own one where nobody has it, else a random one and those
+ * after it (seed: snat_v4_new_mapping). False with the verdict where there is none.
+ */
+static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_nat *nat, enum egw_verdict *verdict) {
+  __u32 random = bpf_get_prandom_u32() & 0xffff;
+  nat->port = tuple->source_port;
+  for (__u32 i = 0; i < TRIES; i++) {
+    struct egw_tuple answer = answer_to(tuple), other;
+    answer.destination = nat->egress_ip;
+    answer.destination_port = nat->port;
+    if (!owner_of(&answer, &other)) {
+      struct egw_tuple forward = *tuple;
+      return enter(&answer, &forward, nat) || (*verdict = EGW_DROP_MAP_FULL, false);
+    }
+    nat->port = in_range(random + i);
+  }
+  return *verdict = EGW_DROP_NO_PORT, false;
+}
+
+/*
+ * The stack's packet keeps its port from the programs for as long as conntrack keeps it. False where a pod's connection has
+ * that port, unless `is_own`: it is that connection itself.
+ */
+static __always_inline bool reserve_port(const struct packet *packet, bool is_own) {
+  struct egw_tuple tuple = packet->tuple, answer = answer_to(&tuple), other;
+  struct egw_nat *owner = owner_of(&answer, &other);
+  if (owner) {
+    if (owner->client && !is_own) return false;
+    note_out(owner, packet);
+    return true;
+  }
+  struct egw_nat nat = {.egress_ip = tuple.source, .port = tuple.source_port};
+  note_out(&nat, packet);
+  enter(&answer, &tuple, &nat);
+  return true;
+}
+
+#endif
