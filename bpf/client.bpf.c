@@ -85,21 +85,20 @@ int from_pod(struct __sk_buff *skb) {
   if (!parse(skb, &packet, &verdict)) return leave(EGW_HOOK_FROM_POD, verdict);
   /* An error that a pod sends is about an answer that it got. */
   struct egw_tuple tuple = packet.is_error ? answer_to(&packet.quoted) : packet.tuple;
-  const struct egw_policy *policy = policy_of(tuple.source, tuple.destination);
-  bool is_selected = policy && policy->gateway != bpf_htonl(EGW_GATEWAY_EXCLUDED);
   struct egw_flow *flow = flow_of(&tuple);
   if (flow) {
     if (!is_by_its_device(skb, flow, &tuple)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_OTHER_DEVICE);
+    /* What policies say by now is for what begins: who takes a path away takes its flows along. */
     if (!is_tcp_syn(&packet)) {
-      if (!is_selected) return leave(EGW_HOOK_FROM_POD, EGW_DROP_CUT);
       renew(&flow->seen);
       return into_tunnel(skb, &packet, flow->gateway);
     }
     /* Another connection by the same ports. */
     bpf_map_delete_elem(&egw_flows, &tuple);
   }
+  const struct egw_policy *policy = policy_of(tuple.source, tuple.destination);
   if (!policy) return leave(EGW_HOOK_FROM_POD, EGW_NOT_SELECTED);
-  if (!is_selected) return leave(EGW_HOOK_FROM_POD, EGW_EXCLUDED);
+  if (policy->gateway == bpf_htonl(EGW_GATEWAY_EXCLUDED)) return leave(EGW_HOOK_FROM_POD, EGW_EXCLUDED);
   if (policy->gateway == bpf_htonl(EGW_GATEWAY_NONE)) {
     if (is_tcp_syn(&packet)) return leave(EGW_HOOK_FROM_POD, EGW_DROP_NO_GATEWAY);
   } else if (policy->gateway == node_address) {

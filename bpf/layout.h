@@ -132,8 +132,6 @@ enum egw_verdict {
   EGW_STACK_OWN_NODE,
   /* Dropped. */
   EGW_DROP_SHORT,
-  /* Its policy is gone: the connection ends. */
-  EGW_DROP_CUT,
   EGW_DROP_NO_GATEWAY,
   EGW_DROP_NO_EGRESS_IP,
   EGW_DROP_NOT_ADMITTED,

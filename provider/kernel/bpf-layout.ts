@@ -70,7 +70,6 @@ export const VERDICTS = [
   "stack-other-device",
   "stack-own-node",
   "drop-short",
-  "drop-cut",
   "drop-no-gateway",
   "drop-no-egress-ip",
   "drop-not-admitted",
@@ -186,35 +185,3 @@ function read(type: Member, bytes: Buffer): unknown {
       return [...bytes.subarray(0, 6)].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
   }
 }
-
-/** Of the layout of all maps: those of another version are not taken over. */
-export const LAYOUT_VERSION = 1;
-
-/** How `bpftool map create` makes each map (seed 001, 004 for the first). */
-export const MAPS = {
-  egw_policies: { type: "lpm_trie", key: 12, value: 8, entries: 262144, flags: 1 },
-  egw_sources: { type: "lpm_trie", key: 8, value: 4, entries: 262144, flags: 1 },
-  egw_verdicts: { type: "percpu_array", key: 4, value: 8, entries: HOOKS.length * VERDICTS.length, flags: 0 },
-  egw_flows: { type: "lru_hash", key: 16, value: 16, entries: 262144, flags: 0 },
-  egw_peers: { type: "hash", key: 4, value: 8, entries: 16384, flags: 0 },
-  egw_underlays: { type: "hash", key: 8, value: 4, entries: 16384, flags: 0 },
-  egw_egress_ips: { type: "hash", key: 4, value: 4, entries: 4096, flags: 0 },
-  egw_nat_out: { type: "lru_hash", key: 16, value: 32, entries: 262144, flags: 0 },
-  egw_nat_in: { type: "lru_hash", key: 16, value: 16, entries: 262144, flags: 0 },
-} as const;
-
-export type MapName = keyof typeof MAPS;
-
-/** The objects, each with its programs and maps. */
-export const OBJECTS = {
-  client: {
-    programs: ["from_gateway", "from_pod", "to_tunnel"],
-    maps: ["egw_policies", "egw_sources", "egw_verdicts", "egw_flows", "egw_peers", "egw_underlays"],
-  },
-  gateway: {
-    programs: ["from_client", "from_outside", "to_outside"],
-    maps: ["egw_policies", "egw_sources", "egw_verdicts", "egw_egress_ips", "egw_nat_out", "egw_nat_in"],
-  },
-} as const;
-
-export type ObjectName = keyof typeof OBJECTS;

@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { constantsOf } from "../compile/bpf";
 import { OBJECTS, type ObjectName, write } from "../kernel/bpf-layout";
-import { findConstant, withConstants } from "../kernel/bpf-object";
+import { constantAt, withConstants } from "../kernel/bpf-object";
 import type { Claim, NodeClaim } from "../model/claim";
 import type { Batch } from "../program/apply";
 import type { Step } from "../reconcile/step";
@@ -10,7 +10,7 @@ import { programsOf } from "../transport/programs";
 /** Letters of base64 a line. */
 const LINE = 76;
 /** Whose interface numbers are put in on the node. */
-const DEVICES = ["tunnel", "uplink"] as const;
+const DEVICES = { client: ["tunnel"], gateway: ["tunnel", "uplink"] } as const;
 
 /**
  * The objects that a batch loads, with all constants but the numbers of the node's devices.
@@ -31,10 +31,7 @@ export function objectsOf(steps: readonly Step[], claims: readonly Claim[]): Bat
     return {
       name,
       lines: text.match(new RegExp(`.{1,${LINE}}`, "g")) ?? [],
-      devices: DEVICES.flatMap((device) => {
-        const found = findConstant(object, `${device}_ifindex`);
-        return found ? [{ device, at: found.at }] : [];
-      }),
+      devices: DEVICES[name].map((device) => ({ device, at: constantAt(object, `${device}_ifindex`).at })),
     };
   });
 }

@@ -105,12 +105,6 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ["what is not dropped goes to the next filter", "maps.h", ": TC_ACT_UNSPEC", ": TC_ACT_OK"],
   ["a mark keeps its other bits", "maps.h", "*mark = (*mark & ~EGW_MARK_CLASS) | class;", "*mark = class;"],
   [
-    "a connection without its policy ends",
-    "client.bpf.c",
-    "if (!is_selected) return leave(EGW_HOOK_FROM_POD, EGW_DROP_CUT);",
-    "",
-  ],
-  [
     "an open connection keeps its gateway",
     "client.bpf.c",
     "return into_tunnel(skb, &packet, flow->gateway);",
