@@ -95,14 +95,12 @@ egw_cut() {
       if ($1 == "unknown") $1 = $2
       mark = mark - (int(mark / 16384) % 4) * 16384
       carried = $NF ~ /^bpf=/ ? substr($NF, 5) : ""
-      # What the programs carry has the state of its connection; the stack has seen its first packet only.
-      if (carried != "") known[$1, src, sport, dst, dport]
       if (carried == "") for (f in filters) if (f == UNMARKED ? mark < 16777216 : hits(f)) tally(seen, f)
       s = number(src); d = number(dst)
       for (j = 1; j <= c; j++) {
         if (!hits(filter[j]) || !selects("", j) || stays(j)) continue
         if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() ? " comment " dport : "") > members
-        if ($1 == "tcp" && opens() && !anew(j) && !(($1, src, sport, dst, dport) in known)) print "add egw-cut-opening " src ",tcp:" sport "," dst " comment " dport > members
+        if ($1 == "tcp" && opens() && !anew(j)) print "add egw-cut-opening " src ",tcp:" sport "," dst " comment " dport > members
         else if ($1 == "udp" && !anew(j)) print "add egw-cut " src ",udp:" sport "," dst " timeout ${UDP_TIMEOUT}" > members
         else if ($1 == "icmp" && type == 8 && !anew(j)) print "add egw-cut " src ",icmp:8/0," dst " timeout ${ICMP_TIMEOUT}" > members
         if (carried != "") { print carried > flows; break }
