@@ -89,8 +89,16 @@ int from_outside(struct __sk_buff *skb) {
   struct egw_nat *nat = owner_of(&answer, &tuple);
   if (!nat) return leave(EGW_HOOK_FROM_OUTSIDE, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);
   if (!packet.is_error) note_in(nat, &packet);
+  if (!nat->client) {
+    /* The stack knows it by the port that it gave. */
+    if (tuple.source_port != answer.destination_port && (is_whole || verdict == EGW_STACK_FRAGMENT)) {
+      bool is_done = packet.is_error ? translate_error(skb, &packet, DESTINATION, tuple.source, tuple.source_port)
+                                     : translate(skb, &packet.tuple, DESTINATION, tuple.source, tuple.source_port);
+      if (!is_done) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_DROP_SHORT);
+    }
+    return leave(EGW_HOOK_FROM_OUTSIDE, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);
+  }
   if (!is_whole) return leave(EGW_HOOK_FROM_OUTSIDE, verdict);
-  if (!nat->client) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_STACK_UNKNOWN_FLOW);
   /* What is too long is sent in fragments of the outer packet: the stack knows nothing of this connection. */
   if (!take_hop(skb)) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_STACK_TTL);
   struct egw_mac own = tunnel_mac, client = nat->client_mac;
@@ -106,7 +114,7 @@ int from_outside(struct __sk_buff *skb) {
   return bpf_redirect(tunnel_ifindex, 0);
 }
 
-/* Egress of the uplink: ports that the stack gives out on egress IPs are none of the programs'. */
+/* Egress of the uplink: what the stack has translated to an egress IP never leaves by a port of a pod's connection. */
 SEC("tc")
 int to_outside(struct __sk_buff *skb) {
   struct packet packet;
@@ -116,8 +124,14 @@ int to_outside(struct __sk_buff *skb) {
   if (!bpf_map_lookup_elem(&egw_egress_ips, &packet.tuple.source)) return leave(EGW_HOOK_TO_OUTSIDE, EGW_NOT_SELECTED);
   /* An error, a later fragment, another protocol: nothing that has a port. */
   if (!packet.has_ports) return leave(EGW_HOOK_TO_OUTSIDE, is_whole ? EGW_TO_OUTSIDE : verdict);
-  bool is_own = is_marked(skb, EGW_MARK_OWN_PORT);
-  return leave(EGW_HOOK_TO_OUTSIDE, reserve_port(&packet, is_own) ? EGW_TO_OUTSIDE : EGW_DROP_PORT_TAKEN);
+  bool has_options = !is_whole && verdict != EGW_STACK_FRAGMENT;
+  __be16 port;
+  if (!port_of_stack(&packet, is_marked(skb, EGW_MARK_OWN_PORT), &port, &verdict)) return leave(EGW_HOOK_TO_OUTSIDE, verdict);
+  if (port != packet.tuple.source_port) {
+    if (has_options) return leave(EGW_HOOK_TO_OUTSIDE, EGW_DROP_PORT_TAKEN);
+    if (!translate(skb, &packet.tuple, SOURCE, packet.tuple.source, port)) return leave(EGW_HOOK_TO_OUTSIDE, EGW_DROP_SHORT);
+  }
+  return leave(EGW_HOOK_TO_OUTSIDE, EGW_TO_OUTSIDE);
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

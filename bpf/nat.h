@@ -101,20 +101,21 @@ static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_
 }
 
 /*
- * The stack's packet keeps its port from the programs for as long as conntrack keeps it. False where a pod's connection has
- * that port, unless `is_own`: it is that connection itself.
+ * The port of a packet that the stack has translated: its own one, which no pod's connection gets as long as conntrack keeps
+ * it, or another one where a pod's connection has it. `is_own`: it is of that connection itself. False with the verdict.
  */
-static __always_inline bool reserve_port(const struct packet *packet, bool is_own) {
+static __always_inline bool port_of_stack(const struct packet *packet, bool is_own, __be16 *port, enum egw_verdict *verdict) {
   struct egw_tuple tuple = packet->tuple, answer = answer_to(&tuple), other;
-  struct egw_nat *owner = owner_of(&answer, &other);
-  if (owner) {
-    if (owner->client && !is_own) return false;
-    note_out(owner, packet);
+  struct egw_nat *nat = is_own ? owner_of(&answer, &other) : nat_of(&tuple);
+  if (nat) {
+    note_out(nat, packet);
+    *port = nat->port;
     return true;
   }
-  struct egw_nat nat = {.egress_ip = tuple.source, .port = tuple.source_port};
-  note_out(&nat, packet);
-  enter(&answer, &tuple, &nat);
+  struct egw_nat fresh = {.egress_ip = tuple.source};
+  note_out(&fresh, packet);
+  if (!take_port(&tuple, &fresh, verdict)) return false;
+  *port = fresh.port;
   return true;
 }
 

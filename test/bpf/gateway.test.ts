@@ -292,14 +292,37 @@ describe("ports that the stack gives out", () => {
     expect(portOf(fromClient({ ...syn, from: { ...POD, port: POD.port + 1 } }))).not.toBe(POD.port + 1);
   });
 
-  test("that a pod's connection has are dropped, unless the packet is of that connection or a program's own", () => {
+  test("that a pod's connection has are given another one on the way out, and theirs again on the way back", () => {
     fromClient(syn);
-    const packet = { ...syn, from: at(POD.port) };
-    expect(shown(toOutside(packet))).toEqual(["shot", "to-outside drop-port-taken"]);
-    expect(shown(toOutside({ ...packet, fragment: 0x2000 }))).toEqual(["shot", "to-outside drop-port-taken"]);
+    for (const shape of [syn, { ...syn, fragment: 0x2000 }]) {
+      const found = toOutside({ ...shape, from: at(POD.port) });
+      expect(shown(found)).toEqual(PASSED);
+      const port = portOf(found);
+      expect(port).not.toBe(POD.port);
+      expect(found.packet).toEqual(frame({ ...shape, from: at(port) }));
+      const answer: Shape = { from: OUTSIDE, to: at(port), protocol: "tcp", flags: ["SYN", "ACK"] };
+      const back = fromOutside(answer);
+      expect(shown(back)).toEqual(["unspec", "from-outside stack-unknown-flow"]);
+      expect(back.packet).toEqual(frame({ ...answer, to: at(POD.port) }));
+      // The pod's own answers are not touched by that.
+      expect(shown(fromOutside({ ...answer, to: at(POD.port) }))).toEqual(BACK);
+    }
+    const quoted = { from: { ...OUTSIDE, port: 0 }, protocol: "icmp", icmpType: 3 } as const;
+    const [taken] = nats().filter(({ client }) => client === "0.0.0.0");
+    const error = fromOutside({ ...quoted, to: at(0), quote: datagram({ ...syn, from: at(taken?.port ?? 0) }) });
+    expect(shown(error)).toEqual(["unspec", "from-outside stack-unknown-flow"]);
+    // Behind the Ethernet, IP and ICMP headers and that of the packet that it quotes.
+    expect(error.packet.readUInt16BE(62)).toBe(POD.port);
+    expect(wrongSums(error.packet).filter((fault) => fault !== "quoted 6")).toEqual([]);
+  });
+
+  test("that a pod's connection has are dropped behind options, unless the packet is of that connection or a program's own", () => {
+    fromClient(syn);
+    const packet: Shape = { ...syn, from: at(POD.port), ipOptions: Buffer.from([1, 1, 1, 1]) };
     expect(shown(toOutside(packet, OWN_PORT))).toEqual(PASSED);
     expect(shown(toOutside(packet, DONE))).toEqual(["unspec"]);
     expect(nats()).toMatchObject([{ client: CLIENT }]);
+    expect(shown(toOutside(packet))).toEqual(["shot", "to-outside drop-port-taken"]);
   });
 
   test("what has no port, or another source, passes", () => {

@@ -1,0 +1,106 @@
+import { execOk, type Lab, podCall, podHold } from "../lab";
+import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import { counted, entriesOf, podDevice } from "./programs";
+import { addressesOf, scenario } from "./scenario";
+import { shown } from "./shown";
+
+const EGRESS = "192.168.0.200";
+const POD = "pod-client-1-1";
+const programWith = (lab: Lab, sources: readonly string[]) => [
+  ...fleetOf(lab),
+  gatewayOf(lab, "gateway", [EGRESS], { placement: { [EGRESS]: "gateway-1" }, datapath: "bpf" }),
+  policyOf("policy", "gateway", addressesOf(lab, sources)),
+];
+
+scenario(
+  "an open connection takes the programs in both directions, and a device without one is no leak",
+  {},
+  async (scene) => {
+    const { lab, stack, change } = scene;
+    const [server] = lab.outside;
+    if (!server) throw new Error("a lab without outside");
+    const program = programWith(lab, [POD]);
+    await change([POD], () => stack.up(program), { to: [EGRESS] });
+    const talk = async () => {
+      const before = { client: await counted(lab, "client-1"), gateway: await counted(lab, "gateway-1") };
+      const { source, bytes } = await podCall(lab, POD, server.address, { proto: "http", path: "/bytes/1000000" });
+      expect([source, bytes]).toEqual([EGRESS, 1_000_000]);
+      const after = { client: await counted(lab, "client-1"), gateway: await counted(lab, "gateway-1") };
+      return (node: "client" | "gateway", what: string) => (after[node].get(what) ?? 0) - (before[node].get(what) ?? 0);
+    };
+    const more = await talk();
+    const path = [
+      ["client", "from-pod to-tunnel"],
+      ["gateway", "from-client to-outside"],
+      ["gateway", "from-outside to-tunnel"],
+      ["client", "from-gateway to-pod"],
+    ] as const;
+    for (const [node, what] of path)
+      expect({ node, what, isMore: more(node, what) > 10 }).toEqual({ node, what, isMore: true });
+
+    // As a pod's device is that came after the last up.
+    const device = podDevice(lab, POD);
+    await execOk(lab, "client-1", ["tc", "qdisc", "del", "dev", device, "clsact"]);
+    const less = await talk();
+    expect(less("client", "from-pod to-tunnel")).toBeLessThan(10);
+    expect(await shown(stack, program)).toEqual({
+      gateway: [expect.stringMatching(`^client-1 missing  tc-filter ${device} ingress from_pod of client [0-9a-f]+$`)],
+    });
+    await stack.up(program);
+    expect(await shown(stack, program)).toEqual({});
+    expect((await talk())("client", "from-pod to-tunnel")).toBeGreaterThan(10);
+    await change([POD], () => stack.destroy(), { established: "cut" });
+  },
+);
+
+scenario("where the egress IP is not on its node nothing leaves, and the reason is counted", {}, async (scene) => {
+  const { lab, stack, change } = scene;
+  const [server] = lab.outside;
+  if (!server) throw new Error("a lab without outside");
+  const program = programWith(lab, [POD]);
+  await change([POD], () => stack.up(program), { to: [EGRESS] });
+  await change(
+    [POD],
+    async () => {
+      await execOk(lab, "gateway-1", ["ip", "addr", "del", `${EGRESS}/32`, "dev", "eth0"]);
+      const { source, error } = await podCall(lab, POD, server.address, { timeoutMs: 700 });
+      expect([source, error]).toEqual([undefined, "timeout"]);
+      expect((await counted(lab, "gateway-1")).get("from-client drop-no-egress-ip")).toBeGreaterThan(0);
+      expect(Object.keys(await shown(stack, program))).toEqual(["gateway"]);
+      await stack.up(program);
+    },
+    { to: [EGRESS] },
+  );
+  expect((await podCall(lab, POD, server.address)).source).toBe(EGRESS);
+  await change([POD], () => stack.destroy(), { established: "cut" });
+});
+
+scenario("sources come and go, and the map has those that there are", { senders: [] }, async ({ lab, stack }) => {
+  const pods = lab.pods.map(({ name }) => name);
+  const live = [pods.slice(0, 1), pods.slice(0, 4), pods.slice(2, 5), pods, pods.slice(3, 4), pods.slice(1, 6)];
+  for (const some of live) {
+    await stack.up(programWith(lab, some));
+    for (const { name: node } of lab.nodes) {
+      const sources = (await entriesOf(lab, node, "egw_policies")).map(({ key }) => [...key.subarray(4, 8)].join("."));
+      expect({ node, sources: [...new Set(sources)].sort() }).toEqual({ node, sources: addressesOf(lab, some).sort() });
+    }
+  }
+  await stack.destroy();
+});
+
+scenario("a connection that is cut by its policy's end is reset, whoever carries it", {}, async (scene) => {
+  const { lab, stack, change } = scene;
+  const [server] = lab.outside;
+  if (!server) throw new Error("a lab without outside");
+  const program = programWith(lab, [POD]);
+  await change([POD], () => stack.up(program), { to: [EGRESS] });
+  const held = await podHold(lab, POD, server.address);
+  for (let i = 0; i < 5; i++) expect(await held.say()).toBeUndefined();
+  expect(await entriesOf(lab, "client-1", "egw_flows")).not.toEqual([]);
+  await change([POD], () => stack.up(program.slice(0, -1)), { established: "cut" });
+  expect(await held.say()).toBe("reset");
+  const ofPod = ({ key }: { key: Buffer }) => key.subarray(0, 4).join(".") === addressesOf(lab, [POD])[0];
+  expect((await entriesOf(lab, "client-1", "egw_flows")).filter(ofPod)).toEqual([]);
+  expect((await entriesOf(lab, "gateway-1", "egw_nat_out")).filter(ofPod)).toEqual([]);
+  await stack.destroy();
+});
