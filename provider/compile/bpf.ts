@@ -11,7 +11,7 @@ import {
 import type { BpfMap } from "../kernel/bpf-map";
 import type { KernelObject, Owned } from "../kernel/state";
 import type { TcFilter } from "../kernel/tc-filter";
-import type { NodeClaim } from "../model/claim";
+import type { NodeClaim, PeerNode } from "../model/claim";
 import { tunnelMac } from "../model/mark";
 import { type PolicyRule, policyEntries } from "./bpf-policies";
 import { shortHash, TUNNEL } from "./names";
@@ -52,14 +52,19 @@ const withPrograms = (view: NodeView) => view.gateways.filter(({ datapath }) => 
 /** The first of the gateways that need the programs. */
 const ownerOf = (view: NodeView): string => withPrograms(view)[0]?.owner.id ?? "";
 
-/** What a node does for gateways with programs: sends to other nodes, or holds egress IPs. */
+/** What a node does for gateways with programs: it sends to other gateway nodes, or is one. Where the egress IPs are just now is no matter. */
 function rolesOf(view: NodeView): ObjectName[] {
-  const holders = withPrograms(view).flatMap(({ placement }) => Object.values(placement));
-  const isHere = (holder: string): boolean => holder === view.node.node;
-  return [
-    ...(holders.some((holder) => !isHere(holder)) ? ["client" as const] : []),
-    ...(holders.some(isHere) ? ["gateway" as const] : []),
-  ];
+  const isGateway = withPrograms(view).some(({ nodes }) => nodes[view.node.node]?.gateway);
+  return [...(otherGateways(view).length > 0 ? ["client" as const] : []), ...(isGateway ? ["gateway" as const] : [])];
+}
+
+/** The gateway nodes that this one can send to, each with the gateway's owner. */
+function otherGateways(view: NodeView): { readonly owner: string; readonly peer: PeerNode }[] {
+  return withPrograms(view).flatMap(({ owner, nodes }) =>
+    Object.entries(nodes).flatMap(([name, peer]) =>
+      peer.gateway && name !== view.node.node ? [{ owner: owner.id, peer }] : [],
+    ),
+  );
 }
 
 /** Constants of an object that are known beforehand; the numbers of its devices are put in on the node. */
@@ -148,18 +153,9 @@ function endpointOf({ at, peer, gateway }: PlacedPolicy, { node }: NodeView): st
   return holder?.underlay ?? GATEWAY_NONE;
 }
 
-/** The gateway nodes that this one sends to. */
 function peers(view: NodeView): Owned[] {
-  const others = withPrograms(view).flatMap(({ owner, nodes, placement }) =>
-    [...new Set(Object.values(placement))]
-      .filter((holder) => holder !== view.node.node)
-      .flatMap((holder) => {
-        const peer = nodes[holder];
-        return peer ? [{ owner: owner.id, underlay: peer.underlay, mac: tunnelMac(peer.index) }] : [];
-      }),
-  );
-  return others.flatMap(({ owner, underlay, mac }) =>
-    own(owner, peerEntry(underlay, mac), underlayEntry(mac, underlay)),
+  return otherGateways(view).flatMap(({ owner, peer: { underlay, index } }) =>
+    own(owner, peerEntry(underlay, tunnelMac(index)), underlayEntry(tunnelMac(index), underlay)),
   );
 }
 

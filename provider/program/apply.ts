@@ -74,11 +74,12 @@ export function applyScript(batch: Batch): string {
     );
   }
   if (batch.node !== undefined) file("node", [batch.node]);
-  // Connections end when the new rules stand, and the batch with it: what can't be ended is a step that failed.
+  const before = batch.steps.filter(({ isAfterCuts }) => !isAfterCuts).length;
   const tools = batch.steps.map(({ tool }, i) => `${i}:${tool}`);
+  // Connections end when the new rules stand: what can't be ended is a step that failed.
   if (batch.cuts.length > 0) {
     file(`${tools.length}.in`, batch.cuts.flatMap(cutLines));
-    tools.push(`${tools.length}:conntrack`);
+    tools.splice(before, 0, `${tools.length}:conntrack`);
   }
   file("restore-ip", batch.restoreIp);
   if (batch.installRestore) {

@@ -12,8 +12,7 @@ const SILENT = { tcp: 432000, udp: 120, icmp: 30 } as const;
  */
 export const FLOW_FUNCTIONS = `
 egw_flows() {
-  # What this batch takes away is still there, aside.
-  for f in $BPF/${MAPS}/egw_flows $BPF/gone-${MAPS}/egw_flows $BPF/${MAPS}/egw_nat_out $BPF/gone-${MAPS}/egw_nat_out; do
+  for f in $BPF/${MAPS}/egw_flows $BPF/${MAPS}/egw_nat_out; do
     [ -e $f ] && { echo "map \${f##*/}"; $egw_limit bpftool map dump pinned $f; }
   done 2>/dev/null | LC_ALL=C awk -v cuts="$1" '
     function byte(at) { return (index(DIGITS, substr(t[at], 1, 1)) - 1) * 16 + index(DIGITS, substr(t[at], 2, 1)) - 1 }

@@ -8,15 +8,6 @@ import { type Changes, ofKind } from "./changes";
 import { type Step, step } from "./step";
 
 /**
- * Filters that go, before anything else changes: what they took goes through the stack then, whose rules still stand.
- */
-export function detachFilters({ added, removed }: Changes): Step[] {
-  const kept = new Set(ofKind(added, "tc-filter").map(keyOf));
-  const gone = ofKind(removed, "tc-filter").filter((filter) => !kept.has(keyOf(filter)));
-  return step("tc", gone.map(detach), gone.map(attach));
-}
-
-/**
  * Maps, entries and programs come before the filters that use them, when the rules of the stack stand. A filter is swapped in one step;
  * one of a program that is loaded again gets the new one.
  */
@@ -52,17 +43,20 @@ export function growPrograms(changes: Changes, desired: readonly KernelObject[])
   ];
 }
 
-/** Entries, programs and maps that nothing uses any more. */
+/** Filters, entries, programs and maps that nothing needs any more, when what they carried is cut: what they took goes through the stack then. */
 export function shrinkPrograms({ added, removed }: Changes): Step[] {
+  const kept = new Set(ofKind(added, "tc-filter").map(keyOf));
+  const filters = ofKind(removed, "tc-filter").filter((filter) => !kept.has(keyOf(filter)));
   const maps = goneFor(removed, added, "bpf-map");
   const lost = new Set(maps.map(({ name }) => name));
   const entries = goneFor(removed, added, "bpf-entry").filter(({ map }) => !lost.has(map));
   const programs = goneFor(removed, added, "bpf-program");
   return [
+    ...step("tc", filters.map(detach), filters.map(attach)),
     ...step("bpf-entry", entries.map(remove), entries.map(update)),
     ...step("bpf-program", programs.map(unload), programs.map(reload)),
     ...step("bpf-map", maps.map(removeMap), maps.map(putBack)),
-  ];
+  ].map((one) => ({ ...one, isAfterCuts: true }));
 }
 
 /** What is removed and not put there in another form. */

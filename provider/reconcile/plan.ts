@@ -9,7 +9,7 @@ import { type KernelObject, keyOf } from "../kernel/state";
 import type { Sysctl } from "../kernel/sysctl";
 import { type Changes, compare, isGone, isNewDevice, type Of, ofKind, otherForms } from "./changes";
 import { restoreText, type TableState, tableState, union } from "./iptables-text";
-import { detachFilters, growPrograms, shrinkPrograms } from "./plan-bpf";
+import { growPrograms, shrinkPrograms } from "./plan-bpf";
 import { growSets, shrinkSets } from "./plan-sets";
 import { type Step, step } from "./step";
 
@@ -24,7 +24,7 @@ const TRANSLATING = ["EGRESSGATEWAY-SNAT-EIP", "EGRESSGATEWAY-SNAT-BACKUP"];
 /**
  * The least steps that turn `actual` into `desired`, in an order in which no selected packet leaves with another source:
  * paths and sets grow, rules change (translation before admission, admission gone before translation), paths and sets shrink.
- * What a gateway lets out by the node's address goes first and comes last. The tunnel device is there only while the rules
+ * What a gateway lets out by the node's address goes first and comes last. Programs come when the rules stand, and go when what they carry is cut. The tunnel device is there only while the rules
  * stand: a new one comes after them, one that goes is closed before them.
  */
 export function plan(desired: readonly KernelObject[], actual: readonly KernelObject[]): Step[] {
@@ -36,7 +36,6 @@ export function plan(desired: readonly KernelObject[], actual: readonly KernelOb
   return [
     ...probeEgressAddresses(changes),
     ...keepSysctls(changes),
-    ...detachFilters(changes),
     ...changeTable("mangle", actual, first),
     ...closeDevice(changes),
     ...(isNewDevice(changes) ? [] : grown),
@@ -48,8 +47,8 @@ export function plan(desired: readonly KernelObject[], actual: readonly KernelOb
     ...growPrograms(changes, desired),
     ...shrinkPaths(changes),
     ...shrinkSets(changes),
-    ...shrinkPrograms(changes),
     ...changeTable("mangle", last, desired),
+    ...shrinkPrograms(changes),
   ];
 }
 

@@ -6,6 +6,8 @@ export interface Step {
   readonly tool: "ip" | "sysctl" | "ipset" | "iptables" | "arping" | "bpf-map" | "bpf-entry" | "bpf-program" | "tc";
   readonly input: readonly string[];
   readonly undo: readonly string[];
+  /** What programs carry goes on until it is cut: they go when that is done. */
+  readonly isAfterCuts?: true;
 }
 
 /** No step at all where there is nothing to do. */

@@ -135,14 +135,14 @@ export function isEmpty(batch: Batch, snapshot: Snapshot): boolean {
 
 /** Nobody else is asked for an address that has just been ours: while it moves, its connections wait. */
 function withoutProbes(steps: readonly Step[], addresses: ReadonlySet<string>): Step[] {
-  return steps.flatMap(({ tool, input, undo }) =>
-    tool === "arping"
+  return steps.flatMap((one) =>
+    one.tool === "arping"
       ? step(
-          tool,
-          input.filter((line) => !addresses.has(line.split(" ")[1] ?? "")),
-          undo,
+          one.tool,
+          one.input.filter((line) => !addresses.has(line.split(" ")[1] ?? "")),
+          one.undo,
         )
-      : [{ tool, input, undo }],
+      : [one],
   );
 }
 

@@ -23,7 +23,8 @@ scenario(
     await change([POD], () => stack.up(program), { to: [EGRESS] });
     const talk = async () => {
       const before = { client: await counted(lab, "client-1"), gateway: await counted(lab, "gateway-1") };
-      const { source, bytes } = await podCall(lab, POD, server.address, { proto: "http", path: "/bytes/1000000" });
+      const { source } = await podCall(lab, POD, server.address);
+      const { bytes } = await podCall(lab, POD, server.address, { proto: "http", path: "/bytes/1000000" });
       expect([source, bytes]).toEqual([EGRESS, 1_000_000]);
       const after = { client: await counted(lab, "client-1"), gateway: await counted(lab, "gateway-1") };
       return (node: "client" | "gateway", what: string) => (after[node].get(what) ?? 0) - (before[node].get(what) ?? 0);

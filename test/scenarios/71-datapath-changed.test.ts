@@ -8,7 +8,7 @@ const TWO = ["pod-client-1-2", "pod-client-2-1"];
 
 scenario(
   "a fleet is moved from one datapath to the other and back under traffic: sources stay, and no connection breaks",
-  { senders: [...ONE, ...TWO], unbroken: true },
+  { senders: [...ONE, ...TWO], unbroken: true, timeoutMs: 300_000 },
   async ({ lab, stack, change }) => {
     const program = (one: string, two: string) => [
       ...fleetOf(lab),

@@ -87,7 +87,7 @@ function sendersOf(lab: Lab, { senders, unbroken, intervalMs }: Setting): WatchO
 const BESIDES_MS = 250;
 
 /** The scenarios of every run, by the number of their file; all others are the long matrix's, unless they say so themselves. */
-const EVERY_RUN = /^(01|02|03|09|11|12|13|20|23|34|35|41|43|50|52|53|57-failing|60-round|60-address)(-|\.)/;
+const EVERY_RUN = /^(01|02|03|09|11|12|13|20|23|34|35|41|43|50|52|53|57-failing|60-round|60-address|70)(-|\.)/;
 
 /** Those that the real CLI runs also in every run; in the long matrix it runs all, but for `engine: "mini"`. */
 const BY_CLI = /^(01|13|41)-/;
