@@ -139,16 +139,16 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
   struct egw_tuple tuple = packet.is_error ? packet.quoted : answer_to(&packet.tuple);
   struct egw_flow *flow = flow_of(&tuple);
   if (!flow) return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_UNKNOWN_FLOW);
+  /* As long as the stack carries what the pod sends, its conntrack needs the answers too. */
+  if (!flow->ifindex) return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_ONE_WAY);
   struct bpf_tunnel_key key = {};
   if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0) || bpf_htonl(key.remote_ipv4) != flow->gateway)
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_DROP_NOT_ADMITTED);
-  __u32 device = flow->ifindex ? flow->ifindex : device_of(skb, tuple.destination, tuple.source, BPF_FIB_LOOKUP_DIRECT);
-  if (!device) return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_NO_ROUTE);
   if (!take_hop(skb)) return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_TTL);
   renew(&flow->seen);
   if (packet.tuple.protocol == IPPROTO_TCP && packet.is_syn) clamp_segments(skb, tunnel_mtu - 40);
   count(EGW_HOOK_FROM_GATEWAY, EGW_TO_POD);
-  return bpf_redirect_neigh(device, NULL, 0, 0);
+  return bpf_redirect_neigh(flow->ifindex, NULL, 0, 0);
 }
 
 /* Ingress of the tunnel device: answers go to the pod that asked. */

@@ -130,6 +130,8 @@ enum egw_verdict {
   EGW_STACK_OTHER_DEVICE,
   /* Its gateway is this node. */
   EGW_STACK_OWN_NODE,
+  /* No program has taken a packet of the other direction yet. */
+  EGW_STACK_ONE_WAY,
   /* Dropped. */
   EGW_DROP_SHORT,
   EGW_DROP_NO_GATEWAY,

@@ -69,6 +69,7 @@ export const VERDICTS = [
   "stack-ttl",
   "stack-other-device",
   "stack-own-node",
+  "stack-one-way",
   "drop-short",
   "drop-no-gateway",
   "drop-no-egress-ip",
