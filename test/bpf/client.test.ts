@@ -52,11 +52,11 @@ const tupleOf = ({ from, to, protocol }: Shape): Buffer =>
   });
 
 /** A flow that was seen so many seconds ago. */
-const flow = (shape: Shape, { silent = 0, ifindex = 0 } = {}): void =>
+const flow = (shape: Shape, { silent = 0, ifindex = 0, gateway = GATEWAY } = {}): void =>
   programs.set(
     "egw_flows",
     tupleOf(shape),
-    encode("egw_flow", { seen: now() - BigInt(silent) * 1_000_000_000n, gateway: GATEWAY, ifindex }),
+    encode("egw_flow", { seen: now() - BigInt(silent) * 1_000_000_000n, gateway, ifindex }),
   );
 const flows = () => programs.entries("egw_flows").map(({ value }) => decode("egw_flow", value));
 
@@ -275,6 +275,9 @@ test("what comes out of the tunnel and is no answer of its flow's gateway is lef
   expect(shown(fromGateway(answer))).toEqual(["unspec", answered("stack-unknown-flow")]);
   flow(udp);
   expect(shown(fromGateway(answer, "from_gateway"))).toEqual(["shot", answered("drop-not-admitted")]);
+  flow(udp, { gateway: "192.168.0.102" });
+  expect(shown(fromGateway(answer))).toEqual(["shot", answered("drop-not-admitted")]);
+  flow(udp);
   expect(shown(fromGateway({ ...answer, ttl: 1 }))).toEqual(["unspec", answered("stack-ttl")]);
   expect(shown(fromGateway({ ...answer, fragment: 0x2000 }))).toEqual(["unspec", answered("stack-fragment")]);
 });
