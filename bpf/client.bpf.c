@@ -6,14 +6,7 @@
 #include "rewrite.h"
 #include "route.h"
 #include "time.h"
-
-/* Put into the object for each attachment. */
-volatile const __u32 tunnel_ifindex = 0;
-volatile const __u32 tunnel_mtu = 1450;
-volatile const __u32 tunnel_vni = 4097;
-volatile const struct egw_mac tunnel_mac = {};
-/* The node's underlay address. */
-volatile const __be32 node_address = 0;
+#include "tunnel.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -66,15 +59,7 @@ static __always_inline int into_tunnel(struct __sk_buff *skb, const struct packe
   /* The stack answers what is too long. But of TCP its conntrack has seen the SYN alone: that goes in outer fragments. */
   if (packet->tuple.protocol != IPPROTO_TCP && is_longer(skb, tunnel_mtu)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_TOO_BIG);
   if (!take_hop(skb)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_TTL);
-  struct egw_mac own = tunnel_mac;
-  struct bpf_tunnel_key key = {.tunnel_id = tunnel_vni, .remote_ipv4 = bpf_ntohl(gateway), .tunnel_ttl = 64};
-  if (bpf_skb_store_bytes(skb, 0, peer->bytes, ETH_ALEN, 0) ||
-      bpf_skb_store_bytes(skb, ETH_ALEN, own.bytes, ETH_ALEN, 0) ||
-      bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_ZERO_CSUM_TX))
-    return leave(EGW_HOOK_FROM_POD, EGW_DROP_SHORT);
-  set_mark(skb, EGW_MARK_DONE);
-  count(EGW_HOOK_FROM_POD, EGW_TO_TUNNEL);
-  return bpf_redirect(tunnel_ifindex, 0);
+  return send_by_tunnel(skb, packet, EGW_HOOK_FROM_POD, gateway, peer);
 }
 
 /* Ingress of the device by which a pod is routed. */
@@ -132,11 +117,25 @@ int to_tunnel(struct __sk_buff *skb) {
   return TC_ACT_UNSPEC;
 }
 
+/* The tuple of the flow to which an answer belongs, or an error about what the pod has sent. */
+static __always_inline struct egw_tuple tuple_answered(const struct packet *packet) {
+  return packet->is_error ? packet->quoted : answer_to(&packet->tuple);
+}
+
+static __always_inline int to_pod(struct __sk_buff *skb, const struct packet *packet, enum egw_hook hook,
+                                  struct egw_flow *flow) {
+  if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
+  renew(&flow->seen);
+  if (packet->tuple.protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, tunnel_mtu - 40);
+  count(hook, EGW_TO_POD);
+  return bpf_redirect_neigh(flow->ifindex, NULL, 0, 0);
+}
+
 static __always_inline int answer_pod(struct __sk_buff *skb) {
   struct packet packet;
   enum egw_verdict verdict;
   if (!parse(skb, &packet, &verdict)) return leave(EGW_HOOK_FROM_GATEWAY, verdict);
-  struct egw_tuple tuple = packet.is_error ? packet.quoted : answer_to(&packet.tuple);
+  struct egw_tuple tuple = tuple_answered(&packet);
   struct egw_flow *flow = flow_of(&tuple);
   if (!flow) return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_UNKNOWN_FLOW);
   /* As long as the stack carries what the pod sends, its conntrack needs the answers too. */
@@ -144,17 +143,27 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
   struct bpf_tunnel_key key = {};
   if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0) || bpf_htonl(key.remote_ipv4) != flow->gateway)
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_DROP_NOT_ADMITTED);
-  if (!take_hop(skb)) return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_TTL);
-  renew(&flow->seen);
-  if (packet.tuple.protocol == IPPROTO_TCP && packet.is_syn) clamp_segments(skb, tunnel_mtu - 40);
-  count(EGW_HOOK_FROM_GATEWAY, EGW_TO_POD);
-  return bpf_redirect_neigh(flow->ifindex, NULL, 0, 0);
+  return to_pod(skb, &packet, EGW_HOOK_FROM_GATEWAY, flow);
 }
 
 /* Ingress of the tunnel device: answers go to the pod that asked. */
 SEC("tc")
 int from_gateway(struct __sk_buff *skb) {
   return answer_pod(skb);
+}
+
+/* Ingress of the underlay's device: the same for what has not come to the tunnel device yet. What it doesn't take goes there. */
+SEC("tc")
+int uplink_client(struct __sk_buff *skb) {
+  struct outer outer;
+  struct packet packet;
+  if (!peek(skb, &outer, &packet)) return TC_ACT_UNSPEC;
+  struct egw_tuple tuple = tuple_answered(&packet);
+  struct egw_flow *flow = flow_of(&tuple);
+  if (!flow || flow->gateway != outer.ip.saddr) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_UNKNOWN_FLOW);
+  if (!flow->ifindex) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_ONE_WAY);
+  if (!decapsulate(skb)) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_TOO_BIG);
+  return to_pod(skb, &packet, EGW_HOOK_UPLINK_CLIENT, flow);
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

@@ -6,16 +6,10 @@
 #include "nat.h"
 #include "rewrite.h"
 #include "route.h"
+#include "tunnel.h"
 
-/* Put into the object for each attachment. */
-volatile const __u32 tunnel_ifindex = 0;
-volatile const __u32 tunnel_mtu = 1450;
-volatile const __u32 tunnel_vni = 4097;
-volatile const struct egw_mac tunnel_mac = {};
-/* The device by which answers come. */
+/* The device by which answers come; put into the object for each attachment. */
 volatile const __u32 uplink_ifindex = 0;
-/* The node's underlay address. */
-volatile const __be32 node_address = 0;
 
 /* Egress IPs by which the stack may translate here -> 1. */
 struct {
@@ -25,57 +19,110 @@ struct {
   __uint(value_size, sizeof(__u32));
 } egw_egress_ips SEC(".maps");
 
-static __always_inline int leave_by_egress_ip(struct __sk_buff *skb) {
-  struct packet packet;
-  enum egw_verdict verdict;
-  bool is_whole = parse(skb, &packet, &verdict);
-  if (!is_whole && !packet.has_ports) return leave(EGW_HOOK_FROM_CLIENT, verdict);
-  struct egw_tuple tuple = packet.is_error ? answer_to(&packet.quoted) : packet.tuple;
-  struct egw_nat fresh = {}, *nat = nat_of(&tuple);
+/* Underlay addresses of the fleet's nodes -> 1. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 16384);
+  __uint(key_size, sizeof(__be32));
+  __uint(value_size, sizeof(__u32));
+} egw_fleet SEC(".maps");
+
+/* By whom a packet was sent into the tunnel: read from what is in front of it, or told by the tunnel device. */
+static __always_inline bool read_client(struct __sk_buff *skb, const struct outer *outer, struct egw_nat *nat) {
+  if (outer) {
+    nat->client = outer->ip.saddr;
+    __builtin_memcpy(nat->client_mac.bytes, outer->source, ETH_ALEN);
+    return true;
+  }
+  struct bpf_tunnel_key key = {};
+  if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0)) return false;
+  nat->client = bpf_htonl(key.remote_ipv4);
+  return !bpf_skb_load_bytes(skb, ETH_ALEN, nat->client_mac.bytes, ETH_ALEN);
+}
+
+/* The translation of a packet out of the tunnel, a new one where a policy admits it. False with the verdict where there is none. */
+static __always_inline bool choose(struct __sk_buff *skb, const struct packet *packet, const struct outer *outer,
+                                   const struct egw_tuple *tuple, struct egw_nat *chosen, enum egw_verdict *verdict) {
+  struct egw_nat *nat = nat_of(tuple);
   if (nat && nat->client) {
-    note_out(nat, &packet);
-    fresh.egress_ip = nat->egress_ip;
-    fresh.port = nat->port;
+    note_out(nat, packet);
+    chosen->egress_ip = nat->egress_ip;
+    chosen->port = nat->port;
   } else {
-    const struct egw_policy *policy = policy_of(tuple.source, tuple.destination);
+    const struct egw_policy *policy = policy_of(tuple->source, tuple->destination);
     /* Answers to pods of this node, and what another gateway is for. */
-    if (!policy || policy->gateway != node_address) return leave(EGW_HOOK_FROM_CLIENT, EGW_NOT_SELECTED);
-    if (packet.is_error || !packet.is_first) return leave(EGW_HOOK_FROM_CLIENT, is_whole ? EGW_STACK_MID_FLOW : verdict);
+    if (!policy || policy->gateway != node_address) return *verdict = EGW_NOT_SELECTED, false;
+    if (packet->is_error || !packet->is_first) return *verdict = EGW_STACK_MID_FLOW, false;
     nat = NULL;
-    fresh.egress_ip = policy->egress_ip;
+    chosen->egress_ip = policy->egress_ip;
   }
   /* By another device the stack translates: its conntrack sees the answers wherever they come in. */
-  if (device_of(skb, fresh.egress_ip, packet.tuple.destination, 0) != uplink_ifindex)
-    return leave(EGW_HOOK_FROM_CLIENT, EGW_STACK_NO_ROUTE);
-  if (!nat) {
-    if (!is_local(skb, fresh.egress_ip)) return leave(EGW_HOOK_FROM_CLIENT, EGW_DROP_NO_EGRESS_IP);
-    struct bpf_tunnel_key key = {};
-    if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0)) return leave(EGW_HOOK_FROM_CLIENT, EGW_DROP_NOT_ADMITTED);
-    fresh.client = bpf_htonl(key.remote_ipv4);
-    if (bpf_skb_load_bytes(skb, ETH_ALEN, fresh.client_mac.bytes, ETH_ALEN)) return leave(EGW_HOOK_FROM_CLIENT, EGW_DROP_SHORT);
-    note_out(&fresh, &packet);
-    if (!take_port(&tuple, &fresh, &verdict)) return leave(EGW_HOOK_FROM_CLIENT, verdict);
-  }
-  if (!is_whole) {
-    /* The stack keeps a connection's own port, so it comes to the same one where that is the own one. */
-    if (fresh.port == tuple.source_port) set_mark(skb, EGW_MARK_OWN_PORT);
-    return leave(EGW_HOOK_FROM_CLIENT, verdict);
-  }
-  if (!take_hop(skb)) return leave(EGW_HOOK_FROM_CLIENT, EGW_STACK_TTL);
-  bool is_done = packet.is_error ? translate_error(skb, &packet, SOURCE, fresh.egress_ip, fresh.port)
-                                 : translate(skb, &tuple, SOURCE, fresh.egress_ip, fresh.port);
-  if (!is_done) return leave(EGW_HOOK_FROM_CLIENT, EGW_DROP_SHORT);
+  if (device_of(skb, chosen->egress_ip, packet->tuple.destination, 0) != uplink_ifindex)
+    return *verdict = EGW_STACK_NO_ROUTE, false;
+  if (nat) return true;
+  if (!is_local(skb, chosen->egress_ip)) return *verdict = EGW_DROP_NO_EGRESS_IP, false;
+  if (!read_client(skb, outer, chosen)) return *verdict = EGW_DROP_NOT_ADMITTED, false;
+  note_out(chosen, packet);
+  return take_port(tuple, chosen, verdict);
+}
+
+static __always_inline struct egw_tuple tuple_sent(const struct packet *packet) {
+  return packet->is_error ? answer_to(&packet->quoted) : packet->tuple;
+}
+
+static __always_inline int to_uplink(struct __sk_buff *skb, const struct packet *packet, enum egw_hook hook,
+                                     const struct egw_tuple *tuple, const struct egw_nat *chosen) {
+  if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
+  bool is_done = packet->is_error ? translate_error(skb, packet, SOURCE, chosen->egress_ip, chosen->port)
+                                  : translate(skb, tuple, SOURCE, chosen->egress_ip, chosen->port);
+  if (!is_done) return leave(hook, EGW_DROP_SHORT);
   /* Answers come by the tunnel too. */
-  if (tuple.protocol == IPPROTO_TCP && packet.is_syn) clamp_segments(skb, tunnel_mtu - 40);
+  if (tuple->protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, tunnel_mtu - 40);
   set_mark(skb, EGW_MARK_DONE);
-  count(EGW_HOOK_FROM_CLIENT, EGW_TO_OUTSIDE);
+  count(hook, EGW_TO_OUTSIDE);
   return bpf_redirect_neigh(uplink_ifindex, NULL, 0, 0);
+}
+
+static __always_inline int leave_by_egress_ip(struct __sk_buff *skb) {
+  struct packet packet;
+  struct egw_nat chosen = {};
+  enum egw_verdict verdict, reason;
+  bool is_whole = parse(skb, &packet, &verdict);
+  if (!is_whole && !packet.has_ports) return leave(EGW_HOOK_FROM_CLIENT, verdict);
+  struct egw_tuple tuple = tuple_sent(&packet);
+  bool is_chosen = choose(skb, &packet, NULL, &tuple, &chosen, &reason);
+  if (!is_chosen) return leave(EGW_HOOK_FROM_CLIENT, reason);
+  if (is_whole) return to_uplink(skb, &packet, EGW_HOOK_FROM_CLIENT, &tuple, &chosen);
+  /* The stack keeps a connection's own port, so it comes to the same one where that is the own one. */
+  if (chosen.port == tuple.source_port) set_mark(skb, EGW_MARK_OWN_PORT);
+  return leave(EGW_HOOK_FROM_CLIENT, verdict);
 }
 
 /* Ingress of the tunnel device. */
 SEC("tc")
 int from_client(struct __sk_buff *skb) {
   return leave_by_egress_ip(skb);
+}
+
+/*
+ * Ingress of the underlay's device: the same for what has not come to the tunnel device yet. What it doesn't take goes there.
+ * An aggregate has to: without its device it would keep the bits of the tunnel, by which a network card would cut it wrongly.
+ */
+SEC("tc")
+int uplink_gateway(struct __sk_buff *skb) {
+  struct outer outer;
+  struct packet packet;
+  struct egw_nat chosen = {};
+  enum egw_verdict verdict;
+  if (!peek(skb, &outer, &packet) || !bpf_map_lookup_elem(&egw_fleet, &outer.ip.saddr)) return TC_ACT_UNSPEC;
+  if (skb->gso_size) return leave(EGW_HOOK_UPLINK_GATEWAY, EGW_STACK_TOO_BIG);
+  struct egw_tuple tuple = tuple_sent(&packet);
+  if (!choose(skb, &packet, &outer, &tuple, &chosen, &verdict) || !decapsulate(skb)) {
+    /* The device gives it to `from_client`, which says the same and acts. */
+    count(EGW_HOOK_UPLINK_GATEWAY, verdict);
+    return TC_ACT_UNSPEC;
+  }
+  return to_uplink(skb, &packet, EGW_HOOK_UPLINK_GATEWAY, &tuple, &chosen);
 }
 
 /* Ingress of the uplink. */
@@ -101,17 +148,10 @@ int from_outside(struct __sk_buff *skb) {
   if (!is_whole) return leave(EGW_HOOK_FROM_OUTSIDE, verdict);
   /* What is too long is sent in fragments of the outer packet: the stack knows nothing of this connection. */
   if (!take_hop(skb)) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_STACK_TTL);
-  struct egw_mac own = tunnel_mac, client = nat->client_mac;
-  struct bpf_tunnel_key key = {.tunnel_id = tunnel_vni, .remote_ipv4 = bpf_ntohl(nat->client), .tunnel_ttl = 64};
   bool is_done = packet.is_error ? translate_error(skb, &packet, DESTINATION, tuple.source, tuple.source_port)
                                  : translate(skb, &packet.tuple, DESTINATION, tuple.source, tuple.source_port);
-  if (!is_done || bpf_skb_store_bytes(skb, 0, client.bytes, ETH_ALEN, 0) ||
-      bpf_skb_store_bytes(skb, ETH_ALEN, own.bytes, ETH_ALEN, 0) ||
-      bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_ZERO_CSUM_TX))
-    return leave(EGW_HOOK_FROM_OUTSIDE, EGW_DROP_SHORT);
-  set_mark(skb, EGW_MARK_DONE);
-  count(EGW_HOOK_FROM_OUTSIDE, EGW_TO_TUNNEL);
-  return bpf_redirect(tunnel_ifindex, 0);
+  if (!is_done) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_DROP_SHORT);
+  return send_by_tunnel(skb, &packet, EGW_HOOK_FROM_OUTSIDE, nat->client, &nat->client_mac);
 }
 
 /* Egress of the uplink: what the stack has translated to an egress IP never leaves by a port of a pod's connection. */

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Of the maps' names and values: maps of another version are not taken over. */
-#define EGW_LAYOUT_VERSION 2
+#define EGW_LAYOUT_VERSION 3
 
 /*
  * Policies, as Cilium's egress policy map has them: a longest-prefix match on source and destination, where the source
@@ -106,6 +106,8 @@ enum egw_hook {
   EGW_HOOK_FROM_CLIENT,
   EGW_HOOK_FROM_OUTSIDE,
   EGW_HOOK_TO_OUTSIDE,
+  EGW_HOOK_UPLINK_CLIENT,
+  EGW_HOOK_UPLINK_GATEWAY,
   EGW_HOOKS,
 };
 
@@ -115,6 +117,8 @@ enum egw_verdict {
   EGW_NOT_SELECTED,
   EGW_EXCLUDED,
   EGW_TO_TUNNEL,
+  /* Encapsulated by the tunnel device. */
+  EGW_TO_TUNNEL_DEVICE,
   EGW_TO_POD,
   EGW_TO_OUTSIDE,
   /* Left to the stack, which has the same policies. */

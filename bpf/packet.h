@@ -59,6 +59,10 @@ struct packet {
   struct egw_tuple tuple;
   /* Of an ICMP error: the tuple of the packet that it quotes. */
   struct egw_tuple quoted;
+  __u8 tos;
+  __u8 ttl;
+  /* Bytes of the header behind the IP header, where that is TCP's or UDP's. */
+  __u8 head;
   /* The tuple is filled in. */
   bool has_ports;
   bool is_error;
@@ -114,6 +118,7 @@ static __always_inline bool read_transport(struct __sk_buff *skb, __u32 at, stru
     case IPPROTO_TCP: {
       struct tcphdr tcp;
       if (bpf_skb_load_bytes(skb, at, &tcp, sizeof(tcp))) return false;
+      packet->head = tcp.doff * 4;
       packet->tuple.source_port = tcp.source;
       packet->tuple.destination_port = tcp.dest;
       packet->is_syn = tcp.syn;
@@ -125,6 +130,7 @@ static __always_inline bool read_transport(struct __sk_buff *skb, __u32 at, stru
     case IPPROTO_UDP: {
       struct udphdr udp;
       if (bpf_skb_load_bytes(skb, at, &udp, sizeof(udp))) return false;
+      packet->head = sizeof(udp);
       packet->tuple.source_port = udp.source;
       packet->tuple.destination_port = udp.dest;
       packet->is_first = true;
@@ -144,23 +150,30 @@ static __always_inline bool read_transport(struct __sk_buff *skb, __u32 at, stru
 }
 
 /*
- * Reads a packet once. False, with the verdict, where it is not one that programs take. What has its ports all the same (the
- * first of fragments, one with options) has its tuple filled in.
+ * Reads the packet that begins there, once. False, with the verdict, where it is not one that programs take. What has its ports
+ * all the same (the first of fragments, one with options) has its tuple filled in.
  */
-static __always_inline bool parse(struct __sk_buff *skb, struct packet *packet, enum egw_verdict *verdict) {
-  __builtin_memset(packet, 0, sizeof(*packet));
-  if (skb->protocol != bpf_htons(ETH_P_IP)) return *verdict = EGW_NOT_IPV4, false;
+static __always_inline bool parse_at(struct __sk_buff *skb, __u32 at, struct packet *packet, enum egw_verdict *verdict) {
   struct iphdr ip;
-  if (bpf_skb_load_bytes(skb, L3, &ip, sizeof(ip))) return *verdict = EGW_DROP_SHORT, false;
+  __builtin_memset(packet, 0, sizeof(*packet));
+  if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip))) return *verdict = EGW_DROP_SHORT, false;
   packet->tuple.source = ip.saddr;
   packet->tuple.destination = ip.daddr;
   packet->tuple.protocol = ip.protocol;
+  packet->tos = ip.tos;
+  packet->ttl = ip.ttl;
   if (ip.frag_off & bpf_htons(FRAGMENT_OFFSET)) return *verdict = EGW_STACK_FRAGMENT, false;
-  if (!read_transport(skb, L3 + ip.ihl * 4, packet)) return *verdict = EGW_STACK_PROTOCOL, false;
+  if (!read_transport(skb, at + ip.ihl * 4, packet)) return *verdict = EGW_STACK_PROTOCOL, false;
   packet->has_ports = !packet->is_error;
   if (ip.ihl != 5) return *verdict = EGW_STACK_OPTIONS, false;
   if (ip.frag_off & bpf_htons(MORE_FRAGMENTS)) return *verdict = EGW_STACK_FRAGMENT, false;
   return true;
+}
+
+static __always_inline bool parse(struct __sk_buff *skb, struct packet *packet, enum egw_verdict *verdict) {
+  if (skb->protocol == bpf_htons(ETH_P_IP)) return parse_at(skb, L3, packet, verdict);
+  __builtin_memset(packet, 0, sizeof(*packet));
+  return *verdict = EGW_NOT_IPV4, false;
 }
 
 #endif

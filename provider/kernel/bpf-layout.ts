@@ -1,5 +1,5 @@
 /** Of the maps' names and values (EGW_LAYOUT_VERSION): maps of another version are not taken over. */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 /** How one member of a struct lies in memory: numbers as the kernel's host has them, addresses and ports in network order. `mac` = `struct egw_mac`. */
 export type Member = "u8" | "u32" | "u64" | "address" | "port" | "mac" | `zero${number}`;
@@ -49,7 +49,15 @@ export const GATEWAY_NONE = "0.0.0.0";
 export const GATEWAY_EXCLUDED = "0.0.0.1";
 
 /** The programs, in the order of `enum egw_hook`. */
-export const HOOKS = ["from-pod", "from-gateway", "from-client", "from-outside", "to-outside"] as const;
+export const HOOKS = [
+  "from-pod",
+  "from-gateway",
+  "from-client",
+  "from-outside",
+  "to-outside",
+  "uplink-client",
+  "uplink-gateway",
+] as const;
 
 /** The ways out of a program, in the order of `enum egw_verdict`. */
 export const VERDICTS = [
@@ -57,6 +65,7 @@ export const VERDICTS = [
   "not-selected",
   "excluded",
   "to-tunnel",
+  "to-tunnel-device",
   "to-pod",
   "to-outside",
   "stack-options",
@@ -105,6 +114,7 @@ export const MAPS: Readonly<Record<string, MapShape>> = {
   egw_underlays: { type: "hash", key: 8, value: 4, entries: 16384, flags: 0, programs: ["client"] },
   egw_nat_out: { type: "lru_hash", key: 16, value: 32, entries: 262144, flags: 0, programs: ["gateway"] },
   egw_nat_in: { type: "lru_hash", key: 16, value: 16, entries: 262144, flags: 0, programs: ["gateway"] },
+  egw_fleet: { type: "hash", key: 4, value: 4, entries: 16384, flags: 0, programs: ["gateway"] },
   egw_egress_ips: { type: "hash", key: 4, value: 4, entries: 4096, flags: 0, programs: ["gateway"] },
   egw_verdicts: {
     type: "percpu_array",
@@ -123,8 +133,8 @@ const mapsOf = (object: ObjectName): string[] =>
 export const OBJECTS: Readonly<
   Record<ObjectName, { readonly programs: readonly string[]; readonly maps: readonly string[] }>
 > = {
-  client: { programs: ["from_pod", "to_tunnel", "from_gateway"], maps: mapsOf("client") },
-  gateway: { programs: ["from_client", "from_outside", "to_outside"], maps: mapsOf("gateway") },
+  client: { programs: ["from_pod", "to_tunnel", "from_gateway", "uplink_client"], maps: mapsOf("client") },
+  gateway: { programs: ["from_client", "from_outside", "to_outside", "uplink_gateway"], maps: mapsOf("gateway") },
 };
 
 const SIZES = { u8: 1, u32: 4, u64: 8, address: 4, port: 2, mac: 8 } as const;

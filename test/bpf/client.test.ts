@@ -68,7 +68,7 @@ const fromPod = (shape: Shape, device = "pod") => programs.run("from_pod", frame
 const toTunnel = (shape: Shape, to = GATEWAY_MAC) =>
   programs.run("to_tunnel", frame({ ...shape, macs: { from: OWN_MAC, to } }));
 const shown = ({ action, counted }: Outcome) => [action, ...counted];
-const TUNNELLED = ["redirect", "from-pod to-tunnel"];
+const TUNNELLED = ["redirect", "from-pod to-tunnel-device"];
 const left = (verdict: string) => ["unspec", `from-pod ${verdict}`];
 
 test("what the stack has sent to a gateway goes there from then on, one hop older", () => {

@@ -46,7 +46,7 @@ const macs = { from: CLIENT_MAC, to: OWN_MAC };
 const fromClient = (shape: Shape) => programs.run("from_client_1", frame({ macs, ...shape }));
 const fromOutside = (shape: Shape) => programs.run("from_outside", frame(shape));
 const OUT = ["redirect", "from-client to-outside"];
-const BACK = ["redirect", "from-outside to-tunnel"];
+const BACK = ["redirect", "from-outside to-tunnel-device"];
 const at = (port: number): End => ({ address: EGRESS, port });
 /** Without the Ethernet header, which the neighbour gives it. */
 const ip = ({ packet }: Outcome) => packet.subarray(14);

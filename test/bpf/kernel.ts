@@ -23,11 +23,14 @@ export interface Context {
   /** The device by which it comes, or goes. */
   readonly device?: string;
   readonly mark?: number;
+  /** Bytes of each segment, of an aggregate. */
+  readonly size?: number;
 }
 
 /** Where `struct __sk_buff` has these, and how long it is. */
 const MARK_AT = 8;
 const IFINDEX_AT = 40;
+const GSO_SIZE_AT = 176;
 const CONTEXT_SIZE = 192;
 
 const run = (...command: readonly [string, ...string[]]): string =>
@@ -138,10 +141,11 @@ export class Programs {
   }
 
   /** BPF_PROG_TEST_RUN. */
-  run(program: string, packet: Buffer, { device, mark = 0 }: Context = {}): Outcome {
+  run(program: string, packet: Buffer, { device, mark = 0, size = 0 }: Context = {}): Outcome {
     const file = (name: string) => path.join(this.folder, name);
     const context = Buffer.alloc(CONTEXT_SIZE);
     context.writeUInt32LE(mark, MARK_AT);
+    context.writeUInt32LE(size, GSO_SIZE_AT);
     if (device) context.writeUInt32LE(this.kernel.indexOf(device), IFINDEX_AT);
     fs.writeFileSync(file("in"), packet);
     fs.writeFileSync(file("context"), context);
@@ -165,19 +169,23 @@ export class Programs {
   }
 
   private counters(): Map<string, number> {
-    const said = this.kernel.run("bpftool", "-j", "map", "dump", "pinned", `${this.pins}/maps/egw_verdicts`);
-    const found = JSON.parse(said) as {
-      readonly key: string[];
-      readonly values: { readonly value: string[] }[];
-    }[];
-    const total = (values: readonly { readonly value: string[] }[]) =>
-      values.reduce((sum, { value }) => sum + Number(bytes(value).readBigUInt64LE()), 0);
-    return new Map(
-      found.map(({ key: words, values }) => {
-        const key = bytes(words).readUInt32LE();
-        const name = `${HOOKS[Math.floor(key / VERDICTS.length)]} ${VERDICTS[key % VERDICTS.length]}`;
-        return [name, total(values)];
-      }),
-    );
+    return countersIn(this.kernel.run("bpftool", "-j", "map", "dump", "pinned", `${this.pins}/maps/egw_verdicts`));
   }
+}
+
+/** What was counted, by `hook verdict`, in bpftool's dump of the map of counters. */
+export function countersIn(dump: string): Map<string, number> {
+  const found = JSON.parse(dump) as {
+    readonly key: string[];
+    readonly values: { readonly value: string[] }[];
+  }[];
+  const total = (values: readonly { readonly value: string[] }[]) =>
+    values.reduce((sum, { value }) => sum + Number(bytes(value).readBigUInt64LE()), 0);
+  return new Map(
+    found.map(({ key: words, values }) => {
+      const key = bytes(words).readUInt32LE();
+      const name = `${HOOKS[Math.floor(key / VERDICTS.length)]} ${VERDICTS[key % VERDICTS.length]}`;
+      return [name, total(values)];
+    }),
+  );
 }

@@ -5,7 +5,7 @@ import * as path from "node:path";
 import * as readline from "node:readline";
 import { encode, OBJECTS, type ObjectName, write } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
-import { compiled, hex, SOURCES } from "./kernel";
+import { compiled, countersIn, hex, SOURCES } from "./kernel";
 import { makeMaps, mapsOf } from "./maps";
 
 export const EGRESS = "203.0.113.200";
@@ -22,6 +22,9 @@ type Host = "pod" | "other" | "client" | "gateway" | "outside";
 type Node = keyof typeof NODES;
 const HOSTS: readonly Host[] = ["pod", "other", "client", "gateway", "outside"];
 
+/** Whether the programs encapsulate on their own. */
+export type Way = "own" | "device";
+
 type Attachment = readonly [Node, string, "ingress" | "egress", number, string];
 
 /** Where each program is attached, and its priority there. */
@@ -29,6 +32,9 @@ const ATTACHED: readonly Attachment[] = [
   ["client", "pod", "ingress", 1, "from_pod"],
   ["client", "other", "ingress", 1, "from_pod"],
   ["client", "egw.vxlan", "ingress", 1, "from_gateway"],
+  ["client", "eth0", "ingress", 1, "uplink_client"],
+  ["gateway", "eth0", "ingress", 1, "uplink_client"],
+  ["gateway", "eth0", "ingress", 2, "uplink_gateway"],
   ["client", "egw.vxlan", "egress", 1, "to_tunnel"],
   ["gateway", "egw.vxlan", "ingress", 1, "from_gateway"],
   ["gateway", "egw.vxlan", "ingress", 2, "from_client"],
@@ -60,19 +66,19 @@ export class Path {
     fs.rmSync(this.folder, { recursive: true });
   }
 
-  /** Programs of both nodes in place of those before, with the maps of those before. */
-  load(): void {
+  /** Programs of both nodes in place of those before, with the maps of those before; they use the tunnel's device, or pass it by. */
+  load(way: Way): void {
     this.loads++;
     for (const [node, { objects }] of Object.entries(NODES) as [Node, (typeof NODES)[Node]][])
-      for (const object of objects) this.loadOn(node, object);
+      for (const object of objects) this.loadOn(node, object, way);
     for (const attachment of ATTACHED) this.attach(attachment);
     for (const node of ["client", "gateway"] as const)
       fs.rmSync(`${this.pins(node)}/${this.loads - 1}`, { recursive: true, force: true });
   }
 
   /** The gateway node with its stack alone towards the outside, for as long as something lasts. */
-  withoutFromClient<T>(act: () => T): T {
-    const of = (place: Attachment) => place[4] === "from_client";
+  withoutTranslation<T>(act: () => T): T {
+    const of = (place: Attachment) => ["from_client", "uplink_gateway"].includes(place[4]);
     for (const [node, device, direction, priority] of ATTACHED.filter(of))
       this.inside(node, "tc", "filter", "del", "dev", device, direction, "prio", String(priority));
     try {
@@ -82,10 +88,17 @@ export class Path {
     }
   }
 
-  /** How many packets have come out of the gateway node's tunnel. */
-  received(): number {
-    const [link] = JSON.parse(this.inside("gateway", "ip", "-j", "-s", "link", "show", "egw.vxlan"));
-    return link.stats64.rx.packets;
+  /** How often the programs of an object on a node have come to that, `hook verdict`. */
+  counted(node: Node, object: ObjectName, name: string): number {
+    const pin = `${this.pins(node)}/maps-${object}/egw_verdicts`;
+    const all = countersIn(this.inside(node, "bpftool", "-j", "map", "dump", "pinned", pin));
+    if (process.env.EGW_DEBUG)
+      console.info(
+        node,
+        object,
+        [...all].filter(([, n]) => n > 0),
+      );
+    return all.get(name) ?? 0;
   }
 
   /** Datagrams of these sizes from one socket of a pod: the port by which each has come to the outside, if it has. */
@@ -117,6 +130,12 @@ export class Path {
     this.inside("client", "ethtool", "-K", "pod", "tx", "off");
   }
 
+  /** From now on the nodes' devices towards each other cut aggregates before they send them. */
+  cut(): void {
+    for (const node of ["client", "gateway"] as const)
+      this.inside(node, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off");
+  }
+
   call(): unknown {
     return JSON.parse(this.inside("pod", "python3", path.join(__dirname, "talk.py"), "call"));
   }
@@ -131,7 +150,7 @@ export class Path {
     this.inside(node, "tc", "filter", "replace", "dev", ...place);
   }
 
-  private loadOn(node: Node, object: ObjectName): void {
+  private loadOn(node: Node, object: ObjectName, way: Way): void {
     const { mac, underlay, uplink } = NODES[node];
     const bytes = this.objects.get(object) ?? compiled(path.join(SOURCES, `${object}.bpf.c`), this.folder);
     this.objects.set(object, bytes);
@@ -141,6 +160,7 @@ export class Path {
     const constants = {
       tunnel_ifindex: index("egw.vxlan"),
       tunnel_mac: write("mac", mac),
+      tunnel_port: write("port", way === "own" ? 4790 : 0),
       node_address: write("address", underlay),
       ...(object === "gateway" ? { uplink_ifindex: index(uplink) } : {}),
     };
@@ -169,7 +189,11 @@ export class Path {
         encode("egw_policy_key", { prefix_length: 56, source, destination: "203.0.113.0" }),
         encode("egw_policy", { egress_ip: EGRESS, gateway: GATEWAY.underlay }),
       );
-    if (object === "gateway") return void set("egw_egress_ips", write("address", EGRESS), write("u32", 1));
+    if (object === "gateway") {
+      set("egw_egress_ips", write("address", EGRESS), write("u32", 1));
+      set("egw_fleet", write("address", CLIENT.underlay), write("u32", 1));
+      return;
+    }
     set("egw_peers", write("address", GATEWAY.underlay), write("mac", GATEWAY.mac));
     set("egw_underlays", write("mac", GATEWAY.mac), write("address", GATEWAY.underlay));
   }
@@ -209,7 +233,7 @@ export class Path {
         `addr add ${tunnel}/32 dev egw.vxlan`,
         "link set egw.vxlan up",
       );
-      for (const device of ["egw.vxlan", ...(node === "client" ? ["pod", "other"] : ["outside"])])
+      for (const device of ["egw.vxlan", "eth0", ...(node === "client" ? ["pod", "other"] : ["outside"])])
         this.inside(node, "tc", "qdisc", "add", "dev", device, "clsact");
       fs.mkdirSync(this.pins(node));
       execFileSync("mount", ["-t", "bpf", "bpf", this.pins(node)]);

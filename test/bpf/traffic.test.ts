@@ -1,12 +1,12 @@
-import { EGRESS, Path, PODS } from "./path";
+import { EGRESS, Path, PODS, type Way } from "./path";
 
 let made: Path;
-beforeAll(async () => {
+const start = (way: Way) => async () => {
   made = Path.start();
-  made.load();
+  made.load(way);
   await made.talk("outside", "serve");
-});
-afterAll(() => made.stop());
+};
+const stop = () => made.stop();
 
 const EVERYTHING = {
   tcp: EGRESS,
@@ -15,53 +15,77 @@ const EVERYTHING = {
   closed: "ConnectionRefusedError",
 };
 
-test("real packets leave with the egress IP, whole, by every protocol, and errors come back", () => {
-  expect(made.call()).toEqual(EVERYTHING);
-  expect(made.inside("pod", "ping", "-c", "2", "-i", "0.2", "-W", "1", "203.0.113.9")).toMatch(/ 2 received/);
+describe.each(["own", "device"] as const)("by the %s way of encapsulation", (way) => {
+  beforeAll(start(way));
+  afterAll(stop);
+
+  test("real packets leave with the egress IP, whole, by every protocol, and errors come back", () => {
+    expect(made.call()).toEqual(EVERYTHING);
+    expect(made.inside("pod", "ping", "-c", "2", "-i", "0.2", "-W", "1", "203.0.113.9")).toMatch(/ 2 received/);
+    const isOwn = way === "own";
+    expect(made.counted("client", "client", "from-pod to-tunnel") > 0).toBe(isOwn);
+    expect(made.counted("client", "client", "uplink-client to-pod") > 0).toBe(isOwn);
+    expect(made.counted("gateway", "gateway", "uplink-gateway to-outside") > 0).toBe(isOwn);
+    expect(made.counted("gateway", "gateway", "from-outside to-tunnel") > 0).toBe(isOwn);
+    expect(made.counted("client", "client", "from-pod to-tunnel-device") > 0).toBe(!isOwn);
+    expect(made.counted("client", "client", "from-gateway to-pod") > 0).toBe(!isOwn);
+  });
+
+  test("a pod that uses another one's address and port gets nothing into the tunnel", () => {
+    const sent = () =>
+      ["to-tunnel", "to-tunnel-device"].map((verdict) => made.counted("client", "client", `from-pod ${verdict}`));
+    expect(made.send("pod", PODS.pod, 4400, 10, 10)).toEqual([4400, 4400]);
+    // By its own address its way out answers ARP.
+    expect(made.send("other", PODS.other, 4400, 10)).toEqual([expect.any(Number)]);
+    made.inside("other", "ip", "addr", "add", `${PODS.pod}/32`, "dev", "eth0");
+    const before = sent();
+    const seen = made.send("other", PODS.pod, 4400, 10, 10);
+    made.inside("other", "ip", "addr", "del", `${PODS.pod}/32`, "dev", "eth0");
+    expect(seen).toEqual([null, null]);
+    expect(sent()).toEqual(before);
+    expect(made.counted("client", "client", "from-pod stack-other-device")).toBe(2);
+    expect(made.send("pod", PODS.pod, 4400, 10)).toEqual([4400]);
+  });
+
+  test("what the stack and what the programs send of one socket has one port, whichever comes first", () => {
+    expect(made.send("pod", PODS.pod, 4500, 10, 3000, 10, 3000)).toEqual([4500, 4500, 4500, 4500]);
+    expect(made.send("pod", PODS.pod, 4501, 3000, 10, 3000)).toEqual([4501, 4501, 4501]);
+  });
+
+  test("two pods never share a port, be one by the stack and one by the programs", () => {
+    // The stack's first.
+    expect(made.withoutTranslation(() => made.send("other", PODS.other, 4600, 10))).toEqual([4600]);
+    const [own] = made.send("pod", PODS.pod, 4600, 10);
+    expect(own).toEqual(expect.any(Number));
+    expect(own).not.toBe(4600);
+    // The programs' first: what the stack would send by the same port has another one.
+    expect(made.send("pod", PODS.pod, 4601, 10)).toEqual([4601]);
+    const [small, large] = made.send("other", PODS.other, 4601, 10, 3000);
+    expect(small).toEqual(expect.any(Number));
+    expect(small).not.toBe(4601);
+    expect(large).toEqual(expect.any(Number));
+    expect(large).not.toBe(4601);
+  });
+
+  test("what has its checksums made only on the way out arrives too, and so does what is cut between the nodes", () => {
+    made.offload();
+    expect(made.call()).toEqual(EVERYTHING);
+    made.cut();
+    expect(made.call()).toEqual(EVERYTHING);
+  });
 });
 
-test("a pod that uses another one's address and port gets nothing into the tunnel", () => {
-  expect(made.send("pod", PODS.pod, 4400, 10, 10)).toEqual([4400, 4400]);
-  made.inside("other", "ip", "addr", "add", `${PODS.pod}/32`, "dev", "eth0");
-  const before = made.received();
-  const seen = made.send("other", PODS.pod, 4400, 10, 10);
-  made.inside("other", "ip", "addr", "del", `${PODS.pod}/32`, "dev", "eth0");
-  expect(seen).toEqual([null, null]);
-  expect(made.received()).toBe(before);
-  expect(made.send("pod", PODS.pod, 4400, 10)).toEqual([4400]);
-});
+describe("a connection goes on", () => {
+  beforeAll(start("own"));
+  afterAll(stop);
 
-test("what the stack and what the programs send of one socket has one port, whichever comes first", () => {
-  expect(made.send("pod", PODS.pod, 4500, 10, 3000, 10, 3000)).toEqual([4500, 4500, 4500, 4500]);
-  expect(made.send("pod", PODS.pod, 4501, 3000, 10, 3000)).toEqual([4501, 4501, 4501]);
-});
-
-test("two pods never share a port, be one by the stack and one by the programs", () => {
-  // The stack's first.
-  expect(made.withoutFromClient(() => made.send("other", PODS.other, 4600, 10))).toEqual([4600]);
-  const [own] = made.send("pod", PODS.pod, 4600, 10);
-  expect(own).toEqual(expect.any(Number));
-  expect(own).not.toBe(4600);
-  // The programs' first: what the stack would send by the same port has another one.
-  expect(made.send("pod", PODS.pod, 4601, 10)).toEqual([4601]);
-  const [small, large] = made.send("other", PODS.other, 4601, 10, 3000);
-  expect(small).toEqual(expect.any(Number));
-  expect(small).not.toBe(4601);
-  expect(large).toEqual(expect.any(Number));
-  expect(large).not.toBe(4601);
-});
-
-test("a connection goes on while programs are loaded anew a hundred times", async () => {
-  const held = await made.talk("pod", "hold");
-  for (let i = 0; i < 100; i++) made.load();
-  const { source, count, longest } = JSON.parse(await held.end());
-  expect(source).toBe(EGRESS);
-  expect(count).toBeGreaterThan(100);
-  // Nothing was lost: TCP would have sent it again after 0.2 s at the earliest.
-  expect(longest).toBeLessThan(0.2);
-});
-
-test("so do those whose checksums are made only on the way out", () => {
-  made.offload();
-  expect(made.call()).toEqual(EVERYTHING);
+  test("while programs are loaded anew a hundred times, by one way of encapsulation or the other", async () => {
+    const held = await made.talk("pod", "hold");
+    for (let i = 0; i < 100; i++) made.load(i % 2 === 0 ? "device" : "own");
+    const { source, count, longest } = JSON.parse(await held.end());
+    expect(source).toBe(EGRESS);
+    expect(count).toBeGreaterThan(100);
+    // Nothing was lost: TCP would have sent it again after 0.2 s at the earliest.
+    expect(longest).toBeLessThan(0.2);
+  });
 });
