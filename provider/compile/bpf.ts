@@ -1,4 +1,4 @@
-import { egressIPEntry, peerEntry, policyEntry, sourceEntry, underlayEntry } from "../kernel/bpf-entry";
+import { egressIPEntry, fleetEntry, peerEntry, policyEntry, sourceEntry, underlayEntry } from "../kernel/bpf-entry";
 import {
   GATEWAY_EXCLUDED,
   GATEWAY_NONE,
@@ -37,7 +37,7 @@ export function compilePrograms(view: NodeView): Owned[] {
     ...own(ownerOf(view), ...base, ...filters),
     ...(roles.length === 0 ? [] : policiesOf(view)),
     ...(roles.includes("client") ? peers(view) : []),
-    ...(roles.includes("gateway") ? egressIPs(view) : []),
+    ...(roles.includes("gateway") ? [...egressIPs(view), ...fleet(view)] : []),
   ];
 }
 
@@ -75,6 +75,7 @@ export function constantsOf(
     tunnel_mtu: { type: "u32", value: node.mtu },
     tunnel_vni: { type: "u32", value: node.fleet.vni },
     tunnel_mac: { type: "mac", value: tunnelMac(node.index) },
+    tunnel_port: { type: "port", value: node.fleet.tunnelPort },
     node_address: { type: "address", value: node.underlay },
   };
 }
@@ -82,7 +83,7 @@ export function constantsOf(
 const hashOf = (object: ObjectName, { node, facts }: NodeView): string =>
   shortHash(JSON.stringify([facts.objects?.[object], constantsOf(node)]));
 
-/** Where each program stands. On one hook in this order: `from_client` gets what `from_gateway` leaves. */
+/** Where each program stands. On one hook those of the client role come first, and `from_outside` last. */
 function filtersOf(object: ObjectName, { uplink }: NodeClaim, podDevices: readonly string[], hash: string): TcFilter[] {
   const filter = (device: string, direction: TcFilter["direction"], program: string): TcFilter => ({
     kind: "tc-filter",
@@ -95,6 +96,7 @@ function filtersOf(object: ObjectName, { uplink }: NodeClaim, podDevices: readon
   if (object === "gateway")
     return [
       filter(TUNNEL, "ingress", "from_client"),
+      filter(uplink, "ingress", "uplink_gateway"),
       filter(uplink, "ingress", "from_outside"),
       filter(uplink, "egress", "to_outside"),
     ];
@@ -102,6 +104,7 @@ function filtersOf(object: ObjectName, { uplink }: NodeClaim, podDevices: readon
     ...podDevices.map((device) => filter(device, "ingress", "from_pod")),
     filter(TUNNEL, "egress", "to_tunnel"),
     filter(TUNNEL, "ingress", "from_gateway"),
+    filter(uplink, "ingress", "uplink_client"),
   ];
 }
 
@@ -166,3 +169,7 @@ function egressIPs(view: NodeView): Owned[] {
       .flatMap(([address]) => own(owner.id, egressIPEntry(address))),
   );
 }
+
+/** The nodes that may send into the tunnel, as the set of peers has them. */
+const fleet = (view: NodeView): Owned[] =>
+  peersOf(view).flatMap(({ owner, underlay }) => own(owner, fleetEntry(underlay)));

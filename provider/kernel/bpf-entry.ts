@@ -2,7 +2,7 @@ import { decode, encode, type StructName, type Values } from "./bpf-layout";
 import { type Kind, lines } from "./kind";
 
 /** The maps whose entries we say; what programs write themselves is nobody's drift. */
-export type EntryMap = "egw_policies" | "egw_sources" | "egw_peers" | "egw_underlays" | "egw_egress_ips";
+export type EntryMap = "egw_policies" | "egw_sources" | "egw_peers" | "egw_underlays" | "egw_egress_ips" | "egw_fleet";
 
 /** An entry of a map, in hexadecimal digits as it lies in memory. */
 export interface BpfEntry {
@@ -44,6 +44,8 @@ export const underlayEntry = (mac: string, underlay: string): BpfEntry =>
   entry("egw_underlays", macBytes(mac), addressBytes(underlay));
 export const egressIPEntry = (address: string): BpfEntry =>
   entry("egw_egress_ips", addressBytes(address), Buffer.from([1, 0, 0, 0]));
+export const fleetEntry = (underlay: string): BpfEntry =>
+  entry("egw_fleet", addressBytes(underlay), Buffer.from([1, 0, 0, 0]));
 
 export const bpfEntry: Kind<BpfEntry> = {
   kind: "bpf-entry",
@@ -78,4 +80,5 @@ const WORDS: Readonly<
   egw_peers: { key: address, value: mac },
   egw_underlays: { key: mac, value: address },
   egw_egress_ips: { key: address, value: (bytes) => String(bytes.readUInt32LE()) },
+  egw_fleet: { key: address, value: (bytes) => String(bytes.readUInt32LE()) },
 };

@@ -3,7 +3,7 @@ import { CLASS_NODE, MASK_ROLE } from "../model/mark";
 
 const MAPS = `maps-${LAYOUT_VERSION}`;
 /** The maps that user space fills. */
-const ENTRY_MAPS = ["egw_policies", "egw_sources", "egw_peers", "egw_underlays", "egw_egress_ips"];
+const ENTRY_MAPS = ["egw_policies", "egw_sources", "egw_peers", "egw_underlays", "egw_egress_ips", "egw_fleet"];
 
 /** Where programs and maps of ours are pinned: `maps-VERSION`, a folder for each object, and `clsact` for the hooks that are ours. */
 export const BPF_DIRECTORY = "/sys/fs/bpf/pulumi-egress";
@@ -162,12 +162,13 @@ egw_filters() {
 }
 # In front of what others have; what gets the rest of another program of ours stands behind that.
 egw_preference() {
-  tc filter show dev $dev $dir | awk -v slot=$([ $program = from_client ] && echo 1 || echo 0) -v hook="$dev $dir" '
+  case $program in from_outside) slot=2 ;; from_client | uplink_gateway) slot=1 ;; *) slot=0 ;; esac
+  tc filter show dev $dev $dir | awk -v slot=$slot -v hook="$dev $dir" '
     { for (i = 1; i < NF; i++) if ($i == "pref") p = $(i + 1); seen[p] }
     / egw-[a-z_]*:/ { ours[p] }
     END {
       base = 38
-      for (p in seen) if (!(p in ours) && p - 2 < base) base = p - 2
+      for (p in seen) if (!(p in ours) && p - 3 < base) base = p - 3
       if (base < 1) { print hook ": a filter of others has the first preference there" > "/dev/stderr"; exit 1 }
       print base + slot
     }'
