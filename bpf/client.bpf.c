@@ -138,11 +138,14 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
   struct egw_tuple tuple = tuple_answered(&packet);
   struct egw_flow *flow = flow_of(&tuple);
   if (!flow) return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_UNKNOWN_FLOW);
-  /* As long as the stack carries what the pod sends, its conntrack needs the answers too. */
-  if (!flow->ifindex) return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_ONE_WAY);
   struct bpf_tunnel_key key = {};
   if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0) || bpf_htonl(key.remote_ipv4) != flow->gateway)
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_DROP_NOT_ADMITTED);
+  /* As long as the stack carries what the pod sends, its conntrack needs the answers too. */
+  if (!flow->ifindex) {
+    if (packet.tuple.protocol == IPPROTO_TCP && packet.is_syn) clamp_segments(skb, tunnel_mtu - 40);
+    return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_ONE_WAY);
+  }
   return to_pod(skb, &packet, EGW_HOOK_FROM_GATEWAY, flow);
 }
 

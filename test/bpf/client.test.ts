@@ -51,8 +51,8 @@ const tupleOf = ({ from, to, protocol }: Shape): Buffer =>
     protocol: { tcp: 6, udp: 17, icmp: 1 }[protocol],
   });
 
-/** A flow that was seen so many seconds ago. */
-const flow = (shape: Shape, { silent = 0, ifindex = 0, gateway = GATEWAY } = {}): void =>
+/** A flow that was seen so many seconds ago, of the device `pod` unless another one is given; 0 = not known yet. */
+const flow = (shape: Shape, { silent = 0, ifindex = kernel.indexOf("pod"), gateway = GATEWAY } = {}): void =>
   programs.set(
     "egw_flows",
     tupleOf(shape),
@@ -110,7 +110,7 @@ test.each<[string, Shape, number, number]>([
 });
 
 test("a pod that uses another one's address and ports gets nothing into the tunnel", () => {
-  for (const known of [{}, { ifindex: kernel.indexOf("pod") }])
+  for (const known of [{ ifindex: 0 }, { ifindex: kernel.indexOf("pod") }])
     for (const forged of [data, udp, syn]) {
       flow(forged, known);
       expect(shown(fromPod(forged, "other"))).toEqual(left("stack-other-device"));
@@ -267,6 +267,13 @@ test("an answer goes to its pod, one hop older, and keeps its flow alive", () =>
   expect(shown({ packet, ...outcome })).toEqual(["redirect", answered("to-pod")]);
   expect(packet.subarray(ETHERNET)).toEqual(frame({ ...answer, ttl: 63 }).subarray(ETHERNET));
   expect(now() - (flows()[0]?.seen ?? 0n)).toBeLessThan(10_000_000_000n);
+});
+
+test("answers are the stack's as long as no program has taken what the pod sends", () => {
+  flow(udp, { ifindex: 0 });
+  expect(shown(fromGateway(answer))).toEqual(["unspec", answered("stack-one-way")]);
+  expect(shown(fromPod(udp))).toEqual(TUNNELLED);
+  expect(shown(fromGateway(answer))).toEqual(["redirect", answered("to-pod")]);
 });
 
 test("what comes out of the tunnel and is no answer of its flow's gateway is left to the next program, or dropped", () => {

@@ -102,7 +102,7 @@ function flow({ from, to, protocol }: Shape, change: { gateway?: string; ifindex
   programs.set(
     "egw_flows",
     encode("egw_tuple", { ...ends, protocol: PROTOCOLS[protocol] }),
-    encode("egw_flow", { seen: seen(), gateway: GATEWAY.address, ifindex: 0, ...change }),
+    encode("egw_flow", { seen: seen(), gateway: GATEWAY.address, ifindex: kernel.indexOf("pod"), ...change }),
   );
 }
 
@@ -212,7 +212,10 @@ describe("on a client node", () => {
     expect(found.packet).toEqual(tunnelled({ ...answer, ...shape }, { from: GATEWAY, to: CLIENT, ...change }));
   });
 
-  test("so is what is no answer, or not from its flow's gateway", () => {
+  test("so is what is no answer, not from its flow's gateway, or of a flow whose pod the stack serves", () => {
+    flow(udp, { ifindex: 0 });
+    expect(shown(uplink(answer))).toEqual(["unspec", "uplink-client stack-one-way"]);
+    programs.remove("egw_flows", programs.entries("egw_flows")[0]?.key ?? Buffer.alloc(0));
     expect(shown(uplink(answer))).toEqual(["unspec", "uplink-client stack-unknown-flow"]);
     flow(udp, { gateway: "10.9.0.102" });
     const found = uplink(answer);
