@@ -52,11 +52,19 @@ export function shrinkPrograms({ added, removed }: Changes): Step[] {
   const entries = goneFor(removed, added, "bpf-entry").filter(({ map }) => !lost.has(map));
   const programs = goneFor(removed, added, "bpf-program");
   return [
-    ...step("tc", filters.map(detach), filters.map(attach)),
+    ...step("tc", answersFirst(filters).reverse().map(detach), answersFirst(filters).map(attach)),
     ...step("bpf-entry", entries.map(remove), entries.map(update)),
     ...step("bpf-program", programs.map(unload), programs.map(reload)),
     ...step("bpf-map", maps.map(removeMap), maps.map(putBack)),
   ].map((one) => ({ ...one, isAfterCuts: true }));
+}
+
+/** Programs that only take answers: there before any that begins something, and after. */
+const ANSWERS = ["from_outside", "to_outside", "from_gateway", "uplink_client"];
+
+function answersFirst(filters: readonly TcFilter[]): TcFilter[] {
+  const isFirst = ({ program }: TcFilter): boolean => ANSWERS.includes(program);
+  return [...filters.filter(isFirst), ...filters.filter((filter) => !isFirst(filter))];
 }
 
 /** What is removed and not put there in another form. */

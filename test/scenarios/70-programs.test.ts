@@ -32,9 +32,9 @@ scenario(
     const more = await talk();
     const path = [
       ["client", "from-pod to-tunnel"],
-      ["gateway", "from-client to-outside"],
+      ["gateway", "uplink-gateway to-outside"],
       ["gateway", "from-outside to-tunnel"],
-      ["client", "from-gateway to-pod"],
+      ["client", "uplink-client to-pod"],
     ] as const;
     for (const [node, what] of path)
       expect({ node, what, isMore: more(node, what) > 10 }).toEqual({ node, what, isMore: true });
