@@ -15,7 +15,7 @@ import type { NodeClaim, PeerNode } from "../model/claim";
 import { tunnelMac } from "../model/mark";
 import { type PolicyRule, policyEntries } from "./bpf-policies";
 import { shortHash, TUNNEL } from "./names";
-import { type NodeView, own, type PlacedPolicy, peersOf } from "./view";
+import { type NodeFacts, type NodeView, own, type PlacedPolicy, peersOf } from "./view";
 
 /** The programs, maps and entries of a node that has to do with a gateway whose datapath is bpf. */
 export function compilePrograms(view: NodeView): Owned[] {
@@ -80,8 +80,10 @@ export function constantsOf(
   };
 }
 
-const hashOf = (object: ObjectName, { node, facts }: NodeView): string =>
-  shortHash(JSON.stringify([facts.objects?.[object], constantsOf(node)]));
+/** What tells an object with these constants from every other one. */
+export const programHash = (object: ObjectName, node: NodeClaim, digests: NodeFacts["objects"]): string =>
+  shortHash(JSON.stringify([digests?.[object], constantsOf(node)]));
+const hashOf = (object: ObjectName, { node, facts }: NodeView): string => programHash(object, node, facts.objects);
 
 /** Where each program stands. On one hook those of the client role come first, and `from_outside` last. */
 function filtersOf(object: ObjectName, { uplink }: NodeClaim, podDevices: readonly string[], hash: string): TcFilter[] {

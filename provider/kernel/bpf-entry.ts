@@ -1,4 +1,5 @@
-import { decode, encode, type StructName, type Values } from "./bpf-layout";
+import { formatNetwork, parseNetwork } from "../model/address";
+import { decode, encode, MAPS, type StructName, type Values } from "./bpf-layout";
 import { type Kind, lines } from "./kind";
 
 /** The maps whose entries we say; what programs write themselves is nobody's drift. */
@@ -50,8 +51,8 @@ export const fleetEntry = (underlay: string): BpfEntry =>
 export const bpfEntry: Kind<BpfEntry> = {
   kind: "bpf-entry",
   ownership: "it is in a map of ours",
-  key: (o) => `bpf-entry ${o.map} ${WORDS[o.map as EntryMap]?.key(bytesOf(o.key)) ?? o.key}`,
-  text: (o) => `${bpfEntry.key(o)}: ${WORDS[o.map as EntryMap]?.value(bytesOf(o.value)) ?? o.value}`,
+  key: (o) => `bpf-entry ${o.map} ${words(o, "key")}`,
+  text: (o) => `${bpfEntry.key(o)}: ${words(o, "value")}`,
   // entry MAP KEY VALUE
   parse: (output) =>
     lines(output).flatMap((line) => {
@@ -62,21 +63,35 @@ export const bpfEntry: Kind<BpfEntry> = {
 
 const bytesOf = (hex: string): Buffer => Buffer.from(hex, "hex");
 const address = (bytes: Buffer): string => [...bytes.subarray(0, 4)].join(".");
-const mac = (bytes: Buffer): string => (hexOf(bytes.subarray(0, 6)).match(/../g) ?? []).join(":");
+/** A key with anything behind its MAC is another key. */
+const mac = (bytes: Buffer): string =>
+  bytes.readUInt16LE(6) === 0 ? (hexOf(bytes.subarray(0, 6)).match(/../g) ?? []).join(":") : hexOf(bytes);
+/** Behind its length the bits of a network don't count. */
+function network(base: string, length: number): string {
+  const found = parseNetwork(`${base}/${length}`);
+  return found ? formatNetwork(found) : `${base}/${length}`;
+}
 const struct =
   <N extends StructName>(name: N, words: (values: Values<N>) => string) =>
   (bytes: Buffer): string =>
     words(decode(name, bytes));
+
+/** What is not as our layout has it is shown as it lies in memory: a map that somebody made again can have anything in it. */
+function words(o: BpfEntry, part: "key" | "value"): string {
+  const map = o.map as EntryMap;
+  const bytes = bytesOf(o[part]);
+  return bytes.length === MAPS[map]?.[part] && map in WORDS ? WORDS[map][part](bytes) : o[part];
+}
 
 /** How people read keys and values. */
 const WORDS: Readonly<
   Record<EntryMap, { readonly key: (bytes: Buffer) => string; readonly value: (bytes: Buffer) => string }>
 > = {
   egw_policies: {
-    key: struct("egw_policy_key", (o) => `${o.source} to ${o.destination}/${o.prefix_length - SOURCE_BITS}`),
+    key: struct("egw_policy_key", (o) => `${o.source} to ${network(o.destination, o.prefix_length - SOURCE_BITS)}`),
     value: struct("egw_policy", (o) => `egress IP ${o.egress_ip} gateway ${o.gateway}`),
   },
-  egw_sources: { key: struct("egw_source_key", (o) => `${o.source}/${o.prefix_length}`), value: address },
+  egw_sources: { key: struct("egw_source_key", (o) => network(o.source, o.prefix_length)), value: address },
   egw_peers: { key: address, value: mac },
   egw_underlays: { key: mac, value: address },
   egw_egress_ips: { key: address, value: (bytes) => String(bytes.readUInt32LE()) },

@@ -84,9 +84,12 @@ egw_bpf() {
 }
 `;
 
-/** The tools of a batch that program maps, programs and filters. Each line can be done again. */
+/**
+ * The tools of a batch that program maps, programs and filters. Each line can be done again. What a line takes away stays pinned as
+ * `gone-…` until the batch ends, for its undo.
+ */
 export const BPF_APPLY_FUNCTIONS = `
-# create VERSION NAME TYPE KEY VALUE ENTRIES FLAGS, drop, or remove and restore VERSION NAME
+# create VERSION NAME TYPE KEY VALUE ENTRIES FLAGS, or drop, remove, restore VERSION NAME
 egw_bpf_maps() {
   while read -r verb version name type key value entries flags; do
     d=$BPF/maps-$version; gone=$BPF/gone-maps-$version
@@ -96,7 +99,7 @@ egw_bpf_maps() {
         [ -e $d/$name ] || $egw_limit bpftool map create $d/$name type $type key $key value $value entries $entries name $name flags $flags || return 1 ;;
       drop) rm -f $d/$name ;;
       remove) [ ! -e $d/$name ] || { mkdir -p $gone && mv $d/$name $gone/$name; } || return 1 ;;
-      restore) [ ! -e $gone/$name ] || mv $gone/$name $d/$name || return 1 ;;
+      restore) [ ! -e $gone/$name ] || { mkdir -p $d && mv -f $gone/$name $d/$name; } || return 1 ;;
     esac
   done
 }
@@ -107,83 +110,127 @@ egw_bpf_entries() {
     $1 == "update" { print "map update pinned " maps "/" $2 " key hex" words($3) " value hex" words($4); next }
     { print "map delete pinned " maps "/" $2 " key hex" words($3) }' | $egw_limit bpftool batch file -
 }
-# load OBJECT HASH TUNNEL UPLINK MAPS, or unload and restore OBJECT HASH
+# load OBJECT HASH TUNNEL UPLINK MAPS, or unload, restore, drop, keep OBJECT HASH
 egw_bpf_programs() {
   while read -r verb object hash tunnel uplink maps; do
     case $verb in
       load) egw_load || return 1 ;;
-      unload) for d in $BPF/$object-$hash-*; do [ ! -d $d ] || { rm -rf $BPF/gone-\${d##*/}; mv $d $BPF/gone-\${d##*/}; } || return 1; done ;;
-      restore) for d in $BPF/gone-$object-$hash-*; do [ ! -d $d ] || mv $d $BPF/\${d##*/gone-} || return 1; done ;;
+      unload) egw_put_away || return 1 ;;
+      restore)
+        for d in $BPF/gone-$object-$hash-*; do
+          [ -d $d ] || continue
+          rm -rf $BPF/$object-$hash-*
+          mv $d $BPF/\${d##*/gone-} || return 1
+        done ;;
+      drop) rm -rf $BPF/$object-$hash-* ;;
     esac
+  done
+}
+egw_put_away() {
+  for d in $BPF/$object-$hash-*; do
+    [ ! -d $d ] || { rm -rf $BPF/gone-\${d##*/} && mv $d $BPF/gone-\${d##*/}; } || return 1
   done
 }
 # All programs of an object at once, in place before any filter is swapped.
 egw_load() {
   x=$(cat /sys/class/net/$tunnel/ifindex) && u=$(cat /sys/class/net/$uplink/ifindex) || return 1
-  d=$BPF/$object-$hash-$x-$u
+  o=$T/object-$object-$hash
   while read -r what at; do
-    case $what in tunnel) egw_put_number $T/object-$object $at $x ;; uplink) egw_put_number $T/object-$object $at $u ;; esac || return 1
-  done < $T/object-$object.devices
+    case $what in tunnel) egw_put_number $o $at $x ;; uplink) egw_put_number $o $at $u ;; esac || return 1
+  done < $o.devices
   shared=; for m in $(echo $maps | tr , ' '); do shared="$shared map name $m pinned $BPF/${MAPS}/$m"; done
   rm -rf $BPF/loading
-  $egw_limit bpftool prog loadall $T/object-$object $BPF/loading type classifier $shared >&2 || return 1
+  $egw_limit bpftool prog loadall $o $BPF/loading type classifier $shared >&2 || return 1
   for f in $BPF/loading/*; do mv $f $BPF/loading/egw-\${f##*/} || return 1; done
-  for f in $BPF/$object-$hash-*; do rm -rf $f; done
-  mv $BPF/loading $d
+  egw_put_away && mv $BPF/loading $BPF/$object-$hash-$x-$u
 }
 # egw_put_number FILE AT NUMBER: 32 bits, little-endian
 egw_put_number() {
   printf "$(printf '\\\\%03o\\\\%03o\\\\%03o\\\\%03o' $(($3 & 255)) $(($3 >> 8 & 255)) $(($3 >> 16 & 255)) $(($3 >> 24 & 255)))" |
     dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
 }
-# attach DEVICE DIRECTION PROGRAM OBJECT HASH, or detach DEVICE DIRECTION PROGRAM. Devices of pods come and go.
+# attach DEVICE DIRECTION PROGRAM OBJECT HASH, or detach, restore, keep DEVICE DIRECTION PROGRAM. Devices of pods come and go.
 egw_filters() {
   while read -r verb dev dir program object hash; do
     i=$(cat /sys/class/net/$dev/ifindex 2>/dev/null) || continue
     case $verb in
       attach)
-        pin=$(echo $BPF/$object-$hash-*/egw-$program)
-        if ! tc qdisc show dev $dev | grep -q '^qdisc clsact '; then
-          $egw_limit tc qdisc add dev $dev clsact && mkdir -p $BPF/clsact/$i || return 1
-        fi
-        p=$(egw_preference) || return 1
-        $egw_limit tc filter replace dev $dev $dir prio $p handle 1 protocol all bpf da object-pinned $pin || return 1
-        egw_remove_filters $p ;;
+        egw_keep_filters && egw_hook || return 1
+        at=$(egw_filter_place) && egw_put_filter "$at" $BPF/$object-$hash-*/egw-$program && egw_remove_filters "$at" || return 1 ;;
       detach)
-        egw_remove_filters
+        egw_keep_filters && egw_remove_filters && egw_unhook || return 1
         # The stack has seen the first packet of what the programs carried; without that it takes up what is under way.
-        [ $program != to_tunnel ] || conntrack -D -p tcp --state SYN_SENT -m ${CLASS_NODE}/${MASK_ROLE} >/dev/null 2>&1
-        # A hook of ours goes with its last filter.
-        if [ -d $BPF/clsact/$i ] && [ -z "$(tc filter show dev $dev ingress; tc filter show dev $dev egress)" ]; then
-          rmdir $BPF/clsact/$i; $egw_limit tc qdisc del dev $dev clsact
-        fi ;;
+        [ $program != to_tunnel ] || conntrack -D -p tcp --state SYN_SENT -m ${CLASS_NODE}/${MASK_ROLE} >/dev/null 2>&1 ;;
+      restore)
+        kept=
+        for k in $BPF/gone-filters/$i-$dir-*/egw-$program; do
+          [ -e $k ] || continue
+          at=\${k%/*}; at=\${at##*-$dir-}
+          egw_hook && egw_put_filter $at $k || return 1
+          kept="$kept $at"
+        done
+        [ -z "$kept" ] || egw_remove_filters "$kept" || return 1 ;;
     esac
   done
 }
-# In front of what others have; what gets the rest of another program of ours stands behind that.
-egw_preference() {
+# egw_put_filter PREFERENCE:HANDLE PROGRAM
+egw_put_filter() { $egw_limit tc filter replace dev $dev $dir prio \${1%:*} handle \${1#*:} protocol all bpf da object-pinned $2; }
+egw_filters_of_hook() { tc filter show dev $dev $dir 2>/dev/null; }
+# Of this program: PREFERENCE:HANDLE PROTOCOL ID
+egw_own_filters() {
+  egw_filters_of_hook | awk -v name=" egw-$program:" 'index($0, name) {
+    for (i = 1; i < NF; i++) word[$i] = $(i + 1)
+    print word["pref"] ":" word["handle"], word["protocol"], word["id"] }'
+}
+egw_keep_filters() {
+  egw_own_filters | while read -r at protocol id; do
+    k=$BPF/gone-filters/$i-$dir-$at
+    [ -e $k/egw-$program ] || { mkdir -p $k && bpftool prog pin id $id $k/egw-$program; } || exit 1
+  done
+}
+# egw_remove_filters [BUT]: those of this program, but for these places
+egw_remove_filters() {
+  egw_own_filters | while read -r at protocol id; do
+    case " $1 " in *" $at "*) continue ;; esac
+    $egw_limit tc filter del dev $dev $dir prio \${at%:*} handle \${at#*:} protocol $protocol bpf || exit 1
+  done
+}
+# In front of what others have: at a preference before all of theirs, or where there is none, at the first one, where of filters
+# the newest is asked first. What gets the rest of another program of ours stands behind that.
+egw_filter_place() {
   case $program in from_outside) slot=2 ;; from_client | uplink_gateway) slot=1 ;; *) slot=0 ;; esac
-  tc filter show dev $dev $dir | awk -v slot=$slot -v hook="$dev $dir" '
-    { for (i = 1; i < NF; i++) if ($i == "pref") p = $(i + 1); seen[p] }
-    / egw-[a-z_]*:/ { ours[p] }
+  egw_filters_of_hook | awk -v name=" egw-$program:" -v slot=$slot -v hook="$dev $dir" '
+    {
+      # Of the lines of a filter the first; a heading ends with the chain.
+      if ($1 != "filter" || NF < 9) next
+      p = h = ""; for (i = 1; i < NF; i++) if ($i == "pref") p = $(i + 1); else if ($i == "handle") h = $(i + 1)
+      if (p == 1) { used[h]; if (index($0, name) && !others) stays = h }
+      if (!/ egw-[a-z_]*:/) { others = 1; if (!front || p < front) front = p }
+    }
     END {
-      base = 38
-      for (p in seen) if (!(p in ours) && p - 3 < base) base = p - 3
-      if (base < 1) { print hook ": a filter of others has the first preference there" > "/dev/stderr"; exit 1 }
-      print base + slot
+      base = front && front < 41 ? front - 3 : 38
+      if (base > 0) print base + slot ":0x" 1 + slot
+      else if (slot) { print hook ": filters of others have the first preferences there" > "/dev/stderr"; exit 1 }
+      else { for (n = 1; sprintf("0x%x", n) in used; n++); print "1:" (stays != "" ? stays : sprintf("0x%x", n)) }
     }'
 }
-# egw_remove_filters [BUT]: those of this program, but for that preference
-egw_remove_filters() {
-  tc filter show dev $dev $dir | awk -v name="egw-$program:" -v but="$1" '
-    { for (i = 1; i < NF; i++) if ($i == "pref") p = $(i + 1) } index($0, " " name) && p != but { print p }' |
-    while read -r p; do $egw_limit tc filter del dev $dev $dir prio $p; done
+egw_hook() {
+  tc qdisc show dev $dev | grep -q '^qdisc clsact ' || { mkdir -p $BPF/clsact/$i && $egw_limit tc qdisc add dev $dev clsact; }
+}
+# A hook of ours goes with its last filter, or is theirs who have one there.
+egw_unhook() {
+  [ -d $BPF/clsact/$i ] || return 0
+  case $(tc filter show dev $dev ingress; tc filter show dev $dev egress) in
+    '') $egw_limit tc qdisc del dev $dev clsact && rmdir $BPF/clsact/$i ;;
+    *' egw-'*) ;;
+    *) rmdir $BPF/clsact/$i ;;
+  esac
 }
 # What is taken away for good, and folders that are empty.
 egw_tidy_bpf() {
   [ -d $BPF ] || return 0
   rm -rf $BPF/gone-* $BPF/loading
-  for d in $BPF/clsact/*; do [ -d $d ] && { grep -qsx \${d##*/} /sys/class/net/*/ifindex || rmdir $d; }; done
+  for d in $BPF/clsact/*; do [ ! -d $d ] || grep -qsx \${d##*/} /sys/class/net/*/ifindex || rmdir $d; done
   rmdir $BPF/maps-* $BPF/clsact $BPF 2>/dev/null
   return 0
 }

@@ -70,9 +70,10 @@ egw_facts() {
   echo "src_valid_mark $(cat /proc/sys/net/ipv4/conf/all/src_valid_mark)"
   echo "ip_forward $(cat /proc/sys/net/ipv4/ip_forward)"
   for t in ip iptables-restore iptables-save ipset conntrack awk sha256sum flock timeout; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
-  # Of several tools of that name only the one of iputils tells by its exit code that an address is free.
+  # Where no gateway has programs, a node can do without these.
   for t in tc bpftool base64 gzip; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
   grep -qs '^[^ ]* /sys/fs/bpf bpf ' /proc/mounts || echo "no-tool bpffs"
+  # Of several tools of that name only the one of iputils tells by its exit code that an address is free.
   arping -V 2>/dev/null | grep -q iputils || echo "no-tool arping"
   iptables-save -t filter 2>/dev/null | awk '/^:(INPUT|FORWARD|OUTPUT) DROP/ { print "policy-drop " substr($1, 2) } /^-A EGRESS/ { exit }'
   echo @@host-addresses; ip -4 -o addr show | awk '{ print $2, $4 }'
@@ -82,7 +83,7 @@ egw_facts() {
     !/^[0-9]+:/ { if (/(^| )default / && !/^throw/) { t = 254; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1); out[t] } next }
     !/proto 38/ { t = ""; for (i = 1; i < NF; i++) if ($i == "lookup") t = $(i + 1); if (t == "" || t in out) print }'
   echo @@host-tables; egw_tables_of_others
-  echo @@host-udp; awk '$2 ~ /:/ { sub(/.*:/, "", $2); print $2 }' /proc/net/udp | sort -u
+  echo @@host-udp; awk '$2 ~ /:/ { sub(/.*:/, "", $2); print $2 }' /proc/net/udp /proc/net/udp6 2>/dev/null | sort -u
   echo @@host-filters; egw_filters_of_others
   echo @@verdicts; egw_verdicts
 }

@@ -46,8 +46,8 @@ function changedNames<T extends IpSet | BpfMap>(desired: readonly T[], actual: r
  * one that leaves a master goes down for it, so its routes as well.
  */
 function goesWith(object: KernelObject, from: Link, to: Link | undefined): boolean {
-  // Programs have the device's number in them.
-  if (object.kind === "bpf-program") return isGone(from, to);
+  // A program has the device's number in it.
+  if (object.kind === "bpf-program") return isGone(from, to) && object.devices.includes(from.name);
   if (!livesOnDevice(object, from.name)) return false;
   const isMoved = from.master !== to?.master;
   if (object.kind === "tc-filter") return isGone(from, to);
@@ -60,10 +60,11 @@ export const isGone = (from: Link, to: Link | undefined): boolean =>
 export const isNewDevice = ({ device: { from, to } }: Changes): boolean =>
   to !== undefined && (!from || isGone(from, to));
 
-/** A rule that stands twice is removed once. Only the kernel's ip rules can be doubled. */
+/** A rule or filter that stands twice is removed once. Only the kernel's ip rules and filters can be doubled. */
 function doubled(objects: readonly KernelObject[], index: number): boolean {
   const object = objects[index];
-  return object?.kind === "ip-rule" && objects.slice(0, index).some((other) => textOf(other) === textOf(object));
+  const canBe = object?.kind === "ip-rule" || object?.kind === "tc-filter";
+  return canBe && objects.slice(0, index).some((other) => textOf(other) === textOf(object));
 }
 
 /** Addresses that are there in another form than the one that is wanted: of each the first that was found. */

@@ -14,7 +14,7 @@ export interface Difference {
 
 /**
  * Desired against actual, in both directions, sorted by key.
- * Something extra is told to the owner of what it doubles or what it is in (a set, a policy's comment), else to `nodeOwner`.
+ * Something extra is told to the owner of what it doubles or what it is in (a set, a map, a policy's comment), else to `nodeOwner`.
  */
 export function diff(desired: readonly Owned[], there: readonly KernelObject[], nodeOwner: string): Difference[] {
   const actual = withWantedRanks(
@@ -88,6 +88,7 @@ function ownersOf(desired: readonly Owned[]): Map<string, string> {
   for (const { object, owner } of desired) {
     owners.set(`key ${keyOf(object)}`, owner);
     if (object.kind === "ipset") owners.set(`set ${object.name}`, owner);
+    if (object.kind === "bpf-map") owners.set(`map ${object.name}`, owner);
     const comment = object.kind === "chain-rule" ? commentOf(object.rule) : undefined;
     if (comment !== undefined) owners.set(comment, owner);
   }
@@ -98,6 +99,7 @@ function ownerOfExtra(object: KernelObject, owners: ReadonlyMap<string, string>)
   const doubled = owners.get(`key ${keyOf(object)}`);
   if (doubled !== undefined) return doubled;
   if (object.kind === "ipset-member") return owners.get(`set ${object.set}`);
+  if (object.kind === "bpf-entry") return owners.get(`map ${object.map}`);
   if (object.kind === "chain-rule") {
     const comment = commentOf(object.rule);
     return comment === undefined ? undefined : owners.get(comment);

@@ -2,58 +2,121 @@ import type { BpfEntry } from "../kernel/bpf-entry";
 import { OBJECTS, type ObjectName } from "../kernel/bpf-layout";
 import type { BpfMap } from "../kernel/bpf-map";
 import type { BpfProgram } from "../kernel/bpf-program";
-import { type KernelObject, keyOf, textOf } from "../kernel/state";
+import { type KernelObject, keyOf } from "../kernel/state";
 import type { TcFilter } from "../kernel/tc-filter";
-import { type Changes, ofKind } from "./changes";
+import { type Changes, isGone, type Of, ofKind } from "./changes";
 import { type Step, step } from "./step";
+
+/**
+ * Changes nothing; its undo, the last of all, loads and attaches again what has the number of a tunnel device that is made again.
+ */
+export function keepPrograms({ device: { from, to }, lost }: Changes, actual: readonly KernelObject[]): Step[] {
+  if (!from || !isGone(from, to)) return [];
+  const programs = ofKind(lost, "bpf-program");
+  const loaded = new Set(programs.map(nameOf));
+  const filters = ofKind(actual, "tc-filter").filter(({ of }) => loaded.has(of));
+  return [
+    ...step("tc", filters.map(keepFilter), filters.map(attach)),
+    ...step("bpf-program", programs.map(keepProgram), programs.map(load)),
+  ];
+}
 
 /**
  * Maps, entries and programs come before the filters that use them, when the rules of the stack stand. A filter is swapped in one step;
  * one of a program that is loaded again gets the new one.
  */
-export function growPrograms(changes: Changes, desired: readonly KernelObject[]): Step[] {
-  const { added, removed } = changes;
-  const maps = ofKind(added, "bpf-map");
-  const remade = ofKind(removed, "bpf-map").filter((map) => maps.some((other) => keyOf(other) === keyOf(map)));
-  const entries = ofKind(added, "bpf-entry");
-  const former = replacedBy(entries, ofKind(removed, "bpf-entry"));
-  // Programs go on using the map that they were loaded with.
-  const programs = ofKind(maps.length > 0 ? desired : added, "bpf-program");
-  const loaded = new Set(programs.map(({ object, hash }) => `${object} ${hash}`));
-  const missing = new Set(ofKind(added, "tc-filter").map(textOf));
-  const attached = ofKind(desired, "tc-filter").filter(
-    (filter) => loaded.has(filter.of) || missing.has(textOf(filter)),
+export function growPrograms(
+  changes: Changes,
+  desired: readonly KernelObject[],
+  actual: readonly KernelObject[],
+): Step[] {
+  const programs = loadedAnew(changes, desired);
+  const filters = attachedAnew(changes, desired, new Set(programs.map(nameOf)));
+  const hadProgram = keysOf(actual, "bpf-program");
+  const hadFilter = keysOf(
+    actual.filter((o) => !changes.lost.includes(o)),
+    "tc-filter",
   );
-  const before = ofKind(removed, "tc-filter");
   return [
+    ...growMaps(changes),
+    ...growEntries(changes),
     ...step(
-      "bpf-map",
-      [...remade.map(removeMap), ...maps.map(createMap)],
-      [...maps.map(dropMap), ...remade.map(putBack)],
+      "bpf-program",
+      programs.map(load),
+      programs.map((one) => (hadProgram.has(keyOf(one)) ? reload(one) : dropProgram(one))),
     ),
-    ...step("bpf-entry", entries.map(update), [
-      ...former.map(update),
-      ...entries.filter((entry) => !former.some((other) => keyOf(other) === keyOf(entry))).map(remove),
-    ]),
-    ...step("bpf-program", programs.map(load), programs.map(unload)),
-    ...step("tc", attached.map(attach), [
-      ...attached.filter((filter) => !before.some((other) => keyOf(other) === keyOf(filter))).map(detach),
-      ...before.filter((filter) => attached.some((other) => keyOf(other) === keyOf(filter))).map(attach),
-    ]),
+    ...step(
+      "tc",
+      filters.map(attach),
+      filters.map((one) => (hadFilter.has(keyOf(one)) ? bringBack(one) : detach(one))),
+    ),
   ];
 }
 
-/** Filters, entries, programs and maps that nothing needs any more, when what they carried is cut: what they took goes through the stack then. */
-export function shrinkPrograms({ added, removed }: Changes): Step[] {
-  const kept = new Set(ofKind(added, "tc-filter").map(keyOf));
-  const filters = ofKind(removed, "tc-filter").filter((filter) => !kept.has(keyOf(filter)));
-  const maps = goneFor(removed, added, "bpf-map");
-  const lost = new Set(maps.map(({ name }) => name));
-  const entries = goneFor(removed, added, "bpf-entry").filter(({ map }) => !lost.has(map));
-  const programs = goneFor(removed, added, "bpf-program");
+function growMaps(changes: Changes): Step[] {
+  const maps = ofKind(changes.added, "bpf-map");
+  const there = keysOf(changes.removed, "bpf-map");
+  const remade = maps.filter((map) => there.has(keyOf(map)));
+  const fresh = maps.filter((map) => !there.has(keyOf(map)));
+  return step(
+    "bpf-map",
+    [...remade.map(removeMap), ...maps.map(createMap)],
+    [...fresh.map(dropMap), ...remade.map(putBack)],
+  );
+}
+
+/** In the order of the desired state: what a class selects comes before its sources. Entries of new maps go with these. */
+function growEntries({ added, removed }: Changes): Step[] {
+  const isNew = namesOfMaps(added);
+  const entries = ofKind(added, "bpf-entry");
+  const former = new Map(ofKind(removed, "bpf-entry").map((entry) => [keyOf(entry), entry]));
+  const undo = entries
+    .filter(({ map }) => !isNew.has(map))
+    .map((entry) => {
+      const before = former.get(keyOf(entry));
+      return before ? update(before) : remove(entry);
+    });
+  return step("bpf-entry", entries.map(update), undo);
+}
+
+/** A program goes on using the maps that it was loaded with. */
+function loadedAnew({ added, removed }: Changes, desired: readonly KernelObject[]): BpfProgram[] {
+  const maps = namesOfMaps(added);
+  const changed = new Set([...keysOf(added, "bpf-program"), ...keysOf(removed, "bpf-program")]);
+  return ofKind(desired, "bpf-program").filter(
+    (program) => changed.has(keyOf(program)) || mapsOf(program).some((map) => maps.has(map)),
+  );
+}
+
+/** All of a hook together, so that they come to stand in their order. */
+function attachedAnew(
+  { added, removed }: Changes,
+  desired: readonly KernelObject[],
+  loaded: ReadonlySet<string>,
+): TcFilter[] {
+  const filters = ofKind(desired, "tc-filter");
+  const changed = new Set([...keysOf(added, "tc-filter"), ...keysOf(removed, "tc-filter")]);
+  const hooks = new Set(filters.filter((one) => loaded.has(one.of) || changed.has(keyOf(one))).map(hookOf));
+  return answersFirst(filters.filter((one) => hooks.has(hookOf(one))));
+}
+
+/**
+ * Filters, entries, programs and maps that nothing needs any more, when what they carried is cut: the stack takes the packets then.
+ * Sources go before what their class selects.
+ */
+export function shrinkPrograms(
+  changes: Changes,
+  desired: readonly KernelObject[],
+  actual: readonly KernelObject[],
+): Step[] {
+  const maps = unwanted(changes.removed, "bpf-map", desired);
+  const lost = new Set([...maps.map(({ name }) => name), ...namesOfMaps(changes.added)]);
+  const entries = unwanted(changes.removed, "bpf-entry", desired).filter(({ map }) => !lost.has(map));
+  const programs = unwanted(actual, "bpf-program", desired);
+  const filters = answersFirst(unwanted(changes.removed, "tc-filter", desired));
   return [
-    ...step("tc", answersFirst(filters).reverse().map(detach), answersFirst(filters).map(attach)),
-    ...step("bpf-entry", entries.map(remove), entries.map(update)),
+    ...step("tc", [...filters].reverse().map(detach), filters.map(bringBack)),
+    ...step("bpf-entry", [...entries].sort(sourcesFirst).map(remove), entries.map(update)),
     ...step("bpf-program", programs.map(unload), programs.map(reload)),
     ...step("bpf-map", maps.map(removeMap), maps.map(putBack)),
   ].map((one) => ({ ...one, isAfterCuts: true }));
@@ -67,20 +130,27 @@ function answersFirst(filters: readonly TcFilter[]): TcFilter[] {
   return [...filters.filter(isFirst), ...filters.filter((filter) => !isFirst(filter))];
 }
 
-/** What is removed and not put there in another form. */
-function goneFor<K extends "bpf-map" | "bpf-entry" | "bpf-program">(
-  removed: Changes["removed"],
-  added: Changes["added"],
+const sourcesFirst = (a: BpfEntry, b: BpfEntry): number =>
+  Number(b.map === "egw_sources") - Number(a.map === "egw_sources");
+
+/** What is not wanted in any form. */
+function unwanted<K extends KernelObject["kind"]>(
+  objects: readonly KernelObject[],
   kind: K,
-) {
-  const kept = new Set(ofKind(added, kind).map(keyOf));
-  return ofKind(removed, kind).filter((o) => !kept.has(keyOf(o)));
+  desired: readonly KernelObject[],
+): Of<K>[] {
+  const wanted = keysOf(desired, kind);
+  return ofKind(objects, kind).filter((o) => !wanted.has(keyOf(o)));
 }
 
-function replacedBy(entries: readonly BpfEntry[], removed: readonly BpfEntry[]): BpfEntry[] {
-  const keys = new Set(entries.map(keyOf));
-  return removed.filter((entry) => keys.has(keyOf(entry)));
-}
+const keysOf = (objects: readonly KernelObject[], kind: KernelObject["kind"]): Set<string> =>
+  new Set(ofKind(objects, kind).map(keyOf));
+const namesOfMaps = (objects: readonly KernelObject[]): Set<string> =>
+  new Set(ofKind(objects, "bpf-map").map(({ name }) => name));
+const hookOf = ({ device, direction }: TcFilter): string => `${device} ${direction}`;
+/** As a filter names it. */
+const nameOf = ({ object, hash }: Of<"bpf-program">): string => `${object} ${hash}`;
+const mapsOf = ({ object }: BpfProgram): readonly string[] => OBJECTS[object as ObjectName]?.maps ?? [];
 
 const createMap = (o: BpfMap): string =>
   `create ${o.version} ${o.name} ${o.type} ${o.key} ${o.value} ${o.entries} ${o.flags}`;
@@ -89,10 +159,13 @@ const dropMap = ({ version, name }: BpfMap): string => `drop ${version} ${name}`
 const putBack = ({ version, name }: BpfMap): string => `restore ${version} ${name}`;
 const update = ({ map, key, value }: BpfEntry): string => `update ${map} ${key} ${value}`;
 const remove = ({ map, key }: BpfEntry): string => `delete ${map} ${key}`;
-const load = ({ object, hash, devices }: BpfProgram): string =>
-  `load ${object} ${hash} ${devices.join(" ")} ${OBJECTS[object as ObjectName].maps.join()}`;
-const unload = ({ object, hash }: BpfProgram): string => `unload ${object} ${hash}`;
-const reload = ({ object, hash }: BpfProgram): string => `restore ${object} ${hash}`;
-const attach = ({ device, direction, program, of }: TcFilter): string =>
-  `attach ${device} ${direction} ${program} ${of}`;
-const detach = ({ device, direction, program }: TcFilter): string => `detach ${device} ${direction} ${program}`;
+const load = (o: BpfProgram): string => `load ${nameOf(o)} ${o.devices.join(" ")} ${mapsOf(o).join()}`;
+const unload = (o: BpfProgram): string => `unload ${nameOf(o)}`;
+const reload = (o: BpfProgram): string => `restore ${nameOf(o)}`;
+const dropProgram = (o: BpfProgram): string => `drop ${nameOf(o)}`;
+const keepProgram = (o: BpfProgram): string => `keep ${nameOf(o)}`;
+const placeOf = ({ device, direction, program }: TcFilter): string => `${device} ${direction} ${program}`;
+const attach = (o: TcFilter): string => `attach ${placeOf(o)} ${o.of}`;
+const detach = (o: TcFilter): string => `detach ${placeOf(o)}`;
+const bringBack = (o: TcFilter): string => `restore ${placeOf(o)}`;
+const keepFilter = (o: TcFilter): string => `keep ${placeOf(o)}`;

@@ -9,7 +9,7 @@ import { type KernelObject, keyOf } from "../kernel/state";
 import type { Sysctl } from "../kernel/sysctl";
 import { type Changes, compare, isGone, isNewDevice, type Of, ofKind, otherForms } from "./changes";
 import { restoreText, type TableState, tableState, union } from "./iptables-text";
-import { growPrograms, shrinkPrograms } from "./plan-bpf";
+import { growPrograms, keepPrograms, shrinkPrograms } from "./plan-bpf";
 import { growSets, shrinkSets } from "./plan-sets";
 import { type Step, step } from "./step";
 
@@ -36,6 +36,7 @@ export function plan(desired: readonly KernelObject[], actual: readonly KernelOb
   return [
     ...probeEgressAddresses(changes),
     ...keepSysctls(changes),
+    ...keepPrograms(changes, actual),
     ...changeTable("mangle", actual, first),
     ...closeDevice(changes),
     ...(isNewDevice(changes) ? [] : grown),
@@ -44,11 +45,11 @@ export function plan(desired: readonly KernelObject[], actual: readonly KernelOb
     ...changeRules(last, free),
     ...(isNewDevice(changes) ? grown : []),
     ...changeEgressAddresses(changes),
-    ...growPrograms(changes, desired),
+    ...growPrograms(changes, desired, actual),
     ...shrinkPaths(changes),
     ...shrinkSets(changes),
     ...changeTable("mangle", last, desired),
-    ...shrinkPrograms(changes),
+    ...shrinkPrograms(changes, desired, actual),
   ];
 }
 

@@ -85,7 +85,7 @@ export function batchFor(
       expectedGeneration: snapshot.generation,
       steps,
       newTables: newTables(snapshot.node?.tables ?? {}, facts.tables),
-      objects: objectsOf(steps, claims),
+      objects: objectsOf(steps, [...claims, ...snapshot.claims]),
       claims: {
         write: Object.fromEntries(written),
         remove: [...snapshot.claims.map((claim) => claim.owner.id), ...snapshot.misread].filter((id) => !ids.has(id)),

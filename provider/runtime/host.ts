@@ -6,11 +6,24 @@ import { type NetworkRange, rangeOf } from "../model/ranges";
 import { DEVICE_NAMES, isDeviceName } from "../model/rules/names";
 import type { HostFacts } from "./snapshot";
 
+/** The others are needed by some gateways only, or can be done without. */
+const REQUIRED = new Set([
+  "ip",
+  "iptables-restore",
+  "iptables-save",
+  "ipset",
+  "conntrack",
+  "awk",
+  "sha256sum",
+  "flock",
+  "timeout",
+]);
+
 /** What on this host would make the datapath fail: refused in preview, with the way out. */
 export function hostProblems(host: HostFacts, args: NodeMarkArgs, uplink: string | undefined): Problem[] {
   const at = (path: string, message: string): Problem => ({ path, message: `node ${args.node}: ${message}` });
   const fleet = normalizeFleet(args.fleet);
-  const required = host.missingTools.filter((tool) => tool !== "arping");
+  const required = host.missingTools.filter((tool) => REQUIRED.has(tool));
   const inTunnel = networksOf(host).filter(
     ({ cidr, device }) => device !== "egw.vxlan" && overlaps(cidr, fleet.tunnelCIDR),
   );

@@ -62,6 +62,15 @@ export function indexesIn(fleet: string, registry: Snapshot | undefined): number
   return [...new Set([...held, ...inner(memory.marks, fleet).keys()])];
 }
 
+/** A tunnel device shares its UDP port with nobody; that of a tunnel of ours is ours. */
+export function portProblems({ host, actual }: Snapshot, { node, fleet }: NodeMarkArgs): Problem[] {
+  const { tunnelPort } = normalizeFleet(fleet);
+  const isOurs = actual.some((o) => o.kind === "link" && o.port === tunnelPort);
+  if (isOurs || !host.udpPorts.has(tunnelPort)) return [];
+  const message = `node ${node}: UDP port ${tunnelPort} is in use there. Choose another one for the fleet, or stop what uses it.`;
+  return [{ path: "fleet.tunnelPort", message }];
+}
+
 export function foreignNode(snapshot: Snapshot, ownerId: string): Problem[] {
   const other = snapshot.claims.find((claim) => claim.kind === "node" && claim.owner.id !== ownerId);
   return other

@@ -20,6 +20,7 @@ import {
   isEnrolledBy,
   isSameFleet,
   namedIn,
+  portProblems,
   reachProblems,
   renameProblems,
   settingsProblems,
@@ -93,6 +94,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ? [
         ...hostProblems(seen.snapshot.host, args, uplink),
         ...rulesInFront(seen.snapshot.host, args, indexesIn(args.fleet.name, registry.snapshot)),
+        ...portProblems(seen.snapshot, args),
         ...foreignNode(seen.snapshot, ownerId),
         ...(held ? [] : renameProblems(olds, args, seen.snapshot)),
       ]

@@ -1,11 +1,11 @@
 import { gzipSync } from "node:zlib";
-import { constantsOf } from "../compile/bpf";
+import { constantsOf, programHash } from "../compile/bpf";
 import { OBJECTS, type ObjectName, write } from "../kernel/bpf-layout";
 import { constantAt, withConstants } from "../kernel/bpf-object";
 import type { Claim, NodeClaim } from "../model/claim";
-import type { Batch } from "../program/apply";
+import type { ProgramObject } from "../program/apply";
 import type { Step } from "../reconcile/step";
-import { programsOf } from "../transport/programs";
+import { objectDigests, programsOf } from "../transport/programs";
 
 /** Letters of base64 a line. */
 const LINE = 76;
@@ -13,25 +13,35 @@ const LINE = 76;
 const DEVICES = { client: ["tunnel"], gateway: ["tunnel", "uplink"] } as const;
 
 /**
- * The objects that a batch loads, with all constants but the numbers of the node's devices.
+ * The objects that a batch or its undo loads, with all constants but the numbers of the node's devices. `claims`: those that the node
+ * gets and those that it has; an object that comes of neither (of another version of the package) can't be loaded by an undo.
  * @throws Error where the package has no such object.
  */
-export function objectsOf(steps: readonly Step[], claims: readonly Claim[]): Batch["objects"] {
-  const node = claims.find((claim): claim is NodeClaim => claim.kind === "node");
-  const loads = steps.flatMap(({ tool, input }) => (tool === "bpf-program" ? input : []));
-  const isLoaded = (name: ObjectName): boolean => loads.some((line) => line.startsWith(`load ${name} `));
-  if (!node) return [];
-  return (Object.keys(OBJECTS) as ObjectName[]).filter(isLoaded).map((name) => {
-    const constants = Object.entries(constantsOf(node)).map(([constant, { type, value }]) => [
-      constant,
-      write(type, value),
-    ]);
-    const object = withConstants(programsOf(name), Object.fromEntries(constants));
-    const text = gzipSync(object, { level: 9 }).toString("base64");
-    return {
-      name,
-      lines: text.match(new RegExp(`.{1,${LINE}}`, "g")) ?? [],
-      devices: DEVICES[name].map((device) => ({ device, at: constantAt(object, `${device}_ifindex`).at })),
-    };
+export function objectsOf(steps: readonly Step[], claims: readonly Claim[]): ProgramObject[] {
+  const lines = steps.flatMap(({ tool, input, undo }) => (tool === "bpf-program" ? [...input, ...undo] : []));
+  const loads = new Set(lines.filter((line) => line.startsWith("load ")).map((line) => line.split(" ", 3).join(" ")));
+  if (loads.size === 0) return [];
+  const digests = objectDigests();
+  const nodes = claims.filter((claim): claim is NodeClaim => claim.kind === "node");
+  return (Object.keys(OBJECTS) as ObjectName[]).flatMap((name) => {
+    const byHash = new Map(nodes.map((node) => [programHash(name, node, digests), node]));
+    return [...byHash]
+      .filter(([hash]) => loads.has(`load ${name} ${hash}`))
+      .map(([hash, node]) => objectOf(name, hash, node));
   });
+}
+
+function objectOf(name: ObjectName, hash: string, node: NodeClaim): ProgramObject {
+  const constants = Object.entries(constantsOf(node)).map(([constant, { type, value }]) => [
+    constant,
+    write(type, value),
+  ]);
+  const object = withConstants(programsOf(name), Object.fromEntries(constants));
+  const text = gzipSync(object, { level: 9 }).toString("base64");
+  return {
+    name,
+    hash,
+    lines: text.match(new RegExp(`.{1,${LINE}}`, "g")) ?? [],
+    devices: DEVICES[name].map((device) => ({ device, at: constantAt(object, `${device}_ifindex`).at })),
+  };
 }

@@ -53,7 +53,7 @@ const networks = (base: number) =>
     return `${formatAddress(start)}/${length}`;
   });
 const [PODS, OUTSIDE] = [0x0a000100, 0xcb007100];
-const rule: fc.Arbitrary<Omit<PolicyRule, "id">> = fc.record({
+const rule: fc.Arbitrary<Omit<PolicyRule, "id" | "owner">> = fc.record({
   sources: fc.uniqueArray(networks(PODS), { minLength: 1, maxLength: 4 }),
   match: fc.uniqueArray(fc.oneof(networks(OUTSIDE), fc.constant("0.0.0.0/0")), { minLength: 1, maxLength: 3 }),
   nomatch: fc.uniqueArray(networks(OUTSIDE), { maxLength: 3 }),
@@ -65,7 +65,7 @@ test("the maps select what the policies select, for every source and destination
   const never = fc.uniqueArray(networks(OUTSIDE), { maxLength: 2 });
   fc.assert(
     fc.property(fc.array(rule, { maxLength: 4 }), never, (found, outside) => {
-      const rules = found.map((one, i) => ({ ...one, id: `policy-${i}` }));
+      const rules = found.map((one, i) => ({ ...one, id: `rule-${i}`, owner: `policy-${i}` }));
       const entries = policyEntries(rules, outside);
       for (let i = 0; i < 16; i++)
         for (let j = 0; j < 16; j++) {
@@ -81,14 +81,16 @@ test("the maps select what the policies select, for every source and destination
 test("the seed's policy is one entry for each pod, and a wide source one class", () => {
   const policy = (sources: readonly string[]): PolicyRule => ({
     id: "policy-1",
+    owner: "policy-1",
     sources,
     match: ["172.18.0.0/16"],
     nomatch: ["172.18.1.0/24"],
     egressIP: "172.18.0.5",
     gateway: "192.168.0.101",
   });
-  const entry = { egressIP: "172.18.0.5", gateway: "192.168.0.101", destination: "172.18.0.0/16" };
-  const excluded = { egressIP: "0.0.0.0", gateway: GATEWAY_EXCLUDED, destination: "172.18.1.0/24" };
+  const owner = "policy-1";
+  const entry = { owner, egressIP: "172.18.0.5", gateway: "192.168.0.101", destination: "172.18.0.0/16" };
+  const excluded = { owner, egressIP: "0.0.0.0", gateway: GATEWAY_EXCLUDED, destination: "172.18.1.0/24" };
   expect(policyEntries([policy(["10.0.0.174/32", "10.0.2.86/32"])], [])).toEqual({
     policies: ["10.0.0.174", "10.0.2.86"].flatMap((source) => [entry, excluded].map((one) => ({ source, ...one }))),
     sources: [],
@@ -100,10 +102,23 @@ test("the seed's policy is one entry for each pod, and a wide source one class",
   expect(contains("0.0.0.0/8", `${sources[0]?.class}/32`)).toBe(true);
 });
 
+test("each entry is told to one of the policies", () => {
+  fc.assert(
+    fc.property(fc.array(rule, { maxLength: 4 }), (found) => {
+      const rules = found.map((one, i) => ({ ...one, id: `rule-${i}`, owner: `policy-${i}` }));
+      const { policies, sources } = policyEntries(rules, []);
+      const owners = new Set(rules.map(({ owner }) => owner));
+      for (const { owner } of [...policies, ...sources]) expect(owners).toContain(owner);
+    }),
+    { numRuns: 100 },
+  );
+});
+
 test("a hundred thousand pods of one policy are made quickly, and as many entries", () => {
   const sources = Array.from({ length: 100_000 }, (_, i) => `${formatAddress(0x0a000000 + i)}/32`);
   const rule = {
     id: "policy-1",
+    owner: "policy-1",
     sources,
     match: ["0.0.0.0/0"],
     nomatch: [],
@@ -116,6 +131,7 @@ test("a hundred thousand pods of one policy are made quickly, and as many entrie
 test("another policy changes no class but those of the sources that it selects", () => {
   const policy = (id: string, source: string): PolicyRule => ({
     id,
+    owner: id,
     sources: [source],
     match: ["203.0.113.0/24"],
     nomatch: [],

@@ -54,12 +54,42 @@ COMMIT
 COMMIT
 `;
 
+const BPF = `map 1 egw_policies lpm_trie 12 8 262144 1
+map 1 egw_sources lpm_trie 8 4 262144 1
+map 0 egw_policies hash 12 8 1024 0
+program client 0123456789 egw.vxlan eth0 from_pod from_gateway to_tunnel
+program gateway 9876543210 ? eth0 from_client! to_outside
+filter veth1 ingress egw-from_pod client 0123456789
+filter eth0 ingress their_filter
+filter eth0 ingress count_in
+filter eth0 ingress egw-from_outside ?
+filter egw.vxlan ingress egw-from_client gateway 9876543210
+filter egw.vxlan egress egw-to_tunnel client 0123456789
+entry egw_policies 300000000a0000aeac120000 c0000201c0a80065
+entry egw_policies 3800000000123456cb007100 0000000000000001
+entry egw_sources 1c0000000a000100 00123456
+entry egw_peers c0a80065 6626000000650000
+entry egw_underlays 6626000000650000 c0a80065
+entry egw_egress_ips c0000201 01000000
+entry egw_verdicts 00000000 01
+`;
+
+const MAP = { kind: "bpf-map", version: 1, type: "lpm_trie", value: 8, entries: 262144, flags: 1 } as const;
+
 const member = (set: string, element: string, nomatch = false): KernelObject => ({
   kind: "ipset-member",
   set,
   element,
   nomatch,
 });
+
+const filter = (
+  device: string,
+  direction: "ingress" | "egress",
+  program: string,
+  of: string,
+  ...behind: string[]
+): KernelObject => ({ kind: "tc-filter", device, direction, program, of, behind });
 
 /** Every kind has to be here: `satisfies` fails the build, the first test the run. */
 const CASES = {
@@ -278,7 +308,93 @@ default via 192.168.0.1 dev eth0 proto 16 metric 100
       'iptables nat PREROUTING -j EGRESSGATEWAY-CHOOSE (last 0) before foreign "-d 10.9.9.9/32 -j RETURN"',
     ],
   },
+  "bpf-map": {
+    printed: BPF,
+    objects: [
+      { ...MAP, name: "egw_policies", key: 12 },
+      { ...MAP, name: "egw_sources", key: 8, value: 4 },
+      { ...MAP, name: "egw_policies", version: 0, type: "hash", key: 12, entries: 1024, flags: 0 },
+    ],
+    text: [
+      "bpf-map egw_policies version 1 lpm_trie key 12 value 8 entries 262144 flags 1",
+      "bpf-map egw_sources version 1 lpm_trie key 8 value 4 entries 262144 flags 1",
+      "bpf-map egw_policies version 0 hash key 12 value 8 entries 1024 flags 0",
+    ],
+  },
+  "bpf-entry": {
+    printed: BPF,
+    objects: [
+      { kind: "bpf-entry", map: "egw_policies", key: "300000000a0000aeac120000", value: "c0000201c0a80065" },
+      { kind: "bpf-entry", map: "egw_policies", key: "3800000000123456cb007100", value: "0000000000000001" },
+      { kind: "bpf-entry", map: "egw_sources", key: "1c0000000a000100", value: "00123456" },
+      { kind: "bpf-entry", map: "egw_peers", key: "c0a80065", value: "6626000000650000" },
+      { kind: "bpf-entry", map: "egw_underlays", key: "6626000000650000", value: "c0a80065" },
+      { kind: "bpf-entry", map: "egw_egress_ips", key: "c0000201", value: "01000000" },
+      { kind: "bpf-entry", map: "egw_verdicts", key: "00000000", value: "01" },
+    ],
+    text: [
+      "bpf-entry egw_policies 10.0.0.174 to 172.18.0.0/16: egress IP 192.0.2.1 gateway 192.168.0.101",
+      "bpf-entry egw_policies 0.18.52.86 to 203.0.113.0/24: egress IP 0.0.0.0 gateway 0.0.0.1",
+      "bpf-entry egw_sources 10.0.1.0/28: 0.18.52.86",
+      "bpf-entry egw_peers 192.168.0.101: 66:26:00:00:00:65",
+      "bpf-entry egw_underlays 66:26:00:00:00:65: 192.168.0.101",
+      "bpf-entry egw_egress_ips 192.0.2.1: 1",
+      "bpf-entry egw_verdicts 00000000: 01",
+    ],
+  },
+  "bpf-program": {
+    printed: BPF,
+    objects: [
+      {
+        kind: "bpf-program",
+        object: "client",
+        hash: "0123456789",
+        devices: ["egw.vxlan", "eth0"],
+        programs: ["from_gateway", "from_pod", "to_tunnel"],
+      },
+      {
+        kind: "bpf-program",
+        object: "gateway",
+        hash: "9876543210",
+        devices: ["?", "eth0"],
+        programs: ["from_client!", "to_outside"],
+      },
+    ],
+    text: [
+      "bpf-program client 0123456789 for egw.vxlan eth0: from_gateway from_pod to_tunnel",
+      "bpf-program gateway 9876543210 for ? eth0: from_client! to_outside",
+    ],
+  },
+  "tc-filter": {
+    printed: BPF,
+    objects: [
+      filter("veth1", "ingress", "from_pod", "client 0123456789"),
+      filter("eth0", "ingress", "from_outside", "?", "their_filter", "count_in"),
+      filter("egw.vxlan", "ingress", "from_client", "gateway 9876543210"),
+      filter("egw.vxlan", "egress", "to_tunnel", "client 0123456789"),
+    ],
+    text: [
+      "tc-filter veth1 ingress from_pod of client 0123456789",
+      "tc-filter eth0 ingress from_outside of ? behind their_filter count_in",
+      "tc-filter egw.vxlan ingress from_client of gateway 9876543210",
+      "tc-filter egw.vxlan egress to_tunnel of client 0123456789",
+    ],
+  },
 } satisfies Record<KindName, RoundTrip>;
+
+test("an entry's key is one for all that a look-up takes for one, and shown as it is where our layout hasn't it", () => {
+  const entry = (map: string, key: string, value = "00"): KernelObject => ({ kind: "bpf-entry", map, key, value });
+  const keys = (...entries: readonly KernelObject[]): string[] => entries.map((one) => keyOf(one));
+  expect(keys(entry("egw_sources", "1c0000000a000107"), entry("egw_policies", "2c0000000a0000aeac121234"))).toEqual([
+    "bpf-entry egw_sources 10.0.1.0/28",
+    "bpf-entry egw_policies 10.0.0.174 to 172.16.0.0/12",
+  ]);
+  expect(keys(entry("egw_underlays", "6626000000650001"), entry("egw_policies", "0a000107"))).toEqual([
+    "bpf-entry egw_underlays 6626000000650001",
+    "bpf-entry egw_policies 0a000107",
+  ]);
+  expect(textOf(entry("egw_peers", "c0a80065", "0102"))).toBe("bpf-entry egw_peers 192.168.0.101: 0102");
+});
 
 test("a tunnel device under a master is another one", () => {
   const [found] = KINDS.link.parse(CASES.link.printed.replace("noqueue", "noqueue master brx"));

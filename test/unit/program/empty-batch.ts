@@ -5,6 +5,7 @@ export const EMPTY_BATCH: Batch = {
   expectedGeneration: 0,
   steps: [],
   newTables: [],
+  objects: [],
   claims: { write: {}, remove: [] },
   node: "{}",
   compiler: "1",

@@ -70,6 +70,7 @@ const BATCH: Omit<Batch, "node" | "claims" | "expectedGeneration"> = {
   restoreIp: ["link set egw.vxlan up"],
   installRestore: true,
   newTables: [],
+  objects: [],
 };
 
 let node: Node;

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { NodeFacts } from "../../../provider/compile/view";
 import type { Claim, GatewayClaim, PolicyClaim } from "../../../provider/model/claim";
+import { POD_DEVICES } from "./fake-world";
 import { gatewayClaim, NODES, type NodeName, nodeClaim, peer, policyClaim, type Situation } from "./states";
 
 const names = Object.keys(NODES) as NodeName[];
@@ -30,8 +31,10 @@ function gateways(id: string): fc.Arbitrary<GatewayClaim> {
       onTunnelLoss: rarely<"drop" | "node-ip">("drop", "node-ip"),
       inbound: rarely<"drop" | "allow">("drop", "allow"),
       weave: rarely(false, true),
+      hasPrograms: fc.boolean(),
     })
-    .map(({ nodes, isGateway, holders, ...rest }) => {
+    .map(({ nodes, isGateway, holders, hasPrograms, ...others }) => {
+      const rest = { ...others, ...(hasPrograms ? { datapath: "bpf" as const } : {}) };
       const peers = nodes.map((name) => [name, peer(name, isGateway[names.indexOf(name)] ?? false)] as const);
       const able = peers.filter(([, { gateway }]) => gateway).map(([name]) => name);
       const placed = ips.flatMap((ip, i) => {
@@ -61,8 +64,11 @@ const facts: fc.Arbitrary<NodeFacts> = fc
     missing: rarely<string | undefined>(undefined, "11", "101"),
     offset: rarely(0, 50),
     dropPolicies: rarely<readonly string[]>([], ["FORWARD"], ["FORWARD", "OUTPUT"]),
+    podDevices: fc.subarray([...POD_DEVICES]),
+    objects: rarely({ client: "0", gateway: "0" }, { client: "1", gateway: "0" }),
   })
-  .map(({ missing, offset, dropPolicies }) => ({
+  .map(({ missing, offset, dropPolicies, ...programs }) => ({
+    ...programs,
     tables: Object.fromEntries(
       [11, 12, 101, 102].filter((index) => `${index}` !== missing).map((index) => [index, 3000 + offset + index]),
     ),

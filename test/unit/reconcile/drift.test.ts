@@ -10,13 +10,16 @@ import { TAMPERS, tamperWith } from "./tamper";
 
 const NAMES: readonly NodeName[] = ["client-1", "gateway-1"];
 /** The situations with the most on the node. */
-const busy = ["client-1: everything but some", "client-1: every switch", "gateway-1: a FORWARD policy of DROP"].map(
-  (name) => {
-    const node = NAMES.find((candidate) => name.startsWith(candidate));
-    if (!node) throw new Error(`no node in "${name}"`);
-    return { node, situation: situationNamed(name) };
-  },
-);
+const busy = [
+  "client-1: everything but some",
+  "client-1: every switch",
+  "gateway-1: a FORWARD policy of DROP",
+  "gateway-1: programs of policies with wide sources and exceptions",
+].map((name) => {
+  const node = NAMES.find((candidate) => name.startsWith(candidate));
+  if (!node) throw new Error(`no node in "${name}"`);
+  return { node, situation: situationNamed(name) };
+});
 
 function situationNamed(name: string): Situation {
   const situation = NAMES.flatMap(situationsOf).find((candidate) => candidate.name === name);

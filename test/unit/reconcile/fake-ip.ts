@@ -1,3 +1,4 @@
+import { removeFilters } from "./fake-bpf";
 import { type FakeLink, type FakeRoute, ToolError, type World } from "./fake-world";
 
 interface IpCommand {
@@ -44,7 +45,7 @@ function linkOf(world: World, name: string): FakeLink {
 function addLink(world: World, [name = "", mac = "", mtu, port]: readonly string[]): void {
   const isTaken = world.links.has(name) || [...world.links.values()].some((link) => link.port === Number(port));
   if (isTaken) throw new ToolError("RTNETLINK answers: File exists");
-  world.links.set(name, { mac, mtu: Number(mtu), port: Number(port), up: false });
+  world.links.set(name, { index: world.numbers.next++, mac, mtu: Number(mtu), port: Number(port), up: false });
   world.sysctls.set(`net/ipv4/conf/${name}/rp_filter`, "0");
   world.sysctls.set(`net/ipv4/conf/${name}/forwarding`, "0");
 }
@@ -72,6 +73,7 @@ function setMaster(world: World, [name = "", master]: readonly (string | undefin
 function removeLink(world: World, [name = ""]: readonly string[]): void {
   linkOf(world, name);
   world.links.delete(name);
+  removeFilters(world, name);
   world.addresses = world.addresses.filter(({ device }) => device !== name);
   for (const setting of [...world.sysctls.keys()]) if (setting.includes(`/${name}/`)) world.sysctls.delete(setting);
   dropPaths(world, name);

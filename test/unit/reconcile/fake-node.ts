@@ -1,4 +1,7 @@
 import { address } from "../../../provider/kernel/address";
+import { bpfEntry } from "../../../provider/kernel/bpf-entry";
+import { bpfMap } from "../../../provider/kernel/bpf-map";
+import { bpfProgram } from "../../../provider/kernel/bpf-program";
 import { ipRule } from "../../../provider/kernel/ip-rule";
 import { ipset, setMember } from "../../../provider/kernel/ipset";
 import { chain, chainRule, hook } from "../../../provider/kernel/iptables";
@@ -7,7 +10,9 @@ import { neighbour } from "../../../provider/kernel/neighbour";
 import { route } from "../../../provider/kernel/route";
 import type { KernelObject } from "../../../provider/kernel/state";
 import { sysctl } from "../../../provider/kernel/sysctl";
+import { tcFilter } from "../../../provider/kernel/tc-filter";
 import type { Step } from "../../../provider/reconcile/step";
+import { runEntryLine, runFilterLine, runMapLine, runProgramLine, tidyBpf } from "./fake-bpf";
 import { runIpLine } from "./fake-ip";
 import { runIpsetLine } from "./fake-ipset";
 import { runRestore } from "./fake-iptables";
@@ -46,6 +51,10 @@ export class FakeNode {
       ...hook.parse(text.iptables),
       ...ipset.parse(text.ipset),
       ...setMember.parse(text.ipset),
+      ...bpfMap.parse(text.bpf),
+      ...bpfEntry.parse(text.bpf),
+      ...bpfProgram.parse(text.bpf),
+      ...tcFilter.parse(text.bpf),
     ];
   }
 
@@ -76,9 +85,9 @@ export class FakeNode {
     if (breakAt === input.length) throw new ToolError("broken by the test");
   }
 
-  /** Undoes one step as the node program does: `ip -force`, ipset line by line, the rest as it stands. */
+  /** Undoes one step as the node program does: `ip -force`, sets and entries line by line, the rest as it stands. */
   undo({ tool, undo }: Step): void {
-    const chunks = tool === "ip" || tool === "ipset" ? undo.map((line) => [line]) : [undo];
+    const chunks = tool === "ip" || tool === "ipset" || tool === "bpf-entry" ? undo.map((line) => [line]) : [undo];
     for (const lines of chunks) {
       try {
         this.run({ tool, input: lines, undo: [] });
@@ -90,6 +99,13 @@ export class FakeNode {
 
   /** All steps; where one fails, it and those before it are undone (an iptables step that failed did nothing). Undefined if all went well. */
   apply(steps: readonly Step[], breakAt?: Break): ToolError | undefined {
+    tidyBpf(this.world);
+    const error = this.applyAll(steps, breakAt);
+    tidyBpf(this.world);
+    return error;
+  }
+
+  private applyAll(steps: readonly Step[], breakAt?: Break): ToolError | undefined {
     for (const [i, step] of steps.entries()) {
       try {
         this.run(step, breakAt?.step === i ? breakAt.line : undefined);
@@ -139,6 +155,18 @@ export class FakeNode {
         if (this.world.taken.has(ip)) throw new ToolError(`address ${ip} is already used by 02:00:00:00:00:99`);
         return;
       }
+      case "bpf-map":
+        runMapLine(this.world, line);
+        return;
+      case "bpf-entry":
+        runEntryLine(this.world, line);
+        return;
+      case "bpf-program":
+        runProgramLine(this.world, line);
+        return;
+      case "tc":
+        runFilterLine(this.world, line);
+        return;
       default:
         throw new Error(`the fake doesn't know this tool: ${tool}`);
     }

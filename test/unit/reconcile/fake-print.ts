@@ -1,4 +1,5 @@
 import { compareText } from "../../../provider/kernel/state";
+import { printBpf, printForeignFilters } from "./fake-bpf";
 import { extrasOf, type FakeLink, type FakeRoute, isOfLeg, type World } from "./fake-world";
 
 /** What the tools print for a node. The formats are those of iproute2 6.1, ipset 7.17 and iptables 1.8.9. */
@@ -12,6 +13,8 @@ export interface Printed {
   readonly rule: string;
   readonly iptables: string;
   readonly ipset: string;
+  readonly bpf: string;
+  readonly foreignFilter: string;
 }
 
 export function printWorld(world: World): Printed {
@@ -71,6 +74,8 @@ export function printWorld(world: World): Printed {
           .sort(compareText),
       ]),
     ),
+    bpf: text(printBpf(world)),
+    foreignFilter: text(printForeignFilters(world)),
   };
 }
 

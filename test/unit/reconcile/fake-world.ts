@@ -14,9 +14,54 @@ export interface World {
   tables: Map<Table, Map<string, FakeChain>>;
   /** Addresses that somebody else on the wire answers for. */
   taken: Set<string>;
+  bpf: FakeBpf;
+  /** Of devices, maps and programs. */
+  numbers: { next: number };
+}
+
+export interface FakeBpf {
+  /** By version and name. */
+  maps: Map<string, FakeMap>;
+  programs: FakeProgram[];
+  /** Device and direction → filters in the order in which a packet meets them. */
+  filters: Map<string, FakeFilter[]>;
+  /** Devices with a clsact, and who put it there. */
+  hooks: Map<string, "ours" | "theirs">;
+  /** Number of a program that was loaded → numbers of the maps that it uses. */
+  mapsOf: Map<number, readonly number[]>;
+  /** What a batch has taken away and its undo may want. */
+  gone: { maps: Map<string, FakeMap>; programs: FakeProgram[]; filters: Map<string, FakeFilter[]> };
+}
+
+export interface FakeMap {
+  id: number;
+  type: string;
+  key: number;
+  value: number;
+  /** Entries that it takes. */
+  most: number;
+  flags: number;
+  /** In hexadecimal digits. */
+  entries: Map<string, string>;
+}
+
+/** The pins of an object. */
+export interface FakeProgram {
+  object: string;
+  hash: string;
+  /** Numbers of the tunnel and the uplink. */
+  devices: readonly number[];
+  programs: Map<string, number>;
+}
+
+export interface FakeFilter {
+  preference: number;
+  name: string;
+  program: number;
 }
 
 export interface FakeLink {
+  index: number;
   mac: string;
   mtu: number;
   /** UDP port of an external vxlan device. */
@@ -102,7 +147,13 @@ export function foreignWorld(uplinkAddress: string, policies: Readonly<Record<st
     ]),
   );
   const world: World = {
-    links: new Map([["eth0", { mac: "02:00:c0:a8:00:0b", mtu: 1500, up: true }]]),
+    links: new Map([
+      ["eth0", { index: 2, mac: "02:00:c0:a8:00:0b", mtu: 1500, up: true }],
+      ...POD_DEVICES.map((name, i): [string, FakeLink] => [
+        name,
+        { index: 3 + i, mac: `02:00:00:00:01:0${i}`, mtu: 1450, up: true },
+      ]),
+    ]),
     sysctls: new Map([["net/ipv4/conf/eth0/rp_filter", "1"]]),
     addresses: [{ device: "eth0", address: uplinkAddress, length: 24, scope: "global", label: "eth0", metric: 0 }],
     neighbours: [{ device: "eth0", address: "192.168.0.1", mac: "02:00:c0:a8:00:01" }],
@@ -122,9 +173,29 @@ export function foreignWorld(uplinkAddress: string, policies: Readonly<Record<st
     ]),
     tables,
     taken: new Set(),
+    bpf: foreignBpf(),
+    numbers: { next: 100 },
   };
   addForeignRules(world);
   return world;
+}
+
+/** Devices of pods of the node. */
+export const POD_DEVICES = ["veth1", "veth2"] as const;
+
+/** Who counts packets has a filter behind the place of ours, and a hook without a filter. */
+function foreignBpf(): FakeBpf {
+  return {
+    maps: new Map(),
+    programs: [],
+    filters: new Map([["eth0 ingress", [{ preference: 49152, name: "count_in", program: 7 }]]]),
+    hooks: new Map([
+      ["eth0", "theirs"],
+      ["veth2", "theirs"],
+    ]),
+    mapsOf: new Map(),
+    gone: { maps: new Map(), programs: [], filters: new Map() },
+  };
 }
 
 function unicast(
@@ -176,6 +247,13 @@ export function withoutOurs(world: World): World {
   world.neighbours = world.neighbours.filter(({ device }) => !isOurs(device));
   world.routes = world.routes.filter(({ protocol, table }) => protocol !== 38 && !isOfLeg(table));
   world.rules = world.rules.filter(({ protocol }) => protocol !== 38);
+  for (const [hook, filters] of world.bpf.filters)
+    world.bpf.filters.set(
+      hook,
+      filters.filter(({ name }) => !isOurs(name)),
+    );
+  const hooks = [...world.bpf.hooks].filter(([, whose]) => whose === "theirs");
+  world.bpf = { ...foreignBpf(), filters: world.bpf.filters, hooks: new Map(hooks) };
   return world;
 }
 

@@ -3,9 +3,10 @@ import { textOf } from "../../../provider/kernel/state";
 import { tunnelMac } from "../../../provider/model/mark";
 import { plan } from "../../../provider/reconcile/plan";
 import type { FakeNode } from "./fake-node";
+import type { Tamper } from "./hand";
 import { allowed, holdersOf } from "./selected";
 import { desiredOf, emptyNode, NODES, type NodeName, type Situation, situationsOf } from "./states";
-import { TAMPERS, type Tamper, tamperWith } from "./tamper";
+import { TAMPERS, tamperWith } from "./tamper";
 import { fromOpen, fromPod, fromTunnel, trace, type Verdict } from "./tracer";
 
 const SOURCES = ["10.0.1.11", "10.0.1.12"];

@@ -11,7 +11,7 @@ import type {
   PolicyClaim,
 } from "../../../provider/model/claim";
 import { FakeNode } from "./fake-node";
-import { foreignWorld } from "./fake-world";
+import { foreignWorld, POD_DEVICES } from "./fake-world";
 
 /**
  * The address plan of the unit tests: pods 10.0.0.0/16, services 10.96.0.0/16, nodes 192.168.0.0/24,
@@ -90,7 +90,12 @@ export function policyClaim(id: string, change: Partial<PolicyClaim> = {}): Poli
   };
 }
 
-export const FACTS: NodeFacts = { tables: { 11: 3011, 12: 3012, 101: 3001, 102: 3002 }, dropPolicies: [] };
+export const FACTS: NodeFacts = {
+  tables: { 11: 3011, 12: 3012, 101: 3001, 102: 3002 },
+  dropPolicies: [],
+  podDevices: [...POD_DEVICES],
+  objects: { client: "0123456789abcdef", gateway: "fedcba9876543210" },
+};
 
 /** What one node is to be, with a name for the tests. */
 export interface Situation {
@@ -99,6 +104,69 @@ export interface Situation {
   readonly facts: NodeFacts;
   /** Owner id of the node's own claim. */
   readonly nodeOwner: string;
+}
+
+/** Of gateways whose datapath is bpf. Of the addresses each gateway node has one, so that each is a client of the other. */
+function situationsWithPrograms(
+  node: NodeName,
+): { readonly title: string; readonly claims: readonly Claim[]; readonly facts?: Partial<NodeFacts> }[] {
+  const base = nodeClaim(node);
+  const gateway = gatewayClaim({ datapath: "bpf" });
+  const one = policyClaim("policy-1");
+  const two = policyClaim("policy-2", { sources: ["10.0.1.12/32"], egressIP: "192.0.2.2" });
+  const wide = policyClaim("policy-3", { sources: ["10.0.1.0/28"], destinations: [], except: ["203.0.113.128/25"] });
+  const wider = policyClaim("policy-4", { sources: ["10.0.0.0/20"], egressIP: "192.0.2.2" });
+  const former = { gateway: "gateway-a", egressIP: "192.0.2.1", except: [], sources: ["10.0.1.11/32"] };
+  return [
+    { title: "programs without policies", claims: [base, gateway] },
+    { title: "programs of one policy", claims: [base, gateway, one] },
+    { title: "programs of policies with wide sources and exceptions", claims: [base, gateway, one, two, wide, wider] },
+    {
+      title: "programs of a gateway that has all addresses on one node",
+      claims: [
+        base,
+        gatewayClaim({ datapath: "bpf", placement: { "192.0.2.1": "gateway-1", "192.0.2.2": "gateway-1" } }),
+        one,
+        two,
+      ],
+    },
+    {
+      title: "programs of one gateway, and one without",
+      claims: [
+        base,
+        gateway,
+        gatewayClaim({ placement: { "192.0.2.11": "gateway-1" } }, "gateway-b"),
+        wide,
+        policyClaim("policy-5", { gateway: "gateway-b", egressIP: "192.0.2.11" }),
+      ],
+    },
+    {
+      title: "programs while a policy changes",
+      claims: [
+        base,
+        gateway,
+        policyClaim("policy-1", {
+          sources: ["10.0.1.12/32"],
+          destinations: ["198.51.100.0/24"],
+          also: [{ ...former, destinations: ["203.0.113.0/24"] }],
+        }),
+      ],
+    },
+    {
+      title: "programs of an address that is nowhere",
+      claims: [base, gatewayClaim({ datapath: "bpf", placement: { "192.0.2.2": "gateway-2" } }), one, two],
+    },
+    { title: "programs on one pod's device", claims: [base, gateway, one], facts: { podDevices: ["veth1"] } },
+    {
+      title: "programs of another version",
+      claims: [base, gateway, one],
+      facts: { objects: { client: "1123456789abcdef", gateway: "1edcba9876543210" } },
+    },
+    {
+      title: "programs for another tunnel port and MTU",
+      claims: [nodeClaim(node, { mtu: 1400 }, { tunnelPort: 4799 }), gateway, one, wide],
+    },
+  ];
 }
 
 /** The situations of one node that the laws are tried on, each against each. */
@@ -187,6 +255,7 @@ export function situationsOf(node: NodeName): Situation[] {
       gatewayClaim(),
       one,
     ]),
+    ...situationsWithPrograms(node).map(({ title, claims, facts }) => situation(title, claims, facts)),
   ];
 }
 

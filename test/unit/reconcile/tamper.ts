@@ -1,37 +1,9 @@
-import type { KernelObject, KindName } from "../../../provider/kernel/state";
-import type { Difference } from "../../../provider/reconcile/diff";
+import type { KernelObject } from "../../../provider/kernel/state";
 import { runIpLine } from "./fake-ip";
 import type { FakeNode } from "./fake-node";
 import { type FakeChain, ToolError, type World } from "./fake-world";
-
-/** Something that a person does by hand to one object of ours, and how the first difference that tells of it begins. */
-export interface Tamper {
-  readonly name: string;
-  readonly kind: KindName;
-  readonly told: Difference["kind"];
-  /** It shows at another object than the one that it was done to. */
-  readonly isElsewhere: boolean;
-  /** Does it; false where this object can't be tampered with like this. */
-  readonly by: (world: World, object: KernelObject) => boolean;
-}
-
-type Of<K extends KindName> = Extract<KernelObject, { kind: K }>;
-
-function tamper<K extends KindName>(
-  kind: K,
-  name: string,
-  told: Difference["kind"],
-  by: (world: World, object: Of<K>) => unknown,
-): Tamper {
-  const isElsewhere = told === "extra" || name === "moved";
-  return {
-    kind,
-    name: `${kind} ${name}`,
-    told,
-    isElsewhere,
-    by: (world, object) => by(world, object as Of<K>) !== false,
-  };
-}
+import { type Of, type Tamper, tamper } from "./hand";
+import { BPF_TAMPERS } from "./tamper-bpf";
 
 /** `ip` lines that a person types. */
 const ip =
@@ -223,6 +195,7 @@ export const TAMPERS: readonly Tamper[] = [
   tamper("hook", "in another chain added", "extra", (world) => {
     world.tables.get("mangle")?.get("OUTPUT")?.rules.push("-j EGRESSGATEWAY-KEEP-MARK");
   }),
+  ...BPF_TAMPERS,
 ];
 
 function chainOf({ tables }: World, { table, chain }: Of<"chain-rule"> | Of<"hook">): FakeChain {

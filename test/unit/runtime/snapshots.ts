@@ -39,6 +39,8 @@ export function hostOf(change: Partial<HostFacts> = {}): HostFacts {
     routes: ["default via 192.0.2.254 dev eth0"],
     rules: [],
     tables: new Set(),
+    filters: [],
+    udpPorts: new Set(),
     ...change,
   };
 }
@@ -60,7 +62,7 @@ export function seen({
   tables?: Readonly<Record<string, number>>;
 }): Looked {
   const host = hostOf({ addresses, tables: new Set(used), ...(routes && { routes }) });
-  const node: NodeFile | undefined = tables && { version: 1, tables, dropPolicies: [], restore: {} };
+  const node: NodeFile | undefined = tables && { version: 1, tables, dropPolicies: [], podDevices: [], restore: {} };
   const files = { there: new Map<string, string>(), recorded: new Map<string, string>() };
   const rest = {
     generation: 1,
