@@ -46,6 +46,8 @@ const NODES: Readonly<Record<string, { claims: readonly Claim[]; facts?: Partial
     claims: [nodeClaim("gateway-1"), ...usual],
     facts: { dropPolicies: ["FORWARD", "INPUT", "OUTPUT"] },
   },
+  "a-client-node-with-programs": { claims: [nodeClaim("client-1"), gatewayClaim({ datapath: "bpf" }), web, payments] },
+  "a-gateway-node-with-programs": { claims: [nodeClaim("gateway-1"), gatewayClaim({ datapath: "bpf" }), web] },
   "the-example-on-a-client-node": { claims: [nodeClaim("client-1"), gatewayClaim(), example] },
   "the-example-on-its-gateway-node": { claims: [nodeClaim("gateway-1"), gatewayClaim(), example] },
 };

@@ -145,6 +145,8 @@ test.each<[Path, unknown, string]>([
   ],
   [["inbound"], "deny", 'inbound: "deny" is not one of the choices. Give "drop" or "allow".'],
   [["inbound"], true, 'inbound: true is not one of the choices. Give "drop" or "allow".'],
+  [["datapath"], "ebpf", 'datapath: "ebpf" is not one of the choices. Give "iptables" or "bpf". Did you mean "bpf"?'],
+  [["datapath"], true, 'datapath: true is not one of the choices. Give "iptables" or "bpf".'],
   [["weave"], "yes", 'weave: "yes" is not true or false. Give true or false.'],
   [["egressIP"], "192.0.2.1", 'egressIP: There is no such property. Did you mean "egressIPs"?'],
 ])("%j %j is refused", (path, value, message) => {

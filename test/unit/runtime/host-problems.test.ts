@@ -1,7 +1,8 @@
 import type { NodeMarkArgs } from "../../../provider/model/args";
 import { forgottenNetworks, hostProblems } from "../../../provider/runtime/host";
-import type { HostFacts } from "../../../provider/runtime/snapshot";
-import { hostOf as bareHost, ignore } from "./snapshots";
+import { portProblems } from "../../../provider/runtime/node-mark-problems";
+import type { HostFacts, Snapshot } from "../../../provider/runtime/snapshot";
+import { hostOf as bareHost, ignore, seen } from "./snapshots";
 
 const nodeArgs: NodeMarkArgs = {
   node: "gateway-1",
@@ -36,6 +37,43 @@ test("tools that are missing are named, but for arping", () => {
   expect(texts({ missingTools: ["ipset", "arping", "flock"] })).toEqual([
     "connection: node gateway-1: ipset, flock not found. Install iproute2, iptables, ipset, conntrack and util-linux there.",
   ]);
+});
+
+test("what only gateways with programs need may be missing", () => {
+  expect(texts({ missingTools: ["tc", "bpftool", "base64", "gzip", "bpffs"] })).toEqual([]);
+});
+
+describe("the tunnel's UDP port", () => {
+  const ports = (udpPorts: readonly number[], actual: Snapshot["actual"] = [], tunnelPort?: number) => {
+    const { snapshot } = seen({ actual });
+    const args = { ...nodeArgs, fleet: { ...nodeArgs.fleet, ...(tunnelPort !== undefined && { tunnelPort }) } };
+    return snapshot && portProblems({ ...snapshot, host: hostOf({ udpPorts: new Set(udpPorts) }) }, args);
+  };
+  const taken = (port: number) => [
+    {
+      path: "fleet.tunnelPort",
+      message: `node gateway-1: UDP port ${port} is in use there. Choose another one for the fleet, or stop what uses it.`,
+    },
+  ];
+  const tunnel = {
+    kind: "link",
+    name: "egw.vxlan",
+    mac: "66:26:00:00:00:65",
+    mtu: 1450,
+    port: 4790,
+    up: true,
+  } as const;
+
+  test("is refused where somebody has it", () => {
+    expect(ports([53, 4790])).toEqual(taken(4790));
+    expect(ports([53, 8472])).toEqual([]);
+    expect(ports([53, 8472], [], 8472)).toEqual(taken(8472));
+  });
+
+  test("is ours where our tunnel has it, and another one is not", () => {
+    expect(ports([4790], [tunnel])).toEqual([]);
+    expect(ports([4790, 8472], [tunnel], 8472)).toEqual(taken(8472));
+  });
 });
 
 test("an underlay address or uplink that is not there is refused with those that are", () => {

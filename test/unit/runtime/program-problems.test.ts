@@ -1,0 +1,88 @@
+import type { EgressGatewayArgs } from "../../../provider/model/args";
+import type { Claim } from "../../../provider/model/claim";
+import type { Looked } from "../../../provider/runtime/look";
+import { programProblems } from "../../../provider/runtime/program-problems";
+import type { HostFacts } from "../../../provider/runtime/snapshot";
+import { gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";
+import { hostOf, nodes, seen, unreachable } from "./snapshots";
+
+const ARGS: EgressGatewayArgs = {
+  gateways: nodes(1),
+  clients: nodes(2).slice(1),
+  egressIPs: ["198.51.100.1"],
+  datapath: "bpf",
+};
+const CLAIMS: readonly Claim[] = [nodeClaim("client-1"), gatewayClaim({ datapath: "bpf" }), policyClaim("policy-1")];
+const ROUTES = ["default via 192.168.0.1 dev eth0", "10.0.1.11 dev veth1 scope link"];
+
+function nodeWith(host: Partial<HostFacts>, actual: NonNullable<Parameters<typeof seen>[0]["actual"]> = []): Looked {
+  const { snapshot } = seen({ claims: CLAIMS, actual });
+  if (!snapshot) throw new Error("not seen");
+  return { snapshot: { ...snapshot, host: hostOf({ routes: ROUTES, ...host }) } };
+}
+
+const problems = (looked: Looked, args = ARGS) => programProblems(args, new Map([["n2", looked]]));
+const texts = (host: Partial<HostFacts>): string[] => {
+  return problems(nodeWith(host)).map(({ path, message }) => `${path}: ${message}`);
+};
+
+test("a node on which nothing stands in the way has none, nor has one that can't be reached", () => {
+  expect(texts({})).toEqual([]);
+  expect(problems(unreachable("n2"))).toEqual([]);
+});
+
+test.each(["5.4.0-150-generic", "4.19.0", "5.9"])("kernel %s is too old", (kernel) => {
+  expect(texts({ kernel })).toEqual([
+    `clients[0]: node n2 can't have datapath "bpf": its kernel is ${kernel}, and the programs need Linux 5.10. Or give datapath "iptables".`,
+  ]);
+});
+
+test.each(["5.10.0-28-amd64", "6.1", "10.0.1"])("kernel %s will do", (kernel) => {
+  expect(texts({ kernel })).toEqual([]);
+});
+
+test("tools that are missing are named with their packages, others' are not", () => {
+  expect(texts({ missingTools: ["bpftool", "tc", "arping"] })).toEqual([
+    'clients[0]: node n2 can\'t have datapath "bpf": tc, bpftool not found. Install iproute2, bpftool there. Or give datapath "iptables".',
+  ]);
+});
+
+test("a node without a BPF file system is refused", () => {
+  expect(texts({ missingTools: ["bpffs"] })).toEqual([
+    'clients[0]: node n2 can\'t have datapath "bpf": no BPF file system. Mount one: mount -t bpf bpf /sys/fs/bpf. Or give datapath "iptables".',
+  ]);
+});
+
+describe("programs of others", () => {
+  const filters = [
+    { device: "veth1", direction: "ingress", name: "cil_from_container" },
+    { device: "veth1", direction: "egress", name: "theirs" },
+    { device: "veth9", direction: "ingress", name: "theirs" },
+    { device: "eth0", direction: "ingress", name: "cil_from_netdev" },
+  ];
+
+  test("are refused where ours would come to stand", () => {
+    expect(texts({ filters })).toEqual([
+      'clients[0]: node n2 can\'t have datapath "bpf": programs of others take the same packets: cil_from_container (veth1 ingress), cil_from_netdev (eth0 ingress). Their rules would be passed by, or ours. Or give datapath "iptables".',
+    ]);
+  });
+
+  test("are drift where ours stand already", () => {
+    const ours = ["veth1", "eth0"].map((device) => ({
+      kind: "tc-filter" as const,
+      device,
+      direction: "ingress" as const,
+      program: "from_pod",
+      of: "client 0123456789",
+      behind: [],
+    }));
+    expect(problems(nodeWith({ filters }, ours))).toEqual([]);
+  });
+});
+
+test("a gateway without programs asks for nothing of this", () => {
+  const bare = nodeWith({ kernel: "4.19", missingTools: ["tc", "bpffs"] });
+  expect(problems(bare, { ...ARGS, datapath: "iptables" })).toEqual([]);
+  const { datapath: _, ...rest } = ARGS;
+  expect(problems(bare, rest)).toEqual([]);
+});
