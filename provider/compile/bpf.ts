@@ -116,10 +116,10 @@ function policiesOf(view: NodeView): Owned[] {
     ...node.fleet.ignore,
     ...[node.underlay, ...peersOf(view).map(({ underlay }) => underlay)].map((address) => `${address}/32`),
   ];
-  // What a policy selects now comes before what it still selects, as in the chains.
-  const inOrder = [...policies.filter(({ isFormer }) => !isFormer), ...policies.filter(({ isFormer }) => isFormer)];
+  // As in the chains what a policy selects now comes before what it still selects, and what has a way out before what has none.
+  const lateness = ({ isFormer, at }: PlacedPolicy): number => Number(isFormer) + (at === "nowhere" ? 2 : 0);
   const entries = policyEntries(
-    inOrder.map((placed) => ruleOf(placed, view)),
+    [...policies].sort((a, b) => lateness(a) - lateness(b)).map((placed) => ruleOf(placed, view)),
     never,
   );
   return [

@@ -114,8 +114,16 @@ function situationsWithPrograms(
   const gateway = gatewayClaim({ datapath: "bpf" });
   const one = policyClaim("policy-1");
   const two = policyClaim("policy-2", { sources: ["10.0.1.12/32"], egressIP: "192.0.2.2" });
-  const wide = policyClaim("policy-3", { sources: ["10.0.1.0/28"], destinations: [], except: ["203.0.113.128/25"] });
-  const wider = policyClaim("policy-4", { sources: ["10.0.0.0/20"], egressIP: "192.0.2.2" });
+  const wide = policyClaim("policy-3", {
+    sources: ["10.0.1.0/28"],
+    destinations: ["198.51.100.0/24"],
+    except: ["198.51.100.0/26"],
+  });
+  const wider = policyClaim("policy-4", {
+    sources: ["10.0.0.0/20"],
+    destinations: ["203.0.112.0/24"],
+    egressIP: "192.0.2.2",
+  });
   const former = { gateway: "gateway-a", egressIP: "192.0.2.1", except: [], sources: ["10.0.1.11/32"] };
   return [
     { title: "programs without policies", claims: [base, gateway] },
