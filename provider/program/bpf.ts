@@ -50,7 +50,7 @@ egw_bpf() {
     mode == "map" && /^[0-9]+:/ { pinned[$1 + 0]; type = $2; flags = 0; for (i = 3; i < NF; i++) if ($i == "flags") flags = $(i + 1); next }
     mode == "map" && $1 == "key" { print "map", a, b, type, $2 + 0, $4 + 0, $6 + 0, flags; next }
     mode == "program" && /^[0-9]+:/ {
-      id = $1 + 0; split(a, p, "-"); of[id] = p[1] " " p[2]
+      split(a, p, "-"); of[b, $1 + 0] = p[1] " " p[2]
       if (!(a in programs)) folders[++n] = a
       next
     }
@@ -67,7 +67,7 @@ egw_bpf() {
       id = ""; for (i = 4; i < NF; i++) if ($i == "id" || $i == "prog_id") id = $(i + 1)
       d = $1; sub(/[(][0-9]+[)]$/, "", d); w = $2; sub(/.*[/]/, "", w); hook = "filter " d " " w " "
       if (name !~ /^egw-/) { others[hook] = others[hook] hook name "\\n"; next }
-      filters = filters others[hook] hook name " " (id in of ? of[id] : "?") "\\n"; others[hook] = ""
+      filters = filters others[hook] hook name " " ((name, id) in of ? of[name, id] : "?") "\\n"; others[hook] = ""
     }
     END {
       for (i = 1; i <= n; i++) {
@@ -196,42 +196,43 @@ egw_remove_filters() {
   done
 }
 # In front of what others have: at a preference before all of theirs, or where there is none, at the first one, where of filters
-# the newest is asked first. What gets the rest of another program of ours stands behind that.
+# the newest is asked first. What gets the rest of another program of ours stands behind that, and is put there before it.
 egw_filter_place() {
   case $program in from_outside) slot=2 ;; from_client | uplink_gateway) slot=1 ;; *) slot=0 ;; esac
-  egw_filters_of_hook | awk -v name=" egw-$program:" -v slot=$slot -v hook="$dev $dir" '
+  egw_filters_of_hook | awk -v name=" egw-$program:" -v slot=$slot '
     {
       # Of the lines of a filter the first; a heading ends with the chain.
       if ($1 != "filter" || NF < 9) next
       p = h = ""; for (i = 1; i < NF; i++) if ($i == "pref") p = $(i + 1); else if ($i == "handle") h = $(i + 1)
-      if (p == 1) { used[h]; if (index($0, name) && !others) stays = h }
-      if (!/ egw-[a-z_]*:/) { others = 1; if (!front || p < front) front = p }
+      isOurs = / egw-[a-z_]*:/
+      if (!isOurs && (!front || p < front)) front = p
+      if (p != 1) next
+      used[h]
+      if (index($0, name)) { if (!ahead) stays = h } else if (!isOurs || !slot) ahead = 1
     }
     END {
       base = front && front < 41 ? front - 3 : 38
       if (base > 0) print base + slot ":0x" 1 + slot
-      else if (slot) { print hook ": filters of others have the first preferences there" > "/dev/stderr"; exit 1 }
       else { for (n = 1; sprintf("0x%x", n) in used; n++); print "1:" (stays != "" ? stays : sprintf("0x%x", n)) }
     }'
 }
 egw_hook() {
   tc qdisc show dev $dev | grep -q '^qdisc clsact ' || { mkdir -p $BPF/clsact/$i && $egw_limit tc qdisc add dev $dev clsact; }
 }
-# A hook of ours goes with its last filter, or is theirs who have one there.
+# A hook of ours goes with its last filter.
 egw_unhook() {
-  [ -d $BPF/clsact/$i ] || return 0
-  case $(tc filter show dev $dev ingress; tc filter show dev $dev egress) in
-    '') $egw_limit tc qdisc del dev $dev clsact && rmdir $BPF/clsact/$i ;;
-    *' egw-'*) ;;
-    *) rmdir $BPF/clsact/$i ;;
-  esac
+  [ -d $BPF/clsact/$i ] && [ -z "$(tc filter show dev $dev ingress; tc filter show dev $dev egress)" ] || return 0
+  $egw_limit tc qdisc del dev $dev clsact && rmdir $BPF/clsact/$i
 }
 # What is taken away for good, and folders that are empty.
 egw_tidy_bpf() {
   [ -d $BPF ] || return 0
   rm -rf $BPF/gone-* $BPF/loading
   for d in $BPF/clsact/*; do [ ! -d $d ] || grep -qsx \${d##*/} /sys/class/net/*/ifindex || rmdir $d; done
-  rmdir $BPF/maps-* $BPF/clsact $BPF 2>/dev/null
+  rmdir $BPF/maps-* 2>/dev/null
+  # Where nothing of ours is left, a hook that others use is theirs.
+  ls -d $BPF/maps-* >/dev/null 2>&1 || rm -rf $BPF/clsact
+  rmdir $BPF/clsact $BPF 2>/dev/null
   return 0
 }
 `;

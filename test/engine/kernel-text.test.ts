@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compileNode } from "../../provider/compile/node";
 import { type KernelObject, KINDS } from "../../provider/kernel/state";
+import type { Claim } from "../../provider/model/claim";
 import { parseSections } from "../../provider/program/frame";
 import { PROBE_FUNCTIONS } from "../../provider/program/shell-probe";
 import { describe as describeDifference, diff } from "../../provider/reconcile/diff";
@@ -26,15 +27,26 @@ const SECTION: Readonly<Record<KernelObject["kind"], string>> = {
   chain: "iptables",
   "chain-rule": "iptables",
   hook: "iptables",
+  "bpf-map": "bpf",
+  "bpf-entry": "bpf",
+  "bpf-program": "bpf",
+  "tc-filter": "bpf",
 };
 
-const COMMANDS = {
+/** Programs and all that they need are in program-text.test.ts. */
+const COMMANDS: Readonly<Partial<Record<Step["tool"], string>>> = {
   ip: "ip -batch -",
   sysctl: 'while read -r k e v; do echo "$v" > /proc/sys/$k || exit 1; done',
   ipset: "ipset -exist restore",
   iptables: "iptables-restore --noflush",
   arping: "cat > /dev/null",
-} as const;
+};
+
+function commandOf(tool: Step["tool"]): string {
+  const command = COMMANDS[tool];
+  if (command === undefined) throw new Error(`no command for ${tool}`);
+  return command;
+}
 
 /** A network namespace of its own with an uplink and a few foreign rules. */
 class Kernel {
@@ -79,7 +91,7 @@ E`);
   }
 
   apply(steps: readonly Step[]): void {
-    for (const { tool, input } of steps) this.must(COMMANDS[tool], input.map((line) => `${line}\n`).join(""));
+    for (const { tool, input } of steps) this.must(commandOf(tool), input.map((line) => `${line}\n`).join(""));
   }
 
   /** As the node program undoes: `ip -force`, ipset line by line. */
@@ -88,7 +100,7 @@ E`);
       const text = undo.map((line) => `${line}\n`).join("");
       if (tool === "ip") this.run("ip -force -batch -", text);
       else if (tool === "ipset") this.must('while read -r l; do echo "$l" | ipset -exist restore; done; true', text);
-      else this.must(COMMANDS[tool], text);
+      else this.must(commandOf(tool), text);
     }
   }
 
@@ -188,7 +200,9 @@ describe.each(["nft", "legacy"])("with iptables-%s", (variant) => {
 
   test("the kernel shows every situation exactly as it was asked for, one after the other, and nothing in the end", () => {
     const before = kernel.foreign();
-    for (const situation of [...situationsOf("gateway-1"), ...situationsOf("client-1").slice(0, 1)]) {
+    const hasPrograms = (claim: Claim): boolean => claim.kind === "gateway" && claim.datapath === "bpf";
+    const situations = situationsOf("gateway-1").filter(({ claims }) => !claims.some(hasPrograms));
+    for (const situation of [...situations, ...situationsOf("client-1").slice(0, 1)]) {
       const desired = desiredOf(situation);
       kernel.apply(plan(desired, kernel.read()));
       const actual = kernel.read();

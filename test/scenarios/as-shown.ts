@@ -39,6 +39,12 @@ export function asShown(object: KernelObject): string[] {
     case "chain-rule":
     case "hook":
       return [`${object.table} -A ${object.chain} ${object.rule}`];
+    case "bpf-map":
+    case "bpf-entry":
+    case "bpf-program":
+      return [];
+    case "tc-filter":
+      return [];
     default: {
       const never: never = object;
       return never;

@@ -54,9 +54,9 @@ COMMIT
 COMMIT
 `;
 
-const BPF = `map 1 egw_policies lpm_trie 12 8 262144 1
-map 1 egw_sources lpm_trie 8 4 262144 1
-map 0 egw_policies hash 12 8 1024 0
+const BPF = `map 1 egw_policies lpm_trie 12 8 262144 0x1
+map 1 egw_sources lpm_trie 8 4 262144 0x1
+map 0 egw_policies hash 12 8 1024 0x0
 program client 0123456789 egw.vxlan eth0 from_pod from_gateway to_tunnel
 program gateway 9876543210 ? eth0 from_client! to_outside
 filter veth1 ingress egw-from_pod client 0123456789

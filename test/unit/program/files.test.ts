@@ -15,7 +15,17 @@ class Node {
   told = "";
 
   constructor() {
-    for (const tool of ["ip", "ipset", "iptables", "iptables-restore", "iptables-save", "conntrack", "arping"])
+    for (const tool of [
+      "ip",
+      "ipset",
+      "iptables",
+      "iptables-restore",
+      "iptables-save",
+      "conntrack",
+      "arping",
+      "tc",
+      "bpftool",
+    ])
       this.shell.tool(tool, "exit 0");
     this.shell.tool("systemctl", this.here(`[ $1 = enable ] && ln -sf ${UNIT} ${ENABLED}; exit 0`));
     this.shell.run(this.here(`mkdir -p ${SYSTEMD} ${ENABLED.replace(/\/[^/]*$/, "")}`));

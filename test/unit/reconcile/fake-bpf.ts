@@ -197,7 +197,9 @@ export function printBpf({ bpf, links }: World): string[] {
   const pinned = new Set([...bpf.maps.values()].map(({ id }) => id));
   const deviceOf = (index: number): string => [...links].find(([, link]) => link.index === index)?.[0] ?? "?";
   const of = new Map(
-    bpf.programs.flatMap(({ object, hash, programs }) => [...programs.values()].map((id) => [id, `${object} ${hash}`])),
+    bpf.programs.flatMap(({ object, hash, programs }) =>
+      [...programs].map(([name, id]) => [`egw-${name} ${id}`, `${object} ${hash}`] as const),
+    ),
   );
   const suffix = (id: number): string => ((bpf.mapsOf.get(id) ?? []).every((map) => pinned.has(map)) ? "" : "!");
   return [
@@ -216,11 +218,14 @@ export function printBpf({ bpf, links }: World): string[] {
 }
 
 /** Filters of others are printed where they stand in front of one of ours. */
-function printHook(hook: string, filters: readonly FakeFilter[], of: ReadonlyMap<number, string>): string[] {
+function printHook(hook: string, filters: readonly FakeFilter[], of: ReadonlyMap<string, string>): string[] {
   const last = filters.findLastIndex(({ name }) => name.startsWith("egw-"));
   const lines = filters
     .slice(0, last + 1)
-    .map(({ name, program }) => `filter ${hook} ${name}${name.startsWith("egw-") ? ` ${of.get(program) ?? "?"}` : ""}`);
+    .map(
+      ({ name, program }) =>
+        `filter ${hook} ${name}${name.startsWith("egw-") ? ` ${of.get(`${name} ${program}`) ?? "?"}` : ""}`,
+    );
   // In one piece, so that sorting leaves their order alone.
   return lines.length === 0 ? [] : [lines.join("\n")];
 }

@@ -43,6 +43,14 @@ export const BPF_TAMPERS: readonly Tamper[] = [
   tamper("tc-filter", "with another program", "changed", ({ bpf, numbers }, o) => {
     filterOf(bpf, o).program = numbers.next++;
   }),
+  tamper("tc-filter", "with another program of ours", "changed", ({ bpf }, o) => {
+    const [object = "", hash = ""] = o.of.split(" ");
+    const others = bpf.programs.filter((one) => one.object === object && one.hash === hash);
+    const [other] = others.flatMap(({ programs }) =>
+      [...programs].flatMap(([name, id]) => (name === o.program ? [] : [id])),
+    );
+    filterOf(bpf, o).program = other ?? 0;
+  }),
   tamper("tc-filter", "replaced by one of others", "missing", ({ bpf }, o) => {
     Object.assign(filterOf(bpf, o), { name: "their_filter", program: 8 });
   }),

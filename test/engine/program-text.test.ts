@@ -1,0 +1,231 @@
+import { spawnSync } from "node:child_process";
+import { testUnless } from "../setup/skip";
+import { gatewayClaim, nodeClaim, policyClaim } from "../unit/reconcile/states";
+import { differences, ProgramNode } from "./program-node";
+
+const GATEWAY = gatewayClaim({ datapath: "bpf" });
+const POLICIES = [
+  policyClaim("policy-1"),
+  policyClaim("policy-2", { sources: ["10.0.1.0/28"], destinations: ["198.51.100.0/24"], egressIP: "192.0.2.2" }),
+];
+const BARE = [nodeClaim("gateway-1"), gatewayClaim()];
+const CLAIMS = [nodeClaim("gateway-1"), GATEWAY, ...POLICIES];
+/** A program of others, which counts and lets all pass: `egw_verdicts` stands for any map. */
+const THEIRS = `mkdir -p /sys/fs/bpf/theirs
+[ -e /sys/fs/bpf/theirs/prog/count_in ] || {
+  rm -rf /sys/fs/bpf/theirs/prog
+  printf '#include <linux/bpf.h>\\nint count_in(struct __sk_buff *skb) { return -1; }\\nchar _license[] __attribute__((section("license"))) = "GPL";\\n' > /run/theirs.c
+  sed -i 's/^int/__attribute__((section("classifier"))) int/' /run/theirs.c
+  clang -O2 -target bpf -I/usr/include/$(uname -m)-linux-gnu -c /run/theirs.c -o /run/theirs.o
+  bpftool prog loadall /run/theirs.o /sys/fs/bpf/theirs/prog type classifier
+}
+place() { tc filter show dev $1 $2 | sed -n 's/.* pref \\([0-9]*\\) .* handle \\([^ ]*\\) egw-.*/prio \\1 handle \\2/p'; }
+theirs() { tc qdisc add dev $1 clsact 2>/dev/null; tc filter add dev $1 $2 prio $3 protocol all bpf da object-pinned /sys/fs/bpf/theirs/prog/count_in; }
+`;
+const missing = ["bpftool", "tc", "clang"].find((tool) => spawnSync(tool, ["-V"]).error);
+const test = testUnless(missing === undefined ? false : `no ${missing} here`);
+
+const WITHOUT_THEIRS = `for d in eth0 veth1 egw.vxlan; do for w in ingress egress; do
+  tc filter show dev $d $w | sed -n 's/.* pref \\([0-9]*\\) .* handle \\([^ ]*\\) count_in.*/\\1 \\2/p' | while read -r p h; do
+    tc filter del dev $d $w prio $p handle $h protocol all bpf
+  done
+done; done`;
+
+let node: ProgramNode;
+const start = async () => {
+  if (missing === undefined) node = await ProgramNode.start("192.168.0.101");
+};
+/** What a person types, and what preview says to it. */
+const HANDS: readonly (readonly [string, RegExp])[] = [
+  ["rm $P/maps-*/egw_policies", /^missing {2}bpf-map egw_policies /],
+  [
+    "rm $P/maps-2/egw_peers; bpftool map create $P/maps-2/egw_peers type hash key 4 value 8 entries 99 name egw_peers",
+    /^changed {2}bpf-map egw_peers .* entries 16384 flags 0 {2}is {2}.* entries 99 /,
+  ],
+  [
+    "mkdir $P/maps-1; bpftool map create $P/maps-1/old type hash key 4 value 4 entries 9 name old",
+    /^extra {4}bpf-map old version 1/,
+  ],
+  [
+    "bpftool map delete pinned $P/maps-2/egw_egress_ips key 192 0 2 1",
+    /^missing {2}bpf-entry egw_egress_ips 192.0.2.1: 1$/,
+  ],
+  [
+    "bpftool map update pinned $P/maps-2/egw_peers key 192 168 0 102 value 2 0 0 0 0 1 0 0",
+    /^changed {2}bpf-entry egw_peers 192.168.0.102: .* is .*02:00:00:00:00:01$/,
+  ],
+  [
+    "bpftool map update pinned $P/maps-2/egw_policies key hex 40 0 0 0 0a 0 1 0b cb 0 71 07 value 0 0 0 0 0 0 0 1",
+    /^extra {4}bpf-entry egw_policies 10.0.1.11 to 203.0.113.7\/32: egress IP 0.0.0.0 gateway 0.0.0.1$/,
+  ],
+  ["rm -r $P/client-*", /^missing {2}bpf-program client /],
+  ["rm $P/gateway-*/egw-from_client", /^changed {2}bpf-program gateway .* is .*: from_outside to_outside$/],
+  ["tc filter del dev veth1 ingress", /^missing {2}tc-filter veth1 ingress from_pod of client/],
+  ["tc qdisc del dev eth0 clsact", /^missing {2}tc-filter eth0 egress to_outside of gateway/],
+  [
+    "tc filter replace dev veth1 ingress $(place veth1 ingress) protocol all bpf da object-pinned /sys/fs/bpf/theirs/prog/count_in",
+    /^missing {2}tc-filter veth1 ingress from_pod of client/,
+  ],
+  [
+    "mv /sys/fs/bpf/theirs/prog/count_in /sys/fs/bpf/theirs/prog/egw-from_pod; tc filter replace dev veth1 ingress $(place veth1 ingress) protocol all bpf da object-pinned /sys/fs/bpf/theirs/prog/egw-from_pod",
+    /^changed {2}tc-filter veth1 ingress from_pod of client .* is .* of \?$/,
+  ],
+  [
+    "mkdir /sys/fs/bpf/ours; bpftool prog pin pinned $P/client-*/egw-to_tunnel /sys/fs/bpf/ours/egw-from_pod; tc filter replace dev veth1 ingress $(place veth1 ingress) protocol all bpf da object-pinned /sys/fs/bpf/ours/egw-from_pod; rm -r /sys/fs/bpf/ours",
+    /^changed {2}tc-filter veth1 ingress from_pod of client .* is .* of \?$/,
+  ],
+  ["tc filter del dev egw.vxlan ingress prio 39", /^missing {2}tc-filter egw.vxlan ingress from_client /],
+  ["theirs egw.vxlan ingress 1", /^changed {2}tc-filter egw.vxlan ingress from_client .* behind count_in$/],
+  ["theirs veth1 ingress 1", /^changed {2}tc-filter veth1 ingress from_pod .* behind count_in$/],
+  [
+    "theirs eth0 ingress 7; theirs eth0 ingress 6",
+    /^changed {2}tc-filter eth0 ingress from_outside .* behind count_in count_in$/,
+  ],
+  [
+    "tc filter add dev veth1 ingress prio 50 handle 3 protocol ip bpf da object-pinned $P/client-*/egw-from_pod",
+    /^extra {4}tc-filter veth1 ingress from_pod of client/,
+  ],
+  [
+    "tc filter add dev veth1 egress prio 50 protocol all bpf da object-pinned $P/client-*/egw-from_pod",
+    /^extra {4}tc-filter veth1 egress from_pod/,
+  ],
+  ["ip link del egw.vxlan", /^changed {2}bpf-program client .* for egw.vxlan eth0: .* is .* for \? eth0: /],
+  [
+    "ip link del veth1; ip link add veth1 type veth peer name pod1; ip link set veth1 up; ip route add 10.0.1.11 dev veth1",
+    /^missing {2}tc-filter veth1/,
+  ],
+];
+
+/** Devices are in the order in which they were made. */
+const sorted = (shown: string): string => shown.split("\n").sort().join("\n");
+
+describe("on a node with programs", () => {
+  beforeAll(async () => {
+    await start();
+    if (missing === undefined) node.apply(CLAIMS);
+  });
+  afterAll(() => node?.stop());
+
+  for (const [command, told] of HANDS) {
+    test(`a hand is told, undone with all else where the repair fails, and repaired: ${command}`, () => {
+      const whole = node.shown();
+      node.must(`${THEIRS} P=/sys/fs/bpf/pulumi-egress\n${command}`);
+      const tampered = node.filters();
+      const found = differences(node.probe());
+      expect(found).toEqual(expect.arrayContaining([expect.stringMatching(told)]));
+
+      expect(node.fail(CLAIMS)).toContain("@@rolled-back");
+      expect(differences(node.probe())).toEqual(found);
+      expect(node.filters()).toBe(tampered);
+
+      expect(differences(node.apply(CLAIMS))).toEqual([]);
+      node.must(WITHOUT_THEIRS);
+      expect(sorted(node.shown())).toBe(sorted(whole));
+    });
+  }
+});
+
+describe("on a node of its own", () => {
+  beforeEach(start);
+  afterEach(() => node?.stop());
+
+  test("programs of both roles are loaded, filled and attached, reloaded with all that their maps hold, and leave nothing", () => {
+    node.apply(BARE);
+    const before = node.shown();
+    expect(differences(node.apply(CLAIMS))).toEqual([]);
+    expect(differences(node.probe())).toEqual([]);
+    expect(node.probe().isAsRecorded).toBe(true);
+    const shown = node.shown();
+    for (const line of [
+      "egw.vxlan clsact/ingress egw-from_gateway",
+      "egw.vxlan clsact/ingress egw-from_client",
+      "egw.vxlan clsact/egress egw-to_tunnel",
+      "eth0 clsact/ingress egw-from_outside",
+      "eth0 clsact/egress egw-to_outside",
+      "veth1 clsact/ingress egw-from_pod",
+      "veth2 clsact/ingress egw-from_pod",
+    ])
+      expect(shown).toContain(line);
+    expect(shown.indexOf("egw-from_gateway")).toBeLessThan(shown.indexOf("egw-from_client"));
+
+    // The number of each device is where the programs look for it.
+    const indexes = node
+      .must("cat /sys/class/net/egw.vxlan/ifindex /sys/class/net/eth0/ifindex")
+      .split("\n")
+      .map(Number);
+    const constants =
+      node.must(`bpftool -j map dump id $(bpftool -j prog show pinned /sys/fs/bpf/pulumi-egress/gateway-*/egw-from_client |
+    sed 's/.*"map_ids":\\[\\([0-9,]*\\)\\].*/\\1/' | tr , '\\n' | while read -r i; do bpftool map show id $i | grep -q rodata && echo $i; done)`);
+    expect(constants).toContain(`{"tunnel_ifindex":${indexes[0]}}`);
+    expect(constants).toContain(`{"uplink_ifindex":${indexes[1]}}`);
+
+    // A flow of the programs survives others in their place.
+    const flows = "/sys/fs/bpf/pulumi-egress/maps-*/egw_flows";
+    node.must(
+      `bpftool map update pinned ${flows} key hex $(printf '01 %.0s' $(seq 16)) value hex $(printf '02 %.0s' $(seq 16))`,
+    );
+    const changed = [nodeClaim("gateway-1", { mtu: 1400 }), GATEWAY, ...POLICIES];
+    expect(differences(node.apply(changed))).toEqual([]);
+    expect(node.must(`bpftool map dump pinned ${flows}`)).toContain("Found 1 element");
+    expect(node.shown().match(/-[0-9a-f]{10}$/gm)).toHaveLength(2);
+
+    node.apply(BARE);
+    expect(node.shown()).toBe(before);
+    node.apply([]);
+    expect(node.must("ls /sys/fs/bpf")).not.toContain("pulumi");
+  });
+
+  test("what others have on a hook stays as it is, behind ours, and so does their hook", () => {
+    node.must(`${THEIRS} theirs eth0 ingress 49000; theirs eth0 egress 20; theirs veth1 ingress 2; theirs veth1 egress 1
+tc qdisc add dev veth2 clsact`);
+    node.apply(BARE);
+    const before = node.shown();
+    const filters = node.must(
+      "for d in eth0 veth1; do tc filter show dev $d ingress; tc filter show dev $d egress; done",
+    );
+    expect(differences(node.apply(CLAIMS))).toEqual([]);
+    expect(node.must("tc filter show dev eth0 egress")).toMatch(/pref 18 .*egw-to_outside[\s\S]*pref 20 .*count_in/);
+    expect(node.must("tc filter show dev veth1 ingress")).toMatch(/pref 1 .*egw-from_pod[\s\S]*pref 2 .*count_in/);
+    node.apply(BARE);
+    expect(node.shown()).toBe(before);
+    expect(node.must("for d in eth0 veth1; do tc filter show dev $d ingress; tc filter show dev $d egress; done")).toBe(
+      filters,
+    );
+  });
+
+  test("a filter of a hook that is ours leaves it to them", () => {
+    node.apply(CLAIMS);
+    node.must(`${THEIRS} theirs veth1 egress 5`);
+    node.apply([]);
+    expect(node.shown()).toMatch(/veth1 clsact\/egress count_in/);
+    expect(node.shown()).not.toMatch(/clsact veth2|egw-|pulumi/);
+  });
+
+  test("a tunnel that is made again, and one that goes, take their programs along and bring them back where the batch fails", () => {
+    node.apply(CLAIMS);
+    const whole = node.shown();
+    const other = [nodeClaim("gateway-1", { mtu: 1400 }, { tunnelPort: 4799 }), GATEWAY, ...POLICIES];
+    for (const claims of [other, BARE, []]) {
+      expect(node.fail(claims)).toContain("@@rolled-back");
+      expect(node.shown()).toBe(whole);
+      expect(differences(node.probe())).toEqual([]);
+    }
+    expect(differences(node.apply(other))).toEqual([]);
+  });
+
+  test("a pod's device that goes while the batch is on its way is passed by", () => {
+    const snapshot = node.apply(CLAIMS.slice(0, 2));
+    expect(snapshot.actual.filter(({ kind }) => kind === "tc-filter")).toHaveLength(5);
+    const after = node.apply(CLAIMS, "ip link del veth2");
+    expect(differences(after).filter((line) => !line.includes("veth2"))).toEqual([]);
+  });
+
+  test("what a batch that was killed has left is cleared away by the next one", () => {
+    node.apply(CLAIMS);
+    const whole = node.shown();
+    node.must(`cd /sys/fs/bpf/pulumi-egress; mkdir -p gone-maps-2 loading gone-filters/3-ingress-38:0x1 clsact/9999
+mv maps-2/egw_flows gone-maps-2/; mv client-* gone-client-0123456789-1-2`);
+    expect(differences(node.apply(CLAIMS))).toEqual([]);
+    expect(node.shown()).toBe(whole);
+  });
+});

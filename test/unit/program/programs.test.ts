@@ -1,0 +1,89 @@
+import { egressIPEntry, peerEntry, policyEntry, sourceEntry, underlayEntry } from "../../../provider/kernel/bpf-entry";
+import { LAYOUT_VERSION, OBJECTS } from "../../../provider/kernel/bpf-layout";
+import { BPF_APPLY_FUNCTIONS, BPF_PROBE_FUNCTIONS } from "../../../provider/program/bpf";
+import { Shell } from "./shell";
+
+test("the shell has entries in the maps of our layout, and shows those of each map that we fill", () => {
+  for (const text of [BPF_PROBE_FUNCTIONS, BPF_APPLY_FUNCTIONS])
+    expect([...text.matchAll(/\$BPF\/maps-(\d+)/g)].map(([, version]) => Number(version))).toEqual(
+      expect.arrayContaining([LAYOUT_VERSION]),
+    );
+  const mac = "66:26:00:00:00:65";
+  const entries = [
+    policyEntry({ source: "10.0.1.11", destination: "0.0.0.0" }, 0, { egress_ip: "192.0.2.1", gateway: "192.0.2.2" }),
+    sourceEntry({ source: "10.0.0.0", prefix_length: 8 }, "0.0.0.1"),
+    peerEntry("192.168.0.101", mac),
+    underlayEntry(mac, "192.168.0.101"),
+    egressIPEntry("192.0.2.1"),
+  ];
+  const [, shown = ""] = /for m in (.*); do\n\s*\[ -e/.exec(BPF_PROBE_FUNCTIONS) ?? [];
+  expect(shown.split(" ").sort()).toEqual(entries.map(({ map }) => map).sort());
+});
+
+test("the folders of all objects are looked at", () => {
+  const [, folders = ""] = /for f in (\$BPF\/client.*); do/.exec(BPF_PROBE_FUNCTIONS) ?? [];
+  expect(folders.split(" ").sort()).toEqual(Object.keys(OBJECTS).map((name) => `$BPF/${name}-*/*`));
+});
+
+test.each([0, 1, 255, 256, 65_537, 0x7f01_02ff, 0xffff_ffff])(
+  "%d is put into a file as 32 bits, and nowhere else",
+  (number) => {
+    const shell = new Shell();
+    shell.write("object", "0123456789");
+    const { stdout } = shell.run(`${BPF_APPLY_FUNCTIONS}\negw_put_number object 3 ${number}; od -An -v -tx1 object`);
+    shell.remove();
+    const bytes = Buffer.from("0123456789");
+    bytes.writeUInt32LE(number, 3);
+    expect(stdout.replace(/\s+/g, "")).toBe(bytes.toString("hex"));
+  },
+);
+
+/** Where a filter is put beside what tc shows. */
+function placed(program: string, ...shown: readonly string[]): string {
+  const shell = new Shell();
+  shell.write("shown", shown.map((line) => `${line}\n`).join(""));
+  shell.tool("tc", `cat ${shell.folder}/shown`);
+  const { stdout } = shell.run(`${BPF_APPLY_FUNCTIONS}\ndev=x dir=ingress program=${program}; egw_filter_place`);
+  shell.remove();
+  return stdout.trim();
+}
+const heading = (preference: number, kind = "bpf") => `filter protocol all pref ${preference} ${kind} chain 0 `;
+const filter = (preference: number, handle: string, name: string) =>
+  `${heading(preference)}handle ${handle} ${name}:[*fsobj] direct-action not_in_hw id 7 name x tag 01 jited `;
+
+test.each<[string, string, readonly string[], string]>([
+  ["alone", "from_pod", [], "38:0x1"],
+  ["alone, behind another one of ours", "from_client", [heading(38), filter(38, "0x1", "egw-from_gateway")], "39:0x2"],
+  ["where it is", "from_pod", [heading(38), filter(38, "0x1", "egw-from_pod")], "38:0x1"],
+  ["far in front of theirs", "from_pod", [heading(49152), filter(49152, "0x1", "theirs")], "38:0x1"],
+  ["just in front of theirs", "from_pod", [heading(20), filter(20, "0x1", "theirs")], "18:0x1"],
+  ["just in front of theirs, behind ours", "from_client", [heading(20), filter(20, "0x1", "theirs")], "19:0x2"],
+  [
+    "in front of what is no program",
+    "from_pod",
+    [heading(9, "u32"), `${heading(9, "u32")}fh 800: ht divisor 1 `],
+    "7:0x1",
+  ],
+  ["at the first preference, the newest", "from_pod", [heading(1), filter(1, "0x1", "theirs")], "1:0x2"],
+  ["in front of the second preference", "from_pod", [heading(2), filter(2, "0x1", "theirs")], "1:0x1"],
+  [
+    "at the first preference where it is the newest already",
+    "from_pod",
+    [filter(1, "0x4", "egw-from_pod"), filter(1, "0x1", "theirs")],
+    "1:0x4",
+  ],
+  [
+    "anew where theirs is newer",
+    "from_pod",
+    [filter(1, "0x3", "theirs"), filter(1, "0x2", "egw-from_pod"), filter(1, "0x1", "theirs")],
+    "1:0x4",
+  ],
+  [
+    "anew where what is to have the rest is newer",
+    "from_gateway",
+    [filter(1, "0x3", "egw-from_client"), filter(1, "0x2", "egw-from_gateway"), filter(1, "0x1", "theirs")],
+    "1:0x4",
+  ],
+])("a filter comes to stand %s", (_, program, shown, place) => {
+  expect(placed(program, ...shown)).toBe(place);
+});
