@@ -1,4 +1,11 @@
-import { egressIPEntry, peerEntry, policyEntry, sourceEntry, underlayEntry } from "../../../provider/kernel/bpf-entry";
+import {
+  egressIPEntry,
+  fleetEntry,
+  peerEntry,
+  policyEntry,
+  sourceEntry,
+  underlayEntry,
+} from "../../../provider/kernel/bpf-entry";
 import { LAYOUT_VERSION, OBJECTS } from "../../../provider/kernel/bpf-layout";
 import { BPF_APPLY_FUNCTIONS, BPF_PROBE_FUNCTIONS } from "../../../provider/program/bpf";
 import { Shell } from "./shell";
@@ -15,6 +22,7 @@ test("the shell has entries in the maps of our layout, and shows those of each m
     peerEntry("192.168.0.101", mac),
     underlayEntry(mac, "192.168.0.101"),
     egressIPEntry("192.0.2.1"),
+    fleetEntry("192.168.0.11"),
   ];
   const [, shown = ""] = /for m in (.*); do\n\s*\[ -e/.exec(BPF_PROBE_FUNCTIONS) ?? [];
   expect(shown.split(" ").sort()).toEqual(entries.map(({ map }) => map).sort());
@@ -56,13 +64,13 @@ test.each<[string, string, readonly string[], string]>([
   ["alone, behind another one of ours", "from_client", [heading(38), filter(38, "0x1", "egw-from_gateway")], "39:0x2"],
   ["where it is", "from_pod", [heading(38), filter(38, "0x1", "egw-from_pod")], "38:0x1"],
   ["far in front of theirs", "from_pod", [heading(49152), filter(49152, "0x1", "theirs")], "38:0x1"],
-  ["just in front of theirs", "from_pod", [heading(20), filter(20, "0x1", "theirs")], "18:0x1"],
-  ["just in front of theirs, behind ours", "from_client", [heading(20), filter(20, "0x1", "theirs")], "19:0x2"],
+  ["just in front of theirs", "from_pod", [heading(20), filter(20, "0x1", "theirs")], "17:0x1"],
+  ["just in front of theirs, behind ours", "from_client", [heading(20), filter(20, "0x1", "theirs")], "18:0x2"],
   [
     "in front of what is no program",
     "from_pod",
     [heading(9, "u32"), `${heading(9, "u32")}fh 800: ht divisor 1 `],
-    "7:0x1",
+    "6:0x1",
   ],
   ["at the first preference, the newest", "from_pod", [heading(1), filter(1, "0x1", "theirs")], "1:0x2"],
   ["in front of the second preference", "from_pod", [heading(2), filter(2, "0x1", "theirs")], "1:0x1"],

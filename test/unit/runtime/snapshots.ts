@@ -40,6 +40,7 @@ export function hostOf(change: Partial<HostFacts> = {}): HostFacts {
     rules: [],
     tables: new Set(),
     filters: [],
+    verdicts: new Map(),
     udpPorts: new Set(),
     ...change,
   };
