@@ -1,5 +1,4 @@
 import { LAYOUT_VERSION } from "../kernel/bpf-layout";
-import { CLASS_NODE, MASK_ROLE } from "../model/mark";
 
 const MAPS = `maps-${LAYOUT_VERSION}`;
 /** The maps that user space fills. */
@@ -159,8 +158,7 @@ egw_filters() {
         at=$(egw_filter_place) && egw_put_filter "$at" $BPF/$object-$hash-*/egw-$program && egw_remove_filters "$at" || return 1 ;;
       detach)
         egw_keep_filters && egw_remove_filters && egw_unhook || return 1
-        # The stack has seen the first packet of what the programs carried; without that it takes up what is under way.
-        [ $program != to_tunnel ] || conntrack -D -p tcp --state SYN_SENT -m ${CLASS_NODE}/${MASK_ROLE} >/dev/null 2>&1 ;;
+        [ $program != from_pod ] || egw_give_back $i ;;
       restore)
         kept=
         for k in $BPF/gone-filters/$i-$dir-*/egw-$program; do

@@ -29,7 +29,7 @@ egw_flows() {
       else { mark = ${CLASS_NODE + ROLE_ANSWER}; seen_as = address(25); if (byte(29) + byte(30) + byte(31) + byte(32) == 0) return }
       ports = proto == "icmp" ? "type=8 code=0 id=" port(9) : "sport=" port(9) " dport=" port(11)
       back = proto == "icmp" ? "type=0 code=0 id=" port(9) : "sport=" port(11) " dport=" port(9)
-      print proto, byte(13), 0 (proto == "tcp" ? " ESTABLISHED" : ""), "src=" src, "dst=" dst, ports, "src=" dst, "dst=" seen_as, back, "mark=" mark, "bpf=" map ":" key() (map == "egw_flows" ? "" : ":" t[5] t[6] t[7] t[8] t[25] t[26] t[27] t[28] t[11] t[12] t[33] t[34] t[13] "000000")
+      print proto, byte(13), 0 (proto == "tcp" ? " ESTABLISHED" : ""), "src=" src, "dst=" dst, ports, "src=" dst, "dst=" seen_as, back, "mark=" mark (map == "egw_flows" ? " ifindex=" byte(32) * 16777216 + byte(31) * 65536 + byte(30) * 256 + byte(29) : ""), "bpf=" map ":" key() (map == "egw_flows" ? "" : ":" t[5] t[6] t[7] t[8] t[25] t[26] t[27] t[28] t[11] t[12] t[33] t[34] t[13] "000000")
     }
     BEGIN {
       DIGITS = "0123456789abcdef"; SILENT["tcp"] = ${SILENT.tcp}; SILENT["udp"] = ${SILENT.udp}; SILENT["icmp"] = ${SILENT.icmp}
@@ -39,6 +39,15 @@ egw_flows() {
     $1 == "map" { print_entry(); n = 0; map = $2; next }
     { for (i = 1; i <= NF; i++) { if ($i == "key:") { print_entry(); n = 0 } else if ($i ~ /^[0-9a-f][0-9a-f]$/) t[++n] = $i } }
     END { print_entry() }'
+}
+# Gives back to the stack what programs carry for the pods behind a device (its number), where they don't stand any more. The stack has
+# seen only some of each connection, so that it would take the rest for invalid: it forgets it, and takes it up anew.
+egw_give_back() {
+  egw_flows /dev/null | grep " ifindex=$1 bpf=" | awk -v flows=$T/cut-flows '
+    { sub(/^bpf=/, "", $NF); print $NF > flows }
+    $1 == "tcp" { for (i = 5; i <= 8; i++) sub(/.*=/, "", $i); print "-D -p tcp -s", $5, "-d", $6, "--sport", $7, "--dport", $8 }' > $T/given
+  egw_cut_flows; rm -f $T/cut-flows
+  while read -r line; do conntrack $line </dev/null >/dev/null 2>&1; done < $T/given
 }
 egw_cut_flows() {
   [ -s $T/cut-flows ] || return 0
