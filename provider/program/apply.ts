@@ -2,6 +2,7 @@ import type { Cut } from "../compile/cuts";
 import type { Step } from "../reconcile/step";
 import { APPLY_FUNCTIONS } from "./apply-functions";
 import { BPF_APPLY_FUNCTIONS } from "./bpf";
+import { BPF_BOOT_FUNCTIONS } from "./bpf-boot";
 import { CUT_FUNCTION, cutLines } from "./cut";
 import { FILE_FUNCTIONS } from "./files";
 import { hereDocument, whole } from "./frame";
@@ -102,6 +103,7 @@ ${PROBE_FUNCTIONS}
 ${FILE_FUNCTIONS}
 ${APPLY_FUNCTIONS}
 ${BPF_APPLY_FUNCTIONS}
+${BPF_BOOT_FUNCTIONS}
 ${CUT_FUNCTION}
 egw_main() {
 umask 077

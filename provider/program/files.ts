@@ -5,6 +5,8 @@ export const FILE = "file";
 export const RUN = "restore/run";
 export const SUMS = "restore/sums";
 export const GENERATION = "generation";
+/** What makes maps, programs and filters again. */
+export const PROGRAMS = "restore/bpf";
 /** What an apply leaves for the next probe and the next boot; it notes their digests in SUMS. */
 export const SAVED = [
   "node.json",
@@ -15,6 +17,7 @@ export const SAVED = [
   "restore/ipset",
   "restore/iptables",
   "restore/sysctl",
+  PROGRAMS,
 ] as const;
 export const STATE_FILES: readonly string[] = [...SAVED, GENERATION, RUN, SUMS];
 

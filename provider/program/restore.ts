@@ -1,3 +1,5 @@
+import { BPF_APPLY_FUNCTIONS } from "./bpf";
+import { BPF_BOOT_FUNCTIONS } from "./bpf-boot";
 import { GENERATION, SUMS } from "./files";
 import { PROBE_FUNCTIONS, STATE_DIRECTORY } from "./shell-probe";
 
@@ -18,6 +20,9 @@ export const RESTORE_PROGRAM = `#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 D=${STATE_DIRECTORY}
 ${COMPARED}
+egw_limit="timeout -k 5 60"
+${BPF_APPLY_FUNCTIONS}
+${BPF_BOOT_FUNCTIONS}
 # The rules of the chain that closes, from the input; it comes to stand first, all in one commit.
 # Asked before: with iptables-legacy whoever asks while iptables-restore reads waits for its lock.
 egw_close() {
@@ -61,6 +66,14 @@ egw_stay_closed() {
   echo "pulumi-egress: not even the sets could be put back; nothing is forwarded until pulumi up" >&2
   exit 1
 }
+# Programs only make faster what stands already: where they can't be loaded, that is drift.
+egw_accelerate() {
+  grep -q '^program ' $D/restore/bpf 2>/dev/null && egw_is_saved restore/bpf || return 0
+  T=$(mktemp -d -p /run egw-boot.XXXXXX) || return 0
+  egw_load_bpf $D/restore/bpf || echo "pulumi-egress: the programs could not be loaded; packets take the stack until pulumi up" >&2
+  egw_tidy_bpf
+  rm -rf $T
+}
 egw_main() {
   if [ ! -f $D/${GENERATION} ]; then
     [ -n "$(ls -A $D/claims 2>/dev/null)" ] || exit 0
@@ -71,6 +84,7 @@ egw_main() {
   exec 9<$D; flock -w 60 9 || exit 1
   egw_close_all || exit 1
   egw_restore && egw_is_as_saved && egw_open || egw_stay_closed
+  egw_accelerate
   egw_kernel_addresses() { awk '$1 == "addr" && $5 != "egw.vxlan" { print $5, $3 }' $D/restore/ip; }
   egw_kernel_addresses | while read -r device address; do arping -q -U -c 2 -I "$device" "\${address%/*}" >/dev/null 2>&1 & done
 }

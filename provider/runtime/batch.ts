@@ -5,6 +5,8 @@ import { type NodeFacts, peersOf, viewOf } from "../compile/view";
 import { type KernelObject, keyOf, type Owned } from "../kernel/state";
 import type { Claim, GatewayClaim } from "../model/claim";
 import type { Batch } from "../program/apply";
+import { PROGRAMS } from "../program/files";
+import { ofKind } from "../reconcile/changes";
 import { plan } from "../reconcile/plan";
 import { type Step, step } from "../reconcile/step";
 import { fileDrift, RESTORE_DIGESTS } from "./files";
@@ -85,7 +87,11 @@ export function batchFor(
       expectedGeneration: snapshot.generation,
       steps,
       newTables: newTables(snapshot.node?.tables ?? {}, facts.tables),
-      objects: objectsOf(steps, [...claims, ...snapshot.claims]),
+      objects: objectsOf(
+        steps,
+        [...claims, ...snapshot.claims],
+        isKeptForBoot(snapshot) ? [] : ofKind(objects, "bpf-program"),
+      ),
       claims: {
         write: Object.fromEntries(written),
         remove: [...snapshot.claims.map((claim) => claim.owner.id), ...snapshot.misread].filter((id) => !ids.has(id)),
@@ -120,6 +126,10 @@ function requireEnrolment(snapshot: Snapshot, claims: readonly Claim[]): void {
       "it is not enrolled, or its enrolment is lost, so nothing was changed. Run pulumi up of the stack that has its NodeMark first.",
     );
 }
+
+/** What a boot loads programs from is as the last apply left it. */
+const isKeptForBoot = (snapshot: Snapshot): boolean =>
+  snapshot.files.recorded.get(PROGRAMS) === snapshot.files.there.get(PROGRAMS);
 
 /** A node whose restore program is of another version gets ours with its next batch. */
 const hasRestore = ({ node }: Snapshot): boolean => JSON.stringify(node?.restore) === JSON.stringify(RESTORE_DIGESTS);

@@ -2,6 +2,7 @@ import { gzipSync } from "node:zlib";
 import { constantsOf, programHash } from "../compile/bpf";
 import { OBJECTS, type ObjectName, write } from "../kernel/bpf-layout";
 import { constantAt, withConstants } from "../kernel/bpf-object";
+import type { BpfProgram } from "../kernel/bpf-program";
 import type { Claim, NodeClaim } from "../model/claim";
 import type { ProgramObject } from "../program/apply";
 import type { Step } from "../reconcile/step";
@@ -14,12 +15,19 @@ const DEVICES = { client: ["tunnel"], gateway: ["tunnel", "uplink"] } as const;
 
 /**
  * The objects that a batch or its undo loads, with all constants but the numbers of the node's devices. `claims`: those that the node
- * gets and those that it has; an object that comes of neither (of another version of the package) can't be loaded by an undo.
+ * gets and those that it has; `kept`: programs whose objects it has to have again, for the next boot; an object that comes of neither (of another version of the package) can't be loaded by an undo.
  * @throws Error where the package has no such object.
  */
-export function objectsOf(steps: readonly Step[], claims: readonly Claim[]): ProgramObject[] {
+export function objectsOf(
+  steps: readonly Step[],
+  claims: readonly Claim[],
+  kept: readonly BpfProgram[] = [],
+): ProgramObject[] {
   const lines = steps.flatMap(({ tool, input, undo }) => (tool === "bpf-program" ? [...input, ...undo] : []));
-  const loads = new Set(lines.filter((line) => line.startsWith("load ")).map((line) => line.split(" ", 3).join(" ")));
+  const loads = new Set([
+    ...lines.filter((line) => line.startsWith("load ")).map((line) => line.split(" ", 3).join(" ")),
+    ...kept.map(({ object, hash }) => `load ${object} ${hash}`),
+  ]);
   if (loads.size === 0) return [];
   const digests = objectDigests();
   const nodes = claims.filter((claim): claim is NodeClaim => claim.kind === "node");

@@ -1,0 +1,31 @@
+import { OBJECTS } from "../kernel/bpf-layout";
+
+/** sed: from what is shown of a program to the line that loads it. */
+const LOAD_LINES = Object.entries(OBJECTS)
+  .map(([name, { maps }]) => `-e 's/^program \\(${name} [^ ]* [^ ]* [^ ]*\\) .*/load \\1 ${maps.join()}/p'`)
+  .join(" ");
+/** Shell functions that save what a boot needs to have maps, programs and filters again, and make them of it. */
+export const BPF_BOOT_FUNCTIONS = `
+# What makes all of it again at boot: the objects (those that this batch brought, and of the others what FILE has), then what is shown.
+egw_save_bpf() {
+  for o in $T/object-*.devices; do
+    [ -f "$o" ] || continue
+    o=\${o%.devices}; n=\${o##*/object-}
+    echo "object \${n%-*} \${n##*-} $(tr ' \\n' '=,' < $o.devices) $(gzip -c $o | base64 | tr -d '\\n')"
+  done > $T/objects
+  grep -s '^object ' $1 >> $T/objects
+  awk 'NR == FNR { if ($1 == "program") wanted[$2, $3]; next } ($2, $3) in wanted { print; delete wanted[$2, $3] }' $T/bpf $T/objects
+  grep -v '^@@' $T/bpf
+}
+# Does that. FILE is what egw_save_bpf printed.
+egw_load_bpf() {
+  grep '^object ' $1 | while read -r word name hash devices bytes; do
+    o=$T/object-$name-$hash
+    echo $bytes | base64 -d | gzip -dc > $o && echo $devices | tr '=,' ' \\n' | sed '/^$/d' > $o.devices
+  done
+  sed -n 's/^map /create /p' $1 | egw_bpf_maps &&
+    sed -n 's/^entry /update /p' $1 | egw_bpf_entries &&
+    sed -n ${LOAD_LINES} $1 | egw_bpf_programs &&
+    sed -n 's/^filter \\([^ ]*\\) \\([^ ]*\\) egw-/attach \\1 \\2 /p' $1 | egw_filters
+}
+`;
