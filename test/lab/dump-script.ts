@@ -11,7 +11,9 @@ echo '== rules'; ip rule
 echo '== neighbours'; ip neigh show nud permanent; ip neigh show proxy
 echo '== forwarding'; bridge fdb show | grep ' dst '
 echo '== filters'; tc qdisc show | while read -r _ kind _ _ device _; do
-  [ "$kind" != clsact ] || { echo "clsact $device"; tc filter show dev "$device" ingress; tc filter show dev "$device" egress; }
+  [ "$kind" = clsact ] || continue
+  echo "clsact $device"
+  for hook in ingress egress; do tc filter show dev "$device" $hook | grep handle | sed "s/^/$device $hook /"; done
 done
 echo '== ipset'; ipset save
 echo '== iptables'; iptables-save

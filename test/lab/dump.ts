@@ -80,7 +80,7 @@ function normaliseLine(line: string): string {
       / (promiscuity|allmulti|minmtu|maxmtu|numtxqueues|numrxqueues|[gt]r?so_max_\w+|gro_max_size|addrgenmode) \w+/g,
       "",
     )
-    .replace(/ id \d+ tag \S+/, "")
+    .replace(/ id \d+( name \S+)? tag \S+/, "")
     .replace(/\\\s*/g, " ")
     .replace(/\s+/g, " ")
     .trim();

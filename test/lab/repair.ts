@@ -95,10 +95,13 @@ function routeCommand(verb: Verb, line: string): string {
   return `ip route ${verb === "add" ? "replace" : "del"} ${line.replace(/ (dead|linkdown)/g, "")}`;
 }
 
+/** With a hook all its filters go; of a hook that the base has, those that are new. */
 function repairFilters(diff: SectionDiff | undefined): string[] {
-  return (diff?.extra ?? [])
-    .filter((line) => line.startsWith("clsact "))
-    .map((line) => `tc qdisc del dev ${line.slice(7)} clsact`);
+  return (diff?.extra ?? []).map((line) => {
+    const [word, device, , , protocol, , preference, kind, , , , handle] = line.split(" ");
+    if (word === "clsact") return `tc qdisc del dev ${device} clsact`;
+    return `tc filter del dev ${word} ${device} protocol ${protocol} prio ${preference} handle ${handle} ${kind}`;
+  });
 }
 
 function repairSysctls(diff: SectionDiff | undefined): string[] {

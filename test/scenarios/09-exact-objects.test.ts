@@ -2,6 +2,8 @@ import { compileNode } from "../../provider/compile/node";
 import type { NodeFacts } from "../../provider/compile/view";
 import type { KernelObject } from "../../provider/kernel/state";
 import type { Claim } from "../../provider/model/claim";
+import { BPF_DIRECTORY } from "../../provider/program/bpf";
+import { objectDigests } from "../../provider/transport/programs";
 import { execOk, type Lab, labDrift } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { asShown } from "./as-shown";
@@ -19,7 +21,7 @@ async function wantedOn(lab: Lab, node: string): Promise<KernelObject[]> {
   const position = (object: KernelObject): number => (object.kind === "chain-rule" ? object.position : -1);
   return compileNode(
     parsed.map((line) => JSON.parse(line) as Claim),
-    facts,
+    { ...facts, objects: objectDigests() },
   )
     .map(({ object }) => object)
     .sort((a, b) => position(a) - position(b));
@@ -47,12 +49,15 @@ async function expectExactly(lab: Lab, node: string): Promise<void> {
   const files = shown.get("files") ?? [];
   shown.delete("files");
   const all = [...shown.values()].flat().filter((line) => !isOwnSetting(line));
-  const wanted = (await wantedOn(lab, node)).flatMap(asShown).map((line) => `+ ${line}`);
+  const desired = await wantedOn(lab, node);
+  const hooked = new Set(desired.flatMap((o) => (o.kind === "tc-filter" ? [`clsact ${o.device}`] : [])));
+  const wanted = [...desired.flatMap(asShown), ...hooked].map((line) => `+ ${line}`);
   expect({ node, all: [...all].sort() }).toEqual({ node, all: [...wanted].sort() });
   for (const chain of new Set(wanted.map((line) => / -A (EGRESSGATEWAY-\S+) /.exec(line)?.[1] ?? ""))) {
     if (chain !== "") expect({ node, rules: rulesOf(all, chain) }).toEqual({ node, rules: rulesOf(wanted, chain) });
   }
-  expect(files.filter((line) => !line.includes(STATE.slice(1)))).toEqual([]);
+  const pins = hooked.size > 0 ? BPF_DIRECTORY : STATE;
+  expect(files.filter((line) => !line.includes(STATE.slice(1)) && !line.includes(pins.slice(1)))).toEqual([]);
 }
 
 scenario("every node has exactly what the programs of the provider say, and nothing else", {}, async (scene) => {

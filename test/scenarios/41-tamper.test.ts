@@ -3,7 +3,7 @@ import { testFull } from "../setup/skip";
 import { Random } from "./random";
 import { type Scene, type Setting, scenario } from "./scenario";
 import { shown } from "./shown";
-import { type Case, casesOf, kindNames } from "./tamper";
+import { type Case, casesOf, kindNamesOf } from "./tamper";
 import { type Fleet, fleet, SELECTED } from "./tamper/fleet";
 import { oneOfEach, oneOfEachWay, packed, together, toldOf } from "./tamper/groups";
 import { trySources } from "./try-sources";
@@ -16,6 +16,7 @@ const SETTING: Setting = {
   excuses: / 100\.126\.\S+ → .*: tunnelled, but neither from nor to a pod;/,
 };
 
+const kindNames = kindNamesOf(process.env.EGW_DATAPATH === "bpf");
 const nameOf = (one: Case): string => `${one.node}: ${one.how} ${one.kind} ${one.what}`;
 
 /** Sources that selected pods showed and should not have. */

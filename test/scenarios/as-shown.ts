@@ -42,9 +42,14 @@ export function asShown(object: KernelObject): string[] {
     case "bpf-map":
     case "bpf-entry":
     case "bpf-program":
+      // Their pins are files, and asked for no more than that there are no others.
       return [];
-    case "tc-filter":
-      return [];
+    case "tc-filter": {
+      const { device, direction, program } = object;
+      const place = program === "from_client" ? "39 bpf chain 0 handle 0x2" : "38 bpf chain 0 handle 0x1";
+      const flags = "direct-action not_in_hw";
+      return [`${device} ${direction} filter protocol all pref ${place} egw-${program}:[*fsobj] ${flags} jited`];
+    }
     default: {
       const never: never = object;
       return never;

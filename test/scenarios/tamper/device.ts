@@ -1,3 +1,4 @@
+import { programsOn } from "./programs";
 import { allMissing, changed, extra, missing, type Scene, type Tampers, those } from "./tamper";
 
 const DEVICE = "egw.vxlan";
@@ -18,7 +19,13 @@ export const link: Tampers<"link"> = (object, owner, scene) => {
       how: "missing",
       what,
       script: `ip link del ${what}`,
-      told: [missing(object, owner), ...settled(scene), ...neighbours(scene), ...legs(scene)],
+      told: [
+        missing(object, owner),
+        ...settled(scene),
+        ...neighbours(scene),
+        ...legs(scene),
+        ...programsOn(scene, DEVICE),
+      ],
     },
     { how: "changed", what: `${what} mtu`, script: `ip link set ${what} mtu 1400`, told: [change({ mtu: 1400 })] },
     {
@@ -49,6 +56,7 @@ export const link: Tampers<"link"> = (object, owner, scene) => {
         ...allMissing(those(scene, "address", ({ device }) => device === DEVICE)),
         ...neighbours(scene),
         ...legs(scene),
+        ...programsOn(scene, DEVICE),
       ],
     },
   ];

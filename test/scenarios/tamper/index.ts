@@ -3,11 +3,13 @@ import type { NodeFacts } from "../../../provider/compile/view";
 import { KINDS, type KindName } from "../../../provider/kernel/state";
 import type { Claim } from "../../../provider/model/claim";
 import { FILE, STATE_FILES } from "../../../provider/program/files";
+import { objectDigests } from "../../../provider/transport/programs";
 import { execOk, type Lab } from "../../lab";
 import { address, link, sysctl } from "./device";
 import { fileTampers } from "./files";
 import { isTaken, type Part, partsOf } from "./lines";
 import { ipRule, neighbour, route } from "./paths";
+import { bpfEntry, bpfMap, bpfProgram, tcFilter, USES_SCRIPT, type Uses, usesIn } from "./programs";
 import { chain, chainRule, hook } from "./rules";
 import { ipset, ipsetMember } from "./sets";
 import type { Tamper, Tampers } from "./tamper";
@@ -25,6 +27,10 @@ const TAMPERS: { readonly [K in KindName]: Tampers<K> } = {
   chain,
   "chain-rule": chainRule,
   hook,
+  "bpf-map": bpfMap,
+  "bpf-entry": bpfEntry,
+  "bpf-program": bpfProgram,
+  "tc-filter": tcFilter,
 };
 
 /** Files have no kind of their own in the kernel. */
@@ -39,7 +45,10 @@ export interface Case extends Tamper {
   readonly takes: readonly Part[];
 }
 
-export const kindNames = [...(Object.keys(KINDS) as KindName[]), FILE] as const satisfies readonly Kind[];
+const OF_PROGRAMS: readonly Kind[] = ["bpf-map", "bpf-entry", "bpf-program", "tc-filter"];
+/** The kinds that a fleet has whose gateways have programs, or have none. */
+export const kindNamesOf = (hasPrograms: boolean): Kind[] =>
+  (Object.keys(KINDS) as Kind[]).concat(FILE).filter((kind) => hasPrograms || !OF_PROGRAMS.includes(kind));
 
 /** A node as its manifest has it. */
 export interface Manifest {
@@ -47,6 +56,7 @@ export interface Manifest {
   readonly role: Case["role"];
   readonly claims: readonly Claim[];
   readonly facts: NodeFacts;
+  readonly uses?: Uses;
 }
 
 /** All that somebody could do by hand to a fleet as it is now. */
@@ -56,7 +66,7 @@ export async function casesOf(lab: Lab): Promise<Case[]> {
 
 export function casesFrom(fleet: readonly Manifest[]): Case[] {
   const gateways = fleet.flatMap(({ node, role }) => (role === "gateway" ? [node] : []));
-  return fleet.flatMap(({ node, role, claims, facts }) => {
+  return fleet.flatMap(({ node, role, claims, facts, uses }) => {
     const state = compileNode(claims, facts);
     const nodeOwner = claims.find(({ kind }) => kind === "node")?.owner.id ?? "";
     const named = new Map(claims.map(({ owner }) => [owner.id, owner.name]));
@@ -71,7 +81,9 @@ export function casesFrom(fleet: readonly Manifest[]): Case[] {
     });
     const objects = state.flatMap(({ object, owner }) => {
       const tampers = TAMPERS[object.kind] as Tampers<KindName>;
-      return tampers(object, owner, { state, nodeOwner }).map((tamper) => asCase(object.kind, tamper));
+      return tampers(object, owner, { state, nodeOwner, ...(uses && { uses }) }).map((tamper) =>
+        asCase(object.kind, tamper),
+      );
     });
     return [...objects, ...fileTampers(STATE_FILES, nodeOwner).map((tamper) => asCase(FILE, tamper))];
   });
@@ -79,10 +91,14 @@ export function casesFrom(fleet: readonly Manifest[]): Case[] {
 
 async function manifestOf(lab: Lab, node: string, role: Case["role"]): Promise<Manifest> {
   const read = (files: string) => execOk(lab, node, ["sh", "-c", `cat /var/lib/pulumi-egress/${files}`]);
-  const [claimLines, facts] = await Promise.all([read("claims/*.json"), read("node.json")]);
+  const [claimLines, facts, uses] = await Promise.all([
+    read("claims/*.json"),
+    read("node.json"),
+    execOk(lab, node, ["sh", "-c", USES_SCRIPT]),
+  ]);
   const claims = claimLines
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as Claim);
-  return { node, role, claims, facts: JSON.parse(facts) };
+  return { node, role, claims, facts: { ...JSON.parse(facts), objects: objectDigests() }, uses: usesIn(uses) };
 }

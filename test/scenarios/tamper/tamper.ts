@@ -38,6 +38,8 @@ export interface Scene {
   readonly state: readonly Owned[];
   /** The owner of the node's enrolment, told of what is in nothing of anybody. */
   readonly nodeOwner: string;
+  /** Which maps each program uses; left out: all of its object. */
+  readonly uses?: ReadonlyMap<string, readonly string[]>;
 }
 
 export type Of<K extends KindName> = Extract<KernelObject, { kind: K }>;
@@ -89,6 +91,14 @@ function whereOf(object: KernelObject): string {
     case "link":
     case "sysctl":
       return TUNNEL;
+    case "bpf-map":
+      return `map ${object.name}`;
+    case "bpf-entry":
+      return `map ${object.map} ${object.key}`;
+    case "bpf-program":
+      return `program ${object.object}`;
+    case "tc-filter":
+      return `hook ${object.device} ${object.direction}`;
     default: {
       const never: never = object;
       return never;

@@ -1,12 +1,12 @@
+import { LAYOUT_VERSION } from "../../../provider/kernel/bpf-layout";
 import type { Claim } from "../../../provider/model/claim";
 import { Random } from "../../scenarios/random";
-import { type Case, casesFrom } from "../../scenarios/tamper";
+import { type Case, casesFrom, kindNamesOf } from "../../scenarios/tamper";
 import { areApart, areWhole, oneOfEachWay } from "../../scenarios/tamper/groups";
 import { FACTS, gatewayClaim, NODES, type NodeName, nodeClaim, policyClaim } from "../reconcile/states";
 
 /** What the scenario of tampering has on its nodes. */
-const shared: readonly Claim[] = [
-  gatewayClaim(),
+const policies: readonly Claim[] = [
   policyClaim("first", { sources: ["10.0.1.11/32", "10.0.3.11/32", "10.0.4.11/32"], destinations: [] }),
   policyClaim("second", {
     sources: ["10.0.2.11/32"],
@@ -15,14 +15,17 @@ const shared: readonly Claim[] = [
     egressIP: "192.0.2.2",
   }),
 ];
-const cases = casesFrom(
-  (Object.keys(NODES) as NodeName[]).map((node) => ({
-    node,
-    role: node.startsWith("gateway") ? "gateway" : "client",
-    claims: [nodeClaim(node), ...shared],
-    facts: FACTS,
-  })),
-);
+const casesWith = (gateway: Claim): Case[] =>
+  casesFrom(
+    (Object.keys(NODES) as NodeName[]).map((node) => ({
+      node,
+      role: node.startsWith("gateway") ? "gateway" : "client",
+      claims: [nodeClaim(node), gateway, ...policies],
+      facts: FACTS,
+    })),
+  );
+const cases = casesWith(gatewayClaim());
+const withPrograms = casesWith(gatewayClaim({ datapath: "bpf" }));
 
 /** Of 20,000 random groups of three. */
 function shareOf(isLeftOut: (group: readonly Case[]) => boolean): number {
@@ -55,6 +58,36 @@ test("each kind is tampered with in each way that it can be", () => {
   expect(ways).toHaveLength(33);
   expect(ways).toEqual(
     expect.arrayContaining(["link missing", "sysctl changed", "hook extra", "chain-rule reordered"]),
+  );
+});
+
+test("each kind of a fleet with programs is tampered with in each way that it can be", () => {
+  const ways = oneOfEachWay(withPrograms, new Random(1)).map(({ kind, how }) => `${kind} ${how}`);
+  expect([...new Set(withPrograms.map(({ kind }) => kind))].sort()).toEqual([...kindNamesOf(true)].sort());
+  expect(ways).toHaveLength(46);
+  expect(ways).toEqual(expect.arrayContaining(["bpf-map missing", "bpf-entry extra", "tc-filter foreign"]));
+  expect(withPrograms.filter((one) => areWhole([one]))).toEqual([]);
+});
+
+test("a map that is unpinned tells of its entries and of all programs that use it, a tunnel that is gone of its filters", () => {
+  const toldOf = (kind: string, what: string) =>
+    withPrograms
+      .find((one) => one.node === "client-1" && one.how === "missing" && one.kind === kind && one.what === what)
+      ?.told.map(({ line }) => line.replace(/[0-9a-f]{10}/, "#"));
+  expect(toldOf("bpf-map", "egw_peers")).toEqual([
+    "missing  bpf-map egw_peers version # hash key 4 value 8 entries 16384 flags 0".replace(
+      "#",
+      String(LAYOUT_VERSION),
+    ),
+    "missing  bpf-entry egw_peers 192.168.0.101: 66:26:00:00:00:65",
+    "missing  bpf-entry egw_peers 192.168.0.102: 66:26:00:00:00:66",
+    expect.stringMatching(/^changed {2}bpf-program client # for egw.vxlan eth0: .* is .*: from_gateway! from_pod! /),
+  ]);
+  expect(toldOf("link", "egw.vxlan")).toEqual(
+    expect.arrayContaining([
+      "missing  tc-filter egw.vxlan egress to_tunnel of client #",
+      expect.stringMatching(/^changed {2}bpf-program client # for egw.vxlan eth0: .* is .* for \? eth0: /),
+    ]),
   );
 });
 
