@@ -9,6 +9,11 @@ export const BPF_TAMPERS: readonly Tamper[] = [
   tamper("bpf-map", "made again with another size", "changed", ({ bpf, numbers }, o) => {
     bpf.maps.set(`${o.version} ${o.name}`, { ...mapOf(bpf, o), id: numbers.next++, most: 1024, entries: new Map() });
   }),
+  tamper("bpf-map", "of another size under its programs, with more in it", "changed", ({ bpf }, o) => {
+    const map = mapOf(bpf, o);
+    map.most = 1024;
+    map.entries.set("00".repeat(map.key), "00".repeat(map.value));
+  }),
   tamper("bpf-map", "of another version added", "extra", ({ bpf, numbers }, o) => {
     bpf.maps.set(`0 ${o.name}`, { ...mapOf(bpf, o), id: numbers.next++, entries: new Map() });
   }),
