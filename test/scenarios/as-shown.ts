@@ -46,7 +46,8 @@ export function asShown(object: KernelObject): string[] {
       return [];
     case "tc-filter": {
       const { device, direction, program } = object;
-      const place = program === "from_client" ? "39 bpf chain 0 handle 0x2" : "38 bpf chain 0 handle 0x1";
+      const slot = ["from_client", "uplink_gateway"].includes(program) ? 1 : program === "from_outside" ? 2 : 0;
+      const place = `${38 + slot} bpf chain 0 handle 0x${1 + slot}`;
       const flags = "direct-action not_in_hw";
       return [`${device} ${direction} filter protocol all pref ${place} egw-${program}:[*fsobj] ${flags} jited`];
     }

@@ -157,6 +157,10 @@ const theirs = (name: string): string => `mkdir -p ${THEIRS}
 }
 [ -e ${THEIRS}/${name} ] || bpftool prog pin pinned ${THEIRS}/load/theirs ${THEIRS}/${name}`;
 
+/** Of programs on one hook the later ones get what the earlier ones leave. */
+const slotOf = ({ program }: TcFilter): number =>
+  ["from_client", "uplink_gateway"].includes(program) ? 1 : program === "from_outside" ? 2 : 0;
+
 export const tcFilter: Tampers<"tc-filter"> = (object, owner, scene) => {
   const { device, direction, program } = object;
   const hook = `dev ${device} ${direction}`;
@@ -170,7 +174,7 @@ export const tcFilter: Tampers<"tc-filter"> = (object, owner, scene) => {
     ofHook
       .filter((one) => fits(one.object))
       .map((one) => changed(one.object, { ...one.object, behind: ["theirs"] }, one.owner));
-  const isLater = (other: TcFilter): boolean => other.program === "from_client" && program !== "from_client";
+  const isLater = (other: TcFilter): boolean => slotOf(other) > slotOf(object);
   const what = `${device} ${direction} ${program}`;
   const place = `$(${placeOf(`egw-${program}`)})`;
   return [

@@ -1,11 +1,9 @@
-import { OBJECTS, type ObjectName } from "../../../provider/kernel/bpf-layout";
+import { LAYOUT_VERSION, OBJECTS, type ObjectName } from "../../../provider/kernel/bpf-layout";
 import { compareText } from "../../../provider/kernel/state";
 import { type FakeFilter, type FakeMap, type FakeProgram, ToolError, type World } from "./fake-world";
 
 /** What the user's space fills; `egw_bpf` prints no other entries. */
-const FILLED = ["egw_policies", "egw_sources", "egw_peers", "egw_underlays", "egw_egress_ips"];
-/** Where entries are put: the folder of the maps of this layout. */
-const VERSION = 1;
+const FILLED = ["egw_policies", "egw_sources", "egw_peers", "egw_underlays", "egw_egress_ips", "egw_fleet"];
 
 /** One line of `egw_bpf_maps`. */
 export function runMapLine({ bpf, numbers }: World, line: string): void {
@@ -39,9 +37,9 @@ export function runMapLine({ bpf, numbers }: World, line: string): void {
 /** One line of `egw_bpf_entries`. */
 export function runEntryLine({ bpf }: World, line: string): void {
   const [verb, name = "", given = "", value] = line.split(" ");
-  const map = bpf.maps.get(`${VERSION} ${name}`);
+  const map = bpf.maps.get(`${LAYOUT_VERSION} ${name}`);
   const key = map?.type === "lpm_trie" ? canonical(given) : given;
-  if (!map) throw new ToolError(`Error: bpf obj get (/sys/fs/bpf/pulumi-egress/maps-${VERSION}): No such file`);
+  if (!map) throw new ToolError(`Error: bpf obj get (/sys/fs/bpf/pulumi-egress/maps-${LAYOUT_VERSION}): No such file`);
   if (key.length !== 2 * map.key) throw new ToolError(`Error: key has ${key.length / 2} bytes, expected ${map.key}`);
   if (verb === "update") update(map, key, value ?? "");
   else if (verb !== "delete") throw new Error(`the fake doesn't know this line for entries: ${line}`);
@@ -111,14 +109,17 @@ function loadedFrom(
     return link.index;
   });
   const maps = names.map((name) => {
-    const map = bpf.maps.get(`${VERSION} ${name}`);
+    const map = bpf.maps.get(`${LAYOUT_VERSION} ${name}`);
     if (!map) throw new ToolError(`Error: failed to get pinned map ${name}`);
     return map.id;
   });
-  const programs = OBJECTS[object].programs.map((name): [string, number] => [name, numbers.next++]);
+  const programs = [...OBJECTS[object].programs].sort().map((name): [string, number] => [name, numbers.next++]);
   for (const [, id] of programs) bpf.mapsOf.set(id, maps);
   return { object, hash, devices: indexes, programs: new Map(programs) };
 }
+
+/** Behind the others of ours on a hook. */
+const SLOTS: Readonly<Record<string, number>> = { from_client: 1, uplink_gateway: 1, from_outside: 2 };
 
 /** One line of `egw_filters`. */
 export function runFilterLine(world: World, line: string): void {
@@ -147,8 +148,8 @@ export function runFilterLine(world: World, line: string): void {
       if (id === undefined) throw new ToolError(`Couldn't retrieve pinned program ${object}-${hash}/${name}`);
       keep();
       const theirs = all().filter((one) => !one.name.startsWith("egw-"));
-      const front = Math.min(40, ...theirs.map(({ preference }) => preference)) - 2;
-      put([{ preference: front + (program === "from_client" ? 1 : 0), name, program: id }]);
+      const front = Math.min(41, ...theirs.map(({ preference }) => preference)) - 3;
+      put([{ preference: front + (SLOTS[program ?? ""] ?? 0), name, program: id }]);
       return;
     }
     case "detach":
@@ -212,7 +213,9 @@ export function printBpf({ bpf, links }: World): string[] {
     }),
     ...[...bpf.filters].flatMap(([hook, filters]) => printHook(hook, filters, of)),
     ...FILLED.flatMap((name) =>
-      [...(bpf.maps.get(`${VERSION} ${name}`)?.entries ?? [])].map(([key, value]) => `entry ${name} ${key} ${value}`),
+      [...(bpf.maps.get(`${LAYOUT_VERSION} ${name}`)?.entries ?? [])].map(
+        ([key, value]) => `entry ${name} ${key} ${value}`,
+      ),
     ),
   ].sort(compareText);
 }
