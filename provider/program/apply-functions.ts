@@ -108,6 +108,7 @@ egw_save_restore() {
   ipset save 2>/dev/null | grep -E '^(create|add) egw-' | grep -Ev '^add egw-cut(-opening)? ' | egw_put restore/ipset
   sed -n '/^@@iptables$/,$p' $T/kernel | sed '1d' | egw_put restore/iptables
   sed -n '/^@@sysctl$/,/^@@address$/p' $T/kernel | grep -v '^@@' | egw_put restore/sysctl
+  egw_save_bpf $D/restore/bpf | egw_put restore/bpf
   (cd $D && sha256sum ${SAVED.join(" ")}) | egw_put ${SUMS}
   [ -f $T/restore-run ] || return 0
   mv $T/restore-run $D/restore/run
