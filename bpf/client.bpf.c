@@ -3,6 +3,7 @@
 #include <linux/bpf.h>
 
 #include "maps.h"
+#include "pieces.h"
 #include "rewrite.h"
 #include "route.h"
 #include "time.h"
@@ -133,11 +134,17 @@ static __always_inline int to_pod(struct __sk_buff *skb, const struct packet *pa
 
 static __always_inline int answer_pod(struct __sk_buff *skb) {
   struct packet packet;
+  struct egw_tuple tuple;
   enum egw_verdict verdict;
-  if (!parse(skb, &packet, &verdict)) return leave(EGW_HOOK_FROM_GATEWAY, verdict);
-  struct egw_tuple tuple = tuple_answered(&packet);
+  bool is_whole = parse(skb, &packet, &verdict);
+  if (packet.is_later) {
+    if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_GATEWAY, verdict);
+  } else {
+    if (!is_whole && (!packet.is_piece || !packet.has_ports)) return leave(EGW_HOOK_FROM_GATEWAY, verdict);
+    tuple = tuple_answered(&packet);
+  }
   struct egw_flow *flow = flow_of(&tuple);
-  if (!flow) return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_UNKNOWN_FLOW);
+  if (!flow) return leave(EGW_HOOK_FROM_GATEWAY, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);
   struct bpf_tunnel_key key = {};
   if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0) || bpf_htonl(key.remote_ipv4) != flow->gateway)
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_DROP_NOT_ADMITTED);
@@ -146,6 +153,7 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
     if (packet.tuple.protocol == IPPROTO_TCP && packet.is_syn) clamp_segments(skb, tunnel_mtu - 40);
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_ONE_WAY);
   }
+  if (packet.is_piece && !packet.is_later) note_piece(&packet, &tuple);
   return to_pod(skb, &packet, EGW_HOOK_FROM_GATEWAY, flow);
 }
 

@@ -4,12 +4,19 @@
 
 #include "maps.h"
 #include "nat.h"
+#include "pieces.h"
 #include "rewrite.h"
 #include "route.h"
 #include "tunnel.h"
 
 /* The device by which answers come; put into the object for each attachment. */
 volatile const __u32 uplink_ifindex = 0;
+/*
+ * Whether aggregates may pass the tunnel device by. They keep the bits of the tunnel then (no helper takes them off), by which
+ * a network card that cuts tunnelled aggregates itself would cut them wrongly; a device that leaves that to the kernel, or
+ * hands them on whole, does not mind.
+ */
+volatile const __u32 take_aggregates = 0;
 
 /* Egress IPs by which the stack may translate here -> 1. */
 struct {
@@ -106,7 +113,6 @@ int from_client(struct __sk_buff *skb) {
 
 /*
  * Ingress of the underlay's device: the same for what has not come to the tunnel device yet. What it doesn't take goes there.
- * An aggregate has to: without its device it would keep the bits of the tunnel, by which a network card would cut it wrongly.
  */
 SEC("tc")
 int uplink_gateway(struct __sk_buff *skb) {
@@ -115,7 +121,7 @@ int uplink_gateway(struct __sk_buff *skb) {
   struct egw_nat chosen = {};
   enum egw_verdict verdict;
   if (!peek(skb, &outer, &packet) || !bpf_map_lookup_elem(&egw_fleet, &outer.ip.saddr)) return TC_ACT_UNSPEC;
-  if (skb->gso_size) return leave(EGW_HOOK_UPLINK_GATEWAY, EGW_STACK_TOO_BIG);
+  if (skb->gso_size && !take_aggregates) return leave(EGW_HOOK_UPLINK_GATEWAY, EGW_STACK_TOO_BIG);
   struct egw_tuple tuple = tuple_sent(&packet);
   if (!choose(skb, &packet, &outer, &tuple, &chosen, &verdict) || !decapsulate(skb)) {
     /* The device gives it to `from_client`, which says the same and acts. */
@@ -125,32 +131,42 @@ int uplink_gateway(struct __sk_buff *skb) {
   return to_uplink(skb, &packet, EGW_HOOK_UPLINK_GATEWAY, &tuple, &chosen);
 }
 
+/* Gives an answer the address and port of its pod. */
+static __always_inline bool restore(struct __sk_buff *skb, const struct packet *packet, const struct egw_tuple *tuple) {
+  if (packet->is_error) return translate_error(skb, packet, DESTINATION, tuple->source, tuple->source_port);
+  if (packet->is_later) return set_address(skb, DESTINATION, packet->tuple.destination, tuple->source);
+  return translate(skb, &packet->tuple, DESTINATION, tuple->source, tuple->source_port);
+}
+
 /* Ingress of the uplink. */
 SEC("tc")
 int from_outside(struct __sk_buff *skb) {
   struct packet packet;
+  struct egw_tuple tuple, answer = {};
+  struct egw_nat *nat;
   enum egw_verdict verdict;
   bool is_whole = parse(skb, &packet, &verdict);
-  if (!is_whole && !packet.has_ports) return leave(EGW_HOOK_FROM_OUTSIDE, verdict);
-  struct egw_tuple answer = packet.is_error ? answer_to(&packet.quoted) : packet.tuple, tuple;
-  struct egw_nat *nat = owner_of(&answer, &tuple);
+  if (packet.is_later) {
+    nat = find_piece(&packet, &tuple) ? nat_of(&tuple) : NULL;
+  } else {
+    if (!is_whole && !packet.has_ports) return leave(EGW_HOOK_FROM_OUTSIDE, verdict);
+    answer = packet.is_error ? answer_to(&packet.quoted) : packet.tuple;
+    nat = owner_of(&answer, &tuple);
+  }
   if (!nat) return leave(EGW_HOOK_FROM_OUTSIDE, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);
   if (!packet.is_error) note_in(nat, &packet);
   if (!nat->client) {
     /* The stack knows it by the port that it gave. */
-    if (tuple.source_port != answer.destination_port && (is_whole || verdict == EGW_STACK_FRAGMENT)) {
-      bool is_done = packet.is_error ? translate_error(skb, &packet, DESTINATION, tuple.source, tuple.source_port)
-                                     : translate(skb, &packet.tuple, DESTINATION, tuple.source, tuple.source_port);
-      if (!is_done) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_DROP_SHORT);
-    }
+    if (tuple.source_port != answer.destination_port && (is_whole || verdict == EGW_STACK_FRAGMENT) &&
+        !restore(skb, &packet, &tuple))
+      return leave(EGW_HOOK_FROM_OUTSIDE, EGW_DROP_SHORT);
     return leave(EGW_HOOK_FROM_OUTSIDE, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);
   }
-  if (!is_whole) return leave(EGW_HOOK_FROM_OUTSIDE, verdict);
+  if (!is_whole && verdict != EGW_STACK_FRAGMENT) return leave(EGW_HOOK_FROM_OUTSIDE, verdict);
   /* What is too long is sent in fragments of the outer packet: the stack knows nothing of this connection. */
   if (!take_hop(skb)) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_STACK_TTL);
-  bool is_done = packet.is_error ? translate_error(skb, &packet, DESTINATION, tuple.source, tuple.source_port)
-                                 : translate(skb, &packet.tuple, DESTINATION, tuple.source, tuple.source_port);
-  if (!is_done) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_DROP_SHORT);
+  if (!restore(skb, &packet, &tuple)) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_DROP_SHORT);
+  if (packet.is_piece && !packet.is_later) note_piece(&packet, &tuple);
   return send_by_tunnel(skb, &packet, EGW_HOOK_FROM_OUTSIDE, nat->client, &nat->client_mac);
 }
 

@@ -59,10 +59,14 @@ struct packet {
   struct egw_tuple tuple;
   /* Of an ICMP error: the tuple of the packet that it quotes. */
   struct egw_tuple quoted;
+  __be16 id;
   __u8 tos;
   __u8 ttl;
   /* Bytes of the header behind the IP header, where that is TCP's or UDP's. */
   __u8 head;
+  /* One of several fragments, and one that has no ports. */
+  bool is_piece;
+  bool is_later;
   /* The tuple is filled in. */
   bool has_ports;
   bool is_error;
@@ -160,13 +164,16 @@ static __always_inline bool parse_at(struct __sk_buff *skb, __u32 at, struct pac
   packet->tuple.source = ip.saddr;
   packet->tuple.destination = ip.daddr;
   packet->tuple.protocol = ip.protocol;
+  packet->id = ip.id;
   packet->tos = ip.tos;
   packet->ttl = ip.ttl;
-  if (ip.frag_off & bpf_htons(FRAGMENT_OFFSET)) return *verdict = EGW_STACK_FRAGMENT, false;
+  packet->is_later = ip.frag_off & bpf_htons(FRAGMENT_OFFSET);
+  packet->is_piece = packet->is_later || ip.frag_off & bpf_htons(MORE_FRAGMENTS);
+  if (packet->is_later) return *verdict = EGW_STACK_FRAGMENT, false;
   if (!read_transport(skb, at + ip.ihl * 4, packet)) return *verdict = EGW_STACK_PROTOCOL, false;
   packet->has_ports = !packet->is_error;
   if (ip.ihl != 5) return *verdict = EGW_STACK_OPTIONS, false;
-  if (ip.frag_off & bpf_htons(MORE_FRAGMENTS)) return *verdict = EGW_STACK_FRAGMENT, false;
+  if (packet->is_piece) return *verdict = EGW_STACK_FRAGMENT, false;
   return true;
 }
 

@@ -65,6 +65,8 @@ static __always_inline bool find_way(struct __sk_buff *skb, __be32 remote, __u32
   };
   long found = bpf_fib_lookup(skb, &route, sizeof(route), 0);
   if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) return false;
+  /* By a next hop that has no IPv4 address. */
+  if (route.family != 2) return false;
   way->ifindex = route.ifindex;
   way->next.nh_family = 2;
   way->next.ipv4_nh = route.ipv4_dst;

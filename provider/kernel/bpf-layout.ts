@@ -116,6 +116,7 @@ export const MAPS: Readonly<Record<string, MapShape>> = {
   egw_nat_in: { type: "lru_hash", key: 16, value: 16, entries: 262144, flags: 0, programs: ["gateway"] },
   egw_fleet: { type: "hash", key: 4, value: 4, entries: 16384, flags: 0, programs: ["gateway"] },
   egw_egress_ips: { type: "hash", key: 4, value: 4, entries: 4096, flags: 0, programs: ["gateway"] },
+  egw_pieces: { type: "lru_hash", key: 12, value: 24, entries: 16384, flags: 0, programs: BOTH },
   egw_verdicts: {
     type: "percpu_array",
     key: 4,

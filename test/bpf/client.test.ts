@@ -286,5 +286,4 @@ test("what comes out of the tunnel and is no answer of its flow's gateway is lef
   expect(shown(fromGateway(answer))).toEqual(["shot", answered("drop-not-admitted")]);
   flow(udp);
   expect(shown(fromGateway({ ...answer, ttl: 1 }))).toEqual(["unspec", answered("stack-ttl")]);
-  expect(shown(fromGateway({ ...answer, fragment: 0x2000 }))).toEqual(["unspec", answered("stack-fragment")]);
 });

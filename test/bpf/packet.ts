@@ -12,6 +12,7 @@ export interface Shape {
   readonly payload?: Buffer;
   readonly ttl?: number;
   readonly tos?: number;
+  readonly id?: number;
   /** Flags and offset of a fragment (RFC 791). */
   readonly fragment?: number;
   readonly ipOptions?: Buffer;
@@ -47,12 +48,12 @@ export function frame(shape: Shape): Buffer {
 }
 
 export function datagram(shape: Shape): Buffer {
-  const { from, to, protocol, ttl = 64, tos = 0, fragment = 0, ipOptions = Buffer.alloc(0) } = shape;
+  const { from, to, protocol, ttl = 64, tos = 0, id = 0x1234, fragment = 0, ipOptions = Buffer.alloc(0) } = shape;
   const body = segment(shape);
   const header = Buffer.concat([
     Buffer.from([0x40 | (5 + ipOptions.length / 4), tos]),
     u16(20 + ipOptions.length + body.length),
-    u16(0x1234),
+    u16(id),
     u16(fragment),
     Buffer.from([ttl, PROTOCOLS[protocol], 0, 0]),
     address(from.address),

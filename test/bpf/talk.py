@@ -28,8 +28,8 @@ def serve():
     threading.Thread(target=accept, daemon=True).start()
     print("ready", flush=True)
     while True:
-        _, peer = datagrams.recvfrom(65536)
-        datagrams.sendto(json.dumps(peer).encode(), peer)
+        data, peer = datagrams.recvfrom(65536)
+        datagrams.sendto(json.dumps(peer).encode().ljust(len(data)), peer)
 
 
 def dial():
@@ -64,7 +64,7 @@ def call():
 
 
 def send(source, port, *sizes):
-    """Datagrams of these sizes from one socket; prints for each the port by which it came, or null."""
+    """Datagrams of these sizes from one socket; prints for each the port by which it came, if an answer as long comes back."""
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.bind((source, int(port)))
     datagrams.settimeout(1)
@@ -72,7 +72,7 @@ def send(source, port, *sizes):
     for size in sizes:
         datagrams.sendto(bytes(int(size)), (HOST, UDP))
         try:
-            seen.append(json.loads(datagrams.recv(100))[1])
+            seen.append(json.loads(datagrams.recv(65536))[1])
         except TimeoutError:
             seen.append(None)
     print(json.dumps(seen))

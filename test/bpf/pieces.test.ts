@@ -1,0 +1,109 @@
+import * as os from "node:os";
+import { encode, write } from "../../provider/kernel/bpf-layout";
+import { Kernel, type Outcome, type Programs } from "./kernel";
+import { datagram, type End, ETHERNET, frame, type Shape } from "./packet";
+
+const POD: End = { address: "10.0.1.11", port: 40000 };
+const OUTSIDE: End = { address: "203.0.113.9", port: 443 };
+const EGRESS = "192.0.2.1";
+const GATEWAY = "192.168.0.101";
+const [FIRST, LATER] = [0x2000, 0x0010];
+
+let kernel: Kernel;
+let programs: Programs;
+
+beforeAll(() => {
+  kernel = Kernel.start();
+  kernel.ip(`addr add ${EGRESS}/32 dev uplink`);
+  kernel.ip(`route add ${POD.address}/32 dev pod`);
+});
+afterAll(() => kernel.stop());
+
+const shown = ({ action, counted }: Outcome) => [action, ...counted];
+const ip = ({ packet }: Outcome) => packet.subarray(ETHERNET);
+const udp: Shape = { from: POD, to: OUTSIDE, protocol: "udp", payload: Buffer.from("hello") };
+
+/** Of a later fragment nothing but the address and the hops change. */
+function later(before: Shape, after: Shape): Buffer {
+  return Buffer.concat([datagram(after).subarray(0, 20), datagram(before).subarray(20)]);
+}
+
+/** The fragments of long ago. */
+function forget(): void {
+  for (const { key, value } of programs.entries("egw_pieces"))
+    programs.set("egw_pieces", key, Buffer.concat([write("u64", 0n), value.subarray(8)]));
+}
+
+describe.each<[string, Shape]>([
+  ["udp", udp],
+  ["an echo", { ...udp, to: { ...OUTSIDE, port: 0 }, protocol: "icmp" }],
+])("an answer in fragments: %s", (_, call) => {
+  const answer: Shape = { ...call, from: call.to, to: call.from, icmpType: 0, fragment: FIRST };
+
+  test("goes from outside to the pod that asked", () => {
+    programs = kernel.load("../test/bpf/from-client-1.bpf.c", {
+      uplink_ifindex: write("u32", kernel.indexOf("uplink")),
+      node_address: write("address", GATEWAY),
+    });
+    for (const source of [POD.address, "10.0.1.12"])
+      programs.set(
+        "egw_policies",
+        encode("egw_policy_key", { prefix_length: 56, source, destination: "203.0.113.0" }),
+        encode("egw_policy", { egress_ip: EGRESS, gateway: GATEWAY }),
+      );
+    // Another pod has the port, so that it is translated too.
+    programs.run("from_client_1", frame({ ...call, from: { ...POD, address: "10.0.1.12" } }));
+    const port = programs.run("from_client_1", frame(call)).packet.readUInt16BE(call.protocol === "udp" ? 34 : 38);
+    const first: Shape = { ...answer, to: { address: EGRESS, port } };
+    const fromOutside = (shape: Shape) => programs.run("from_outside", frame(shape));
+    const rest: Shape = { ...first, fragment: LATER };
+    const left = ["unspec", "from-outside stack-fragment"];
+    const back = ["redirect", "from-outside to-tunnel-device"];
+    expect(shown(fromOutside(rest))).toEqual(left);
+    const found = fromOutside(first);
+    expect(shown(found)).toEqual(back);
+    expect(ip(found)).toEqual(datagram({ ...answer, ttl: 63 }));
+    const behind = fromOutside(rest);
+    expect(shown(behind)).toEqual(back);
+    expect(ip(behind)).toEqual(later(rest, { ...answer, fragment: LATER, ttl: 63 }));
+    expect(shown(fromOutside({ ...rest, id: 7 }))).toEqual(left);
+    expect(shown(fromOutside({ ...rest, protocol: "tcp" }))).toEqual(left);
+    forget();
+    expect(shown(fromOutside(rest))).toEqual(left);
+    // The stack's own: all of it is left to the stack.
+    const own: Shape = { ...first, to: { address: EGRESS, port: 1 }, id: 8 };
+    programs.set("egw_egress_ips", write("address", EGRESS), write("u32", 1));
+    programs.run("to_outside", frame({ ...call, from: own.to }));
+    expect(shown(fromOutside(own))).toEqual(left);
+    expect(shown(fromOutside({ ...own, fragment: LATER }))).toEqual(left);
+  });
+
+  test("goes from the tunnel to its pod", () => {
+    programs = kernel.load("../test/bpf/from-gateway-101.bpf.c");
+    const fromGateway = (shape: Shape, program = "from_gateway_101") => programs.run(program, frame(shape));
+    const rest: Shape = { ...answer, fragment: LATER };
+    const left = ["unspec", "from-gateway stack-fragment"];
+    const there = ["redirect", "from-gateway to-pod"];
+    expect(shown(fromGateway(answer))).toEqual(left);
+    const ends = { source: POD.address, destination: OUTSIDE.address, source_port: POD.port };
+    programs.set(
+      "egw_flows",
+      encode("egw_tuple", {
+        ...ends,
+        destination_port: call.to.port,
+        protocol: { udp: 17, icmp: 1, tcp: 6 }[call.protocol],
+      }),
+      encode("egw_flow", { seen: BigInt(Math.floor(os.uptime() * 1e9)), gateway: GATEWAY, ifindex: kernel.indexOf("pod") }),
+    );
+    expect(shown(fromGateway(rest))).toEqual(left);
+    for (const shape of [answer, rest]) {
+      const found = fromGateway(shape);
+      expect(shown(found)).toEqual(there);
+      expect(ip(found).subarray(12)).toEqual(datagram(shape).subarray(12));
+    }
+    expect(shown(fromGateway(rest, "from_gateway"))).toEqual(["shot", "from-gateway drop-not-admitted"]);
+    expect(shown(fromGateway({ ...rest, id: 7 }))).toEqual(left);
+    forget();
+    expect(shown(fromGateway(rest))).toEqual(left);
+  });
+});
