@@ -20,7 +20,12 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ["a class's own policy is asked", "maps.h", "key.source = *class;", ""],
   ["what has no wide policy keeps its own", "maps.h", "return wide ? wide : own;", "return wide;"],
   ["drops drop", "maps.h", "verdict >= EGW_DROP_SHORT ?", "verdict > EGW_VERDICTS ?"],
-  ["only IPv4 is read", "packet.h", "skb->protocol != bpf_htons(ETH_P_IP)", "skb->protocol == 0"],
+  [
+    "only IPv4 is read",
+    "packet.h",
+    "if (skb->protocol == bpf_htons(ETH_P_IP)) return parse_at",
+    "if (skb->protocol) return parse_at",
+  ],
   ["options are seen", "packet.h", "if (ip.ihl != 5)", "if (ip.ihl < 5)"],
   ["a last fragment is seen", "packet.h", "#define FRAGMENT_OFFSET 0x1fff", "#define FRAGMENT_OFFSET 0"],
   ["a first fragment is seen", "packet.h", "#define MORE_FRAGMENTS 0x2000", "#define MORE_FRAGMENTS 0"],
@@ -101,7 +106,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "!bpf_l4_csum_replace(skb, L4 + offsetof(struct icmp, checksum), 0, change, 0) &&",
     "change == change + 0 * 1 &&",
   ],
-  ["ports lie behind the options", "packet.h", "L3 + ip.ihl * 4", "L4"],
+  ["ports lie behind the options", "packet.h", "at + ip.ihl * 4", "at + 20"],
   ["what is not dropped goes to the next filter", "maps.h", ": TC_ACT_UNSPEC", ": TC_ACT_OK"],
   ["a mark keeps its other bits", "maps.h", "*mark = (*mark & ~EGW_MARK_CLASS) | class;", "*mark = class;"],
   [
@@ -151,18 +156,23 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ["what the stack chooses last counts", "client.bpf.c", "known && known->gateway == *gateway", "known"],
   ["a mark ends at the tunnel", "client.bpf.c", "set_mark(skb, 0);", ""],
   ["answers come from the flow's gateway", "client.bpf.c", " || bpf_htonl(key.remote_ipv4) != flow->gateway)", ")"],
-  ["a frame has the gateway's address", "client.bpf.c", "bpf_skb_store_bytes(skb, 0, peer->bytes, ETH_ALEN, 0) ||", ""],
+  ["a frame has the gateway's address", "tunnel.h", "bpf_skb_store_bytes(skb, 0, other.bytes, ETH_ALEN, 0) ||", ""],
   [
     "a port that somebody has is not free",
     "nat.h",
     "if (!owner_of(&answer, &other)) {",
     "if (owner_of(&answer, &other) || i == 0) {",
   ],
-  ["an egress IP has to be there", "gateway.bpf.c", "if (!is_local(skb, fresh.egress_ip))", "if (!fresh.egress_ip)"],
+  [
+    "an egress IP has to be there",
+    "gateway.bpf.c",
+    "if (!is_local(skb, chosen->egress_ip))",
+    "if (!chosen->egress_ip)",
+  ],
   [
     "what begins comes out of the tunnel",
     "gateway.bpf.c",
-    "if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0)) return leave(EGW_HOOK_FROM_CLIENT, EGW_DROP_NOT_ADMITTED);",
+    "if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0)) return false;",
     "bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0);",
   ],
   [
@@ -174,8 +184,8 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "only what leads out by the uplink is translated",
     "gateway.bpf.c",
-    "if (device_of(skb, fresh.egress_ip, packet.tuple.destination, 0) != uplink_ifindex)",
-    "if (!device_of(skb, fresh.egress_ip, packet.tuple.destination, 0))",
+    "if (device_of(skb, chosen->egress_ip, packet->tuple.destination, 0) != uplink_ifindex)",
+    "if (!device_of(skb, chosen->egress_ip, packet->tuple.destination, 0))",
   ],
   ["an answer is noted", "nat.h", "nat->state |= EGW_NAT_ANSWERED |", "nat->state |="],
   [
@@ -194,7 +204,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "mid-flow without a translation is the stack's",
     "gateway.bpf.c",
-    "if (packet.is_error || !packet.is_first) return leave(EGW_HOOK_FROM_CLIENT, is_whole ? EGW_STACK_MID_FLOW : verdict);",
+    "if (packet->is_error || !packet->is_first) return *verdict = EGW_STACK_MID_FLOW, false;",
     "",
   ],
   ["the stack's ports are reserved", "nat.h", "  enter(&answer, &tuple, &nat);\n", ""],
@@ -202,28 +212,90 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "a fragment of a connection has its port",
     "gateway.bpf.c",
-    "if (fresh.port == tuple.source_port) set_mark(skb, EGW_MARK_OWN_PORT);",
+    "if (chosen.port == tuple.source_port) set_mark(skb, EGW_MARK_OWN_PORT);",
     "",
   ],
   [
     "but only its own one",
     "gateway.bpf.c",
-    "if (fresh.port == tuple.source_port) set_mark(skb, EGW_MARK_OWN_PORT);",
+    "if (chosen.port == tuple.source_port) set_mark(skb, EGW_MARK_OWN_PORT);",
     "set_mark(skb, EGW_MARK_OWN_PORT);",
   ],
   [
     "what is translated passes",
     "gateway.bpf.c",
-    "set_mark(skb, EGW_MARK_DONE);\n  count(EGW_HOOK_FROM_CLIENT",
-    "count(EGW_HOOK_FROM_CLIENT",
+    "set_mark(skb, EGW_MARK_DONE);\n  count(hook, EGW_TO_OUTSIDE)",
+    "count(hook, EGW_TO_OUTSIDE)",
   ],
   [
     "the stack's answers are its own",
     "gateway.bpf.c",
-    "if (!nat->client) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_STACK_UNKNOWN_FLOW);",
+    "if (!nat->client) return leave(EGW_HOOK_FROM_OUTSIDE, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);",
     "",
   ],
   ["the stack's tuple is no translation", "gateway.bpf.c", "if (nat && nat->client) {", "if (nat) {"],
+  ["a tunnel has a port", "tunnel.h", "outer->udp.dest == tunnel_port && ", ""],
+  ["a tunnel is UDP", "tunnel.h", "outer->ip.protocol == IPPROTO_UDP && ", ""],
+  ["a tunnel ends at its node", "tunnel.h", "outer->ip.daddr == node_address &&", ""],
+  ["outer options are seen", "tunnel.h", "outer->ip.ihl == 5 && ", ""],
+  [
+    "outer fragments are seen",
+    "tunnel.h",
+    "!(outer->ip.frag_off & bpf_htons(MORE_FRAGMENTS | FRAGMENT_OFFSET)) &&",
+    "",
+  ],
+  ["congestion is told", "tunnel.h", "(outer->ip.tos & ECN) != ECN && ", ""],
+  ["outer checksums are compared by the device", "tunnel.h", "!outer->udp.check && ", ""],
+  ["a tunnel has a network", "tunnel.h", "outer->vni == bpf_htonl(tunnel_vni << 8) && ", ""],
+  ["a tunnel has a device", "tunnel.h", "is_own(outer->destination) &&", ""],
+  ["the last hop ends before the tunnel's does", "tunnel.h", " && packet->ttl > 1;", ";"],
+  ["the outer header has a checksum", "tunnel.h", "  outer.ip.check = folded", "  (void)folded"],
+  ["outer packets have ids of their own", "tunnel.h", ".id = bpf_get_prandom_u32(),", ""],
+  ["congestion can be told", "tunnel.h", ".tos = outer_tos(packet->tos),", ""],
+  ["and is not told at once", "tunnel.h", "(inner & ECN) == ECN ? 2 : inner & ECN", "inner & ECN"],
+  ["an outer packet fits its way", "tunnel.h", ".tot_len = length,", ""],
+  ["an aggregate is as long as its segments", "tunnel.h", "return skb->gso_size ?", "return false ?"],
+  ["an aggregate is told to be of a tunnel", "tunnel.h", " | BPF_F_ADJ_ROOM_ENCAP_L4_UDP", ""],
+  ["what is decapsulated is as it was", "tunnel.h", "skb, -(__s32)OUTER, BPF", "skb, -(__s32)OUTER + 2, BPF"],
+  [
+    "answers out of the tunnel come from their gateway",
+    "client.bpf.c",
+    "!flow || flow->gateway != outer.ip.saddr",
+    "!flow",
+  ],
+  [
+    "only the fleet's nodes are admitted",
+    "gateway.bpf.c",
+    " || !bpf_map_lookup_elem(&egw_fleet, &outer.ip.saddr))",
+    ")",
+  ],
+  ["an aggregate is the device's", "gateway.bpf.c", "skb->gso_size && !take_aggregates", "false"],
+  [
+    "answers go to the node that sent",
+    "gateway.bpf.c",
+    "nat->client = outer->ip.saddr;",
+    "nat->client = outer->ip.daddr;",
+  ],
+  [
+    "and to its device",
+    "gateway.bpf.c",
+    "__builtin_memcpy(nat->client_mac.bytes, outer->source",
+    "__builtin_memcpy(nat->client_mac.bytes, outer->destination",
+  ],
+  [
+    "a first fragment tells of those behind it",
+    "pieces.h",
+    "  bpf_map_update_elem(&egw_pieces",
+    "  if (0) bpf_map_update_elem(&egw_pieces",
+  ],
+  ["fragments are told apart", "pieces.h", ".id = packet->id,", ""],
+  ["fragments end", "pieces.h", " || is_silent(piece->seen, PIECES_SECONDS)", ""],
+  [
+    "a later fragment has no port",
+    "gateway.bpf.c",
+    "if (packet->is_later) return set_address",
+    "if (0) return set_address",
+  ],
 ];
 
 let folder = "";
@@ -248,7 +320,7 @@ for (const [purpose, file, before, after] of MUTANTS)
       // One that no compiler takes is no mutant.
       for (const name of ["client", "gateway"]) compiled(path.join(folder, "bpf", `${name}.bpf.c`), folder, false);
       const jest = path.join(ROOT, "node_modules/.bin/jest");
-      const tests = "test/bpf/(client|gateway|traffic)";
+      const tests = "test/bpf/(client|gateway|uplink|pieces|traffic)";
       const { status, stderr } = spawnSync(
         jest,
         [

@@ -162,7 +162,7 @@ export class Path {
       tunnel_mac: write("mac", mac),
       tunnel_port: write("port", way === "own" ? 4790 : 0),
       node_address: write("address", underlay),
-      ...(object === "gateway" ? { uplink_ifindex: index(uplink) } : {}),
+      ...(object === "gateway" ? { uplink_ifindex: index(uplink), take_aggregates: write("u32", 1) } : {}),
     };
     fs.writeFileSync(file, withConstants(bytes, constants));
     const maps = `${this.pins(node)}/maps-${object}`;

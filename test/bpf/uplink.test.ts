@@ -23,13 +23,15 @@ beforeAll(() => {
 });
 afterAll(() => kernel.stop());
 
-const load = (object: "client" | "gateway", own: typeof CLIENT): void => {
+const load = (object: "client" | "gateway", own: typeof CLIENT, aggregates = 0): void => {
   programs = kernel.load(`${object}.bpf.c`, {
     tunnel_ifindex: write("u32", 2),
     tunnel_mac: write("mac", own.mac),
     tunnel_port: write("port", PORT),
     node_address: write("address", own.address),
-    ...(object === "gateway" ? { uplink_ifindex: write("u32", kernel.indexOf("uplink")) } : {}),
+    ...(object === "gateway"
+      ? { uplink_ifindex: write("u32", kernel.indexOf("uplink")), take_aggregates: write("u32", aggregates) }
+      : {}),
   });
   programs.set(
     "egw_policies",
