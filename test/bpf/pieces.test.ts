@@ -93,7 +93,11 @@ describe.each<[string, Shape]>([
         destination_port: call.to.port,
         protocol: { udp: 17, icmp: 1, tcp: 6 }[call.protocol],
       }),
-      encode("egw_flow", { seen: BigInt(Math.floor(os.uptime() * 1e9)), gateway: GATEWAY, ifindex: kernel.indexOf("pod") }),
+      encode("egw_flow", {
+        seen: BigInt(Math.floor(os.uptime() * 1e9)),
+        gateway: GATEWAY,
+        ifindex: kernel.indexOf("pod"),
+      }),
     );
     expect(shown(fromGateway(rest))).toEqual(left);
     for (const shape of [answer, rest]) {
