@@ -70,6 +70,8 @@ describe.each(["own", "device"] as const)("by the %s way of encapsulation", (way
   test("what has its checksums made only on the way out arrives too, and so does what is cut between the nodes", () => {
     made.offload();
     expect(made.call()).toEqual(EVERYTHING);
+    // Aggregates among them, which are no longer than their segments.
+    expect(made.counted("client", "client", "from-pod to-tunnel-device") > 0).toBe(way === "device");
     made.cut();
     expect(made.call()).toEqual(EVERYTHING);
   });
