@@ -128,8 +128,9 @@ function requireEnrolment(snapshot: Snapshot, claims: readonly Claim[]): void {
 }
 
 /** What a boot loads programs from is as the last apply left it. */
-const isKeptForBoot = (snapshot: Snapshot): boolean =>
-  snapshot.files.recorded.get(PROGRAMS) === snapshot.files.there.get(PROGRAMS);
+function isKeptForBoot({ files: { recorded, there } }: Snapshot): boolean {
+  return there.has(PROGRAMS) && recorded.get(PROGRAMS) === there.get(PROGRAMS);
+}
 
 /** A node whose restore program is of another version gets ours with its next batch. */
 const hasRestore = ({ node }: Snapshot): boolean => JSON.stringify(node?.restore) === JSON.stringify(RESTORE_DIGESTS);
