@@ -46,12 +46,15 @@ function isOlder(kernel: string): boolean {
   return major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
 }
 
-/** Where programs of ours come to stand, and are not yet. */
-function hooksOf({ claims, host, actual }: Snapshot): ReadonlySet<string> {
+/** Where programs of ours come to stand and never have been: elsewhere one of others is drift. */
+function hooksOf({ claims, host, actual, node: file }: Snapshot): ReadonlySet<string> {
   const node = claims.find((claim) => claim.kind === "node");
+  const hadPrograms = claims.some((claim) => claim.kind === "gateway" && claim.datapath === "bpf");
   const uplink = node?.kind === "node" ? [`${node.uplink} ingress`, `${node.uplink} egress`] : [];
-  const ours = new Set(actual.flatMap((o) => (o.kind === "tc-filter" ? [`${o.device} ${o.direction}`] : [])));
-  return new Set(
-    [...uplink, ...podDevices(claims, host).map((device) => `${device} ingress`)].filter((hook) => !ours.has(hook)),
-  );
+  const pods = (devices: readonly string[]): string[] => devices.map((device) => `${device} ingress`);
+  const ours = new Set([
+    ...actual.flatMap((o) => (o.kind === "tc-filter" ? [`${o.device} ${o.direction}`] : [])),
+    ...(hadPrograms ? [...uplink, ...pods(file?.podDevices ?? [])] : []),
+  ]);
+  return new Set([...uplink, ...pods(podDevices(claims, host))].filter((hook) => !ours.has(hook)));
 }

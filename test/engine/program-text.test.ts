@@ -58,7 +58,10 @@ const HANDS: readonly (readonly [string, RegExp])[] = [
     /^extra {4}bpf-entry egw_policies 10.0.1.11 to 203.0.113.7\/32: egress IP 0.0.0.0 gateway 0.0.0.1$/,
   ],
   ["rm -r $P/client-*", /^missing {2}bpf-program client /],
-  ["rm $P/gateway-*/egw-from_client", /^changed {2}bpf-program gateway .* is .*: from_outside to_outside$/],
+  [
+    "rm $P/gateway-*/egw-from_client",
+    /^changed {2}bpf-program gateway .* is .*: from_outside to_outside uplink_gateway$/,
+  ],
   ["tc filter del dev veth1 ingress", /^missing {2}tc-filter veth1 ingress from_pod of client/],
   ["tc qdisc del dev eth0 clsact", /^missing {2}tc-filter eth0 egress to_outside of gateway/],
   [
@@ -183,7 +186,7 @@ tc qdisc add dev veth2 clsact`);
       "for d in eth0 veth1; do tc filter show dev $d ingress; tc filter show dev $d egress; done",
     );
     expect(differences(node.apply(CLAIMS))).toEqual([]);
-    expect(node.must("tc filter show dev eth0 egress")).toMatch(/pref 18 .*egw-to_outside[\s\S]*pref 20 .*count_in/);
+    expect(node.must("tc filter show dev eth0 egress")).toMatch(/pref 17 .*egw-to_outside[\s\S]*pref 20 .*count_in/);
     expect(node.must("tc filter show dev veth1 ingress")).toMatch(/pref 1 .*egw-from_pod[\s\S]*pref 2 .*count_in/);
     node.apply(BARE);
     expect(node.shown()).toBe(before);

@@ -61,10 +61,22 @@ describe("programs of others", () => {
     { device: "eth0", direction: "ingress", name: "cil_from_netdev" },
   ];
 
-  test("are refused where ours would come to stand", () => {
-    expect(texts({ filters })).toEqual([
-      'clients[0]: node n2 can\'t have datapath "bpf": programs of others take the same packets: cil_from_container (veth1 ingress), cil_from_netdev (eth0 ingress). Their rules would be passed by, or ours. Or give datapath "iptables".',
-    ]);
+  const refused = (names: string) => [
+    `clients[0]: node n2 can't have datapath "bpf": programs of others take the same packets: ${names}. Their rules would be passed by, or ours. Or give datapath "iptables".`,
+  ];
+
+  test("are refused where ours would come to stand for the first time", () => {
+    const { snapshot } = nodeWith({ filters });
+    const claims = CLAIMS.filter(({ kind }) => kind === "node");
+    const fresh = snapshot && problems({ snapshot: { ...snapshot, claims } });
+    expect(fresh?.map(({ path, message }) => `${path}: ${message}`)).toEqual(refused("cil_from_netdev (eth0 ingress)"));
+    expect(texts({ filters })).toEqual(refused("cil_from_container (veth1 ingress)"));
+  });
+
+  test("are drift where ours have been, even if these are gone", () => {
+    const { snapshot } = nodeWith({ filters });
+    const node = { version: 1, tables: {}, dropPolicies: [], podDevices: ["veth1"], restore: {} } as const;
+    expect(snapshot && problems({ snapshot: { ...snapshot, node } })).toEqual([]);
   });
 
   test("are drift where ours stand already", () => {
