@@ -13,8 +13,9 @@ const help = `Usage: npm test [-- OPTION OF JEST]...
   npm test            types, lint and format, the unit tests, and real tests on labs of network
                       namespaces, some with the real Pulumi CLI; up to nine minutes, needs root
   npm run test:unit   the unit tests alone, up to two minutes, without root
-  npm run test:full   all that npm test leaves out too, under an hour; a whole run is noted in
-                      test/FULL.md
+  npm run test:full   all that npm test leaves out too, and every scenario once more with
+                      gateways whose datapath is bpf; an hour and a half; a whole run is
+                      noted in test/FULL.md
 
 Each brings what it needs first, says why something is skipped, and ends with
 "N passed, N failed, N skipped". Exit codes: 0 nothing failed, 1 something did.
@@ -26,6 +27,8 @@ Options are for jest, such as
 Variables of the environment
   EGW_FULL=1             where jest is started by hand: with what npm test leaves out
   EGW_LAB_PREFIX=x       likewise: what the names of its labs begin with
+  EGW_DATAPATH=bpf       likewise: gateways of scenarios have that datapath
+  EGW_ENGINE=mini        likewise: no scenario by the real CLI
   EGW_UPDATE_GOLDEN=1    writes the golden files anew; look at the difference
 `;
 
@@ -34,7 +37,7 @@ const jestProjects = { unit: ["--maxWorkers=2"], real: ["--maxWorkers=2"] };
 const kinds = {
   unit: { projects: ["unit"], checks: false, budget: 2 * minutes },
   quick: { projects: ["unit", "real"], checks: true, budget: 9 * minutes },
-  full: { projects: ["unit", "real"], checks: true, budget: 60 * minutes },
+  full: { projects: ["unit", "real"], checks: true, budget: 100 * minutes },
 };
 
 const [kindName, ...jestArgs] = process.argv.slice(2);
@@ -80,15 +83,15 @@ function lint() {
   return passed;
 }
 
-function jest(project) {
-  console.error(`\n── jest: ${project}`);
+function jest(project, name = `jest: ${project}`, more = [], variables = {}) {
+  console.error(`\n── ${name}`);
   const folder = mkdtempSync(join(tmpdir(), "egw-jest-"));
   const output = join(folder, "result.json");
   const flags = ["--selectProjects", project, ...jestProjects[project], "--ci", "--passWithNoTests"];
   const jestFile = join(root, "node_modules/jest/bin/jest.js");
-  const env = { EGW_FULL: kindName === "full" ? "1" : "", EGW_LAB_PREFIX: labs };
-  run(process.execPath, [jestFile, ...flags, "--json", "--outputFile", output, ...jestArgs], env);
-  results.push(readJest(`jest: ${project}`, output));
+  const env = { EGW_FULL: kindName === "full" ? "1" : "", EGW_LAB_PREFIX: labs, ...variables };
+  run(process.execPath, [jestFile, ...flags, "--json", "--outputFile", output, ...more, ...jestArgs], env);
+  results.push(readJest(name, output));
   rmSync(folder, { recursive: true });
 }
 
@@ -102,7 +105,12 @@ if (kind.checks) {
   await check("types and build", compile);
   await check("lint and format", lint);
 }
-kind.projects.forEach(jest);
+for (const project of kind.projects) jest(project);
+if (kindName === "full" && jestArgs.length === 0)
+  jest("real", "jest: scenarios with programs", ["--testPathPatterns", "test/scenarios/"], {
+    EGW_DATAPATH: "bpf",
+    EGW_ENGINE: "mini",
+  });
 takeLabsDown();
 
 const warm = !process.env.EGW_SET_UP;

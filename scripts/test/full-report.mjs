@@ -5,7 +5,9 @@ import { root } from "../setup/places.mjs";
 
 /** Keeps what a whole run of the long matrix came to in test/FULL.md: when, on what, how long, and each file. */
 export function keepFullReport(results, { line, notes }, took) {
-  const suites = results.flatMap((result) => result.suites ?? []).sort((a, b) => (a.file < b.file ? -1 : 1));
+  const named = ({ name, suites = [] }) =>
+    suites.map((suite) => (name.endsWith("programs") ? { ...suite, file: `${suite.file}, datapath bpf` } : suite));
+  const suites = results.flatMap(named).sort((a, b) => (a.file < b.file ? -1 : 1));
   const rows = suites.map(({ file, passed, failed, seconds }) => `| ${file} | ${passed} | ${failed} | ${seconds} |`);
   const [kernel] = /^\d+(\.\d+)*/.exec(release()) ?? ["?"];
   const machine = `${availableParallelism()} cores, Linux ${kernel}, Node ${process.versions.node}`;

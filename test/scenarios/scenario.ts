@@ -52,7 +52,8 @@ type Body = (scene: Scene) => Promise<void>;
 export function scenario(name: string, setting: Setting, body: Body, run?: typeof testFull): void {
   const { senders: _, intervalMs: __, unbroken, leaves, excuses, engine, timeoutMs, ...options } = setting;
   const file = path.basename(expect.getState().testPath ?? "");
-  const isByCli = engine !== "mini" && (process.env.EGW_FULL === "1" || BY_CLI.test(file));
+  const isMini = engine === "mini" || process.env.EGW_ENGINE === "mini";
+  const isByCli = !isMini && (process.env.EGW_FULL === "1" || BY_CLI.test(file));
   const once = async (): Promise<void> => {
     const lab = await labUp({ name: labName(options), ...options });
     await labReset(lab);
