@@ -34,7 +34,8 @@ test("the tarball has what it needs and nothing that only we need", () => {
     typeof target === "string" ? [target] : Object.values(target),
   );
   expect(files.filter((file) => !fs.existsSync(path.join(installed, file)))).toEqual([]);
-  expect(fs.readdirSync(path.join(installed, "dist")).sort()).toEqual(["components", "provider"]);
+  expect(fs.readdirSync(path.join(installed, "dist")).sort()).toEqual(["bpf", "components", "provider"]);
+  expect(fs.readdirSync(path.join(installed, "dist/bpf")).sort()).toEqual(["client.bpf.o", "gateway.bpf.o"]);
 });
 
 test.each(["README.md", "DESIGN.md"])("what %s links to is in the tarball", (name) => {
