@@ -1,4 +1,7 @@
 import { writeFileSync } from "node:fs";
+import { cpu } from "./bpf/cpu";
+import { entries } from "./bpf/entries";
+import { traffic } from "./bpf/traffic";
 import { atEnd, cleanUp, cleanUpOnSignals, pending } from "./cleanup";
 import { describeMachine, isBusy, loadNow, type Machine } from "./machine";
 import { type BenchOptions, help, type PartName, parseOptions } from "./options";
@@ -14,6 +17,9 @@ const parts: Readonly<Record<PartName, (isQuick: boolean) => Promise<PartResult>
   throughput,
   policies,
   state: stateSize,
+  traffic,
+  cpu,
+  entries,
 };
 
 async function main(): Promise<void> {

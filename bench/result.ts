@@ -7,9 +7,17 @@ export interface Row {
   readonly bound: string;
 }
 
+/** Figures that are no ratios. */
+export interface Figures {
+  readonly title: string;
+  readonly heads: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
 export interface PartResult {
   readonly title: string;
   readonly rows: readonly Row[];
+  readonly figures?: readonly Figures[];
   /** Exact counts and shares, one sentence each. */
   readonly facts: readonly string[];
   /** Rounds that were lost and claims that did not hold. */

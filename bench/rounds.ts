@@ -9,7 +9,7 @@ export interface RoundOptions {
   readonly onLost: (what: string) => void;
 }
 
-/** A B C A B C …: what the machine does meanwhile hits all alike. Each measurement has two tries. */
+/** A B C, B C A, C A B …: what the machine does meanwhile hits all alike, and none is always behind the same one. Each measurement has two tries. */
 export async function inRounds<Name extends string, T>(
   names: readonly Name[],
   measure: (name: Name) => Promise<T>,
@@ -18,7 +18,7 @@ export async function inRounds<Name extends string, T>(
   const rounds = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, (T | undefined)[]>;
   for (let round = 1; round <= count; round++) {
     onRound(round);
-    for (const name of names) {
+    for (const name of turned(names, round - 1)) {
       const lost = (error: Error): undefined => onLost(`round ${round}, ${name}: ${error.message}`) as undefined;
       rounds[name].push(
         await measure(name).catch(() =>
@@ -31,3 +31,8 @@ export async function inRounds<Name extends string, T>(
   }
   return rounds;
 }
+
+const turned = <T>(list: readonly T[], by: number): T[] => [
+  ...list.slice(by % list.length),
+  ...list.slice(0, by % list.length),
+];

@@ -1,5 +1,5 @@
 import type { Machine } from "./machine";
-import type { PartResult, Row } from "./result";
+import type { Figures, PartResult, Row } from "./result";
 import type { Summary } from "./statistics";
 
 const heads = ["", "ratio", "95 % interval", "rounds", "what bounds it"];
@@ -17,15 +17,18 @@ function headOf({ date, cores, cpu, memoryGB, kernel, system, load, versions }: 
   ];
 }
 
-function partLines({ title, rows, facts, problems }: PartResult): string[] {
+function partLines({ title, rows, figures = [], facts, problems }: PartResult): string[] {
   return [
     "",
     title,
     ...(rows.length > 0 ? tableLines([heads, ...rows.map(cellsOf)]) : []),
+    ...figures.flatMap(figureLines),
     ...facts.map((fact) => `  ${fact}`),
     ...problems.map((problem) => `! ${problem}`),
   ];
 }
+
+const figureLines = ({ title, heads, rows }: Figures): string[] => [`  ${title}`, ...tableLines([heads, ...rows])];
 
 const cellsOf = ({ what, ratio, bound }: Row): string[] => [
   what,
@@ -45,7 +48,7 @@ function number(value: number): string {
 }
 
 function tableLines(rows: readonly (readonly string[])[]): string[] {
-  const widths = heads.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
     `  ${row.map((cell, column) => (column === 0 || column === row.length - 1 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join("   ")}`.trimEnd();
   return rows.map(line);

@@ -1,9 +1,9 @@
 import { availableParallelism } from "node:os";
+import type { Busy } from "../cpu";
 import { median } from "../statistics";
-import type { Flow } from "./run";
 
 /** Pod, nodes, router and outside are all this machine: its cores were full, or something else was in the way. */
-export function boundOf(flows: readonly (Flow | undefined)[]): string {
+export function boundOf(flows: readonly ({ readonly busy: Busy } | undefined)[]): string {
   const busy = flows.flatMap((flow) => (flow ? [flow.busy] : []));
   const all = median(busy.map((one) => one.all));
   const most = median(busy.map((one) => one.most));

@@ -30,7 +30,12 @@ interface IperfReport {
 }
 
 /** Bytes from the pod to the outside, over so many connections, for so long. */
-export async function flow(lab: Lab, path: Path, streams: number, seconds: number): Promise<Flow> {
+export async function flow(
+  lab: Lab,
+  path: Pick<Path, "pod" | "address">,
+  streams: number,
+  seconds: number,
+): Promise<Flow> {
   const limits = ["--connect-timeout", "5000", "--time", String(seconds)];
   const argv = ["iperf3", "--client", path.address, "--port", String(IPERF_PORT), "--json", ...limits];
   const busySince = watchCores();

@@ -21,12 +21,14 @@ export function pingPong(...words: readonly (string | number)[]): string[] {
   return ["python3", "-S", "-E", "-B", sourceFile("throughput/ping-pong.py"), ...words.map(String)];
 }
 
-function start(lab: Lab, host: string, argv: readonly string[]): void {
+/** Starts a program that ends with the lab. */
+export function start(lab: Lab, host: string, argv: readonly string[]): void {
   const [program = "", ...words] = [...enter(lab, host), ...argv];
   spawn(program, words, { stdio: "ignore", detached: true }).unref();
 }
 
-async function listens(lab: Lab, host: string, port: number): Promise<void> {
+/** @throws Error if nothing listens on a TCP port of a host within 15 s. */
+export async function listens(lab: Lab, host: string, port: number): Promise<void> {
   for (const end = Date.now() + 15_000; Date.now() < end; await sleep(100)) {
     const { stdout } = await exec(lab, host, ["ss", "-Htln", `sport = :${port}`]);
     if (stdout.trim() !== "") return;
