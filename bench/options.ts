@@ -29,8 +29,8 @@ run, and prints ratios: of bare times and rates a machine like this one says lit
   throughput   only when named: iptables with 1 and 200 policies, and pods that no policy selects
   bpf          traffic, cpu and entries
 
-All but throughput take about a quarter of an hour on a quiet machine with two cores, bpf some eight
-minutes. Figures that were made while others use the cores are void.
+All but throughput take about a quarter of an hour on two cores, bpf some ten
+minutes of it. Figures that were made while others use the cores are void.
 
   --quick        a small run: fewer rounds, 40 policies on 4 nodes
   --only PART    as PART; several with commas
