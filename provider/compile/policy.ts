@@ -1,10 +1,13 @@
 import { element } from "../kernel/ipset";
 import type { KernelObject, Owned } from "../kernel/state";
-import { type NodeView, own, type PlacedPolicy } from "./view";
+import type { NodeView, PlacedPolicy } from "./view";
 
 /** The sets of each policy, doubled: one pair chooses, the other guards. */
 export function compilePolicies({ policies }: NodeView): Owned[] {
-  return policies.flatMap((placed) => own(placed.policy.owner.id, ...setsOf(placed)));
+  // Of a large policy there are more than a call takes arguments.
+  return policies.flatMap((placed) =>
+    setsOf(placed).map((object): Owned => ({ object, owner: placed.policy.owner.id })),
+  );
 }
 
 function setsOf({ policy, destinations: { match, nomatch }, sets }: PlacedPolicy): KernelObject[] {

@@ -3,7 +3,7 @@ import { compileNode } from "../../../provider/compile/node";
 import type { Claim } from "../../../provider/model/claim";
 import { printState } from "../kernel/print-state";
 import { situations } from "../reconcile/arbitrary";
-import { NODES, type NodeName, type Situation } from "../reconcile/states";
+import { FACTS, gatewayClaim, NODES, type NodeName, nodeClaim, policyClaim, type Situation } from "../reconcile/states";
 
 const anySituation = fc.constantFrom(...(Object.keys(NODES) as NodeName[])).chain(situations);
 
@@ -55,3 +55,11 @@ function reversed(value: unknown): unknown {
       .reverse(),
   );
 }
+
+test("a policy has more sources than a call takes arguments", () => {
+  const sources = Array.from({ length: 150_000 }, (_, i) => `10.${64 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}/32`);
+  const claims = [nodeClaim("client-1"), gatewayClaim({ datapath: "bpf" }), policyClaim("policy-1", { sources })];
+  const kinds = compileNode(claims, FACTS).map(({ object }) => object.kind);
+  expect(kinds.filter((kind) => kind === "ipset-member").length).toBeGreaterThan(300_000);
+  expect(kinds.filter((kind) => kind === "bpf-entry").length).toBeGreaterThan(150_000);
+});
