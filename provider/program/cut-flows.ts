@@ -43,11 +43,20 @@ egw_flows() {
 # Gives back to the stack what programs carry for the pods behind a device (its number), where they don't stand any more. The stack has
 # seen only some of each connection, so that it would take the rest for invalid: it forgets it, and takes it up anew.
 egw_give_back() {
-  egw_flows /dev/null | grep " ifindex=$1 bpf=" | awk -v flows=$T/cut-flows '
-    { sub(/^bpf=/, "", $NF); print $NF > flows }
-    $1 == "tcp" { for (i = 5; i <= 8; i++) sub(/.*=/, "", $i); print "-D -p tcp -s", $5, "-d", $6, "--sport", $7, "--dport", $8 }' > $T/given
-  egw_cut_flows; rm -f $T/cut-flows
-  while read -r line; do conntrack $line </dev/null >/dev/null 2>&1; done < $T/given
+  { egw_flows /dev/null | grep " ifindex=$1 bpf="; conntrack -L -p tcp 2>/dev/null; } | awk -v flows=$T/cut-flows '
+    { src = dst = sport = dport = "" }
+    {
+      for (i = 1; i <= NF; i++) {
+        if (src == "" && $i ~ /^src=/) src = substr($i, 5)
+        else if (dst == "" && $i ~ /^dst=/) dst = substr($i, 5)
+        else if (sport == "" && $i ~ /^sport=/) sport = substr($i, 7)
+        else if (dport == "" && $i ~ /^dport=/) dport = substr($i, 7)
+      }
+    }
+    $NF ~ /^bpf=/ { print substr($NF, 5) > flows; if ($1 == "tcp") carried[src, sport, dst, dport]; next }
+    (src, sport, dst, dport) in carried { print "-p tcp -s", src, "-d", dst, "--sport", sport, "--dport", dport }' > $T/given
+  egw_cut_flows && rm -f $T/cut-flows || return 1
+  while read -r line; do egw_delete $line || return 1; done < $T/given
 }
 egw_cut_flows() {
   [ -s $T/cut-flows ] || return 0

@@ -42,7 +42,7 @@ const ICMP_TIMEOUT = 30;
  */
 export const CUT_FUNCTION = `${FLOW_FUNCTIONS}
 egw_cut() {
-  { egw_flows "$1"; conntrack -L 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts="$1" -v flows=$T/cut-flows -v members=$T/cut-members -v deletions=$T/cut-deletions '
+  { egw_flows "$1"; conntrack -L 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts="$1" -v flows=$T/cut-flows -v opened=$T/cut-open -v members=$T/cut-members -v deletions=$T/cut-deletions '
     function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
     function within(list, value,  i) { for (i = 1; i <= size[list]; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
@@ -95,12 +95,14 @@ egw_cut() {
       if ($1 == "unknown") $1 = $2
       mark = mark - (int(mark / 16384) % 4) * 16384
       carried = $NF ~ /^bpf=/ ? substr($NF, 5) : ""
+      # Where a program has taken what the pod sends, the connection is open, though the stack has seen its beginning only.
+      if ($1 == "tcp" && carried != "" && $(NF - 1) ~ /^ifindex=[1-9]/) { open[src, sport, dst, dport]; print src ",tcp:" sport "," dst > opened }
       if (carried == "") for (f in filters) if (f == UNMARKED ? mark < 16777216 : hits(f)) tally(seen, f)
       s = number(src); d = number(dst)
       for (j = 1; j <= c; j++) {
         if (!hits(filter[j]) || !selects("", j) || stays(j)) continue
         if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() ? " comment " dport : "") > members
-        if ($1 == "tcp" && opens() && !anew(j)) print "add egw-cut-opening " src ",tcp:" sport "," dst " comment " dport > members
+        if ($1 == "tcp" && opens() && !anew(j) && !((src, sport, dst, dport) in open)) print "add egw-cut-opening " src ",tcp:" sport "," dst " comment " dport > members
         else if ($1 == "udp" && !anew(j)) print "add egw-cut " src ",udp:" sport "," dst " timeout ${UDP_TIMEOUT}" > members
         else if ($1 == "icmp" && type == 8 && !anew(j)) print "add egw-cut " src ",icmp:8/0," dst " timeout ${ICMP_TIMEOUT}" > members
         if (carried != "") { print carried > flows; break }
@@ -133,8 +135,11 @@ egw_cut() {
   fi
   egw_cut_flows || return 1
   # What began between the list and its deletion is in what conntrack says that it deleted, and in no list.
-  [ -s $T/cut-gone ] && awk -v members=$T/cut-members -v refuses="$(grep -c ' refuse$' "$1")" '
-    BEGIN { while ((getline line < members) > 0) { split(line, w, " "); known[w[2], w[3]] = 1 } }
+  [ -s $T/cut-gone ] && awk -v members=$T/cut-members -v opened=$T/cut-open -v refuses="$(grep -c ' refuse$' "$1")" '
+    BEGIN {
+      while ((getline line < members) > 0) { split(line, w, " "); known[w[2], w[3]] = 1 }
+      while ((getline line < opened) > 0) known["egw-cut-opening", line] = 1
+    }
     function remember(set, more) { if (!known[set, src ",tcp:" sport "," dst]++) print "add " set " " src ",tcp:" sport "," dst more }
     $1 == "tcp" {
       src = dst = sport = dport = ""

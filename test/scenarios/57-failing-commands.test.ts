@@ -36,7 +36,7 @@ async function failEach(
     }
     expect(message).toMatch(
       new RegExp(
-        `node ${node}: (ip|ipset|iptables|arping|conntrack)( line \\d+ ".*")? failed: .*told to fail.*Nothing was changed\\.`,
+        `node ${node}: (ip|ipset|iptables|arping|conntrack|tc)( line \\d+ ".*")? failed: .*told to fail.*Nothing was changed\\.`,
         "s",
       ),
     );
