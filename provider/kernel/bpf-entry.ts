@@ -3,7 +3,15 @@ import { decode, encode, MAPS, type StructName, type Values } from "./bpf-layout
 import { type Kind, lines } from "./kind";
 
 /** The maps whose entries we say; what programs write themselves is nobody's drift. */
-export type EntryMap = "egw_policies" | "egw_sources" | "egw_peers" | "egw_underlays" | "egw_egress_ips" | "egw_fleet";
+export const ENTRY_MAPS = [
+  "egw_policies",
+  "egw_sources",
+  "egw_peers",
+  "egw_underlays",
+  "egw_egress_ips",
+  "egw_fleet",
+] as const;
+type EntryMap = (typeof ENTRY_MAPS)[number];
 
 /** An entry of a map, in hexadecimal digits as it lies in memory. */
 export interface BpfEntry {

@@ -1,8 +1,8 @@
+import { ENTRY_MAPS } from "../kernel/bpf-entry";
 import { LAYOUT_VERSION } from "../kernel/bpf-layout";
 
-const MAPS = `maps-${LAYOUT_VERSION}`;
-/** The maps that user space fills. */
-const ENTRY_MAPS = ["egw_policies", "egw_sources", "egw_peers", "egw_underlays", "egw_egress_ips", "egw_fleet"];
+/** The folder of the maps of our layout. */
+export const MAPS = `maps-${LAYOUT_VERSION}`;
 
 /** Where programs and maps of ours are pinned: `maps-VERSION`, a folder for each object, and `clsact` for the hooks that are ours. */
 export const BPF_DIRECTORY = "/sys/fs/bpf/pulumi-egress";

@@ -1,7 +1,6 @@
-import { LAYOUT_VERSION } from "../kernel/bpf-layout";
 import { CLASS_NODE, ROLE_ANSWER } from "../model/mark";
+import { MAPS } from "./bpf";
 
-const MAPS = `maps-${LAYOUT_VERSION}`;
 /** Seconds without a packet, after which an entry is nobody's: as conntrack's own, but for TCP's last five days. */
 const SILENT = { tcp: 432000, udp: 120, icmp: 30 } as const;
 

@@ -32,11 +32,13 @@ export function programsOf(name: Name): Buffer {
 const digestOf = (bytes: Buffer | undefined): string =>
   bytes === undefined ? "none" : createHash("sha256").update(bytes).digest("hex").slice(0, 16);
 
+let digests: Readonly<Record<Name, string>> | undefined;
+
 /** What tells one version of each object from another; `none` where it has not been built. */
-export const objectDigests = (): Readonly<Record<Name, string>> => ({
-  client: digestOf(found("client")),
-  gateway: digestOf(found("gateway")),
-});
+export function objectDigests(): Readonly<Record<Name, string>> {
+  digests ??= { client: digestOf(found("client")), gateway: digestOf(found("gateway")) };
+  return digests;
+}
 
 /** The same of all objects together. */
 export const programsDigest = (): string => Object.values(objectDigests()).join("-");

@@ -1,10 +1,11 @@
-import { HOOKS, LAYOUT_VERSION, VERDICTS } from "../../provider/kernel/bpf-layout";
+import { HOOKS, VERDICTS } from "../../provider/kernel/bpf-layout";
+import { BPF_DIRECTORY, MAPS } from "../../provider/program/bpf";
 import { execOk, type Lab } from "../lab";
 
 const bytesOf = (words: readonly string[]): Buffer => Buffer.from(words.map((word) => Number.parseInt(word, 16)));
 
 const dumped = async <T>(lab: Lab, node: string, map: string): Promise<T[]> => {
-  const pin = `/sys/fs/bpf/pulumi-egress/maps-${LAYOUT_VERSION}/${map}`;
+  const pin = `${BPF_DIRECTORY}/${MAPS}/${map}`;
   return JSON.parse(await execOk(lab, node, ["bpftool", "-j", "map", "dump", "pinned", pin])) as T[];
 };
 
