@@ -21,7 +21,7 @@ egw_tool() {
     bpf-map) egw_bpf_maps ;;
     bpf-entry) egw_bpf_entries ;;
     bpf-program) egw_bpf_programs ;;
-    tc) egw_filters ;;
+    tc) cat > $T/filter-lines && egw_give_back $T/filter-lines && egw_filters < $T/filter-lines && egw_given_back ;;
   esac < "$2"
 }
 # The kernel takes a device's other addresses of a network away with the first of them, unless it is told to keep them.

@@ -157,8 +157,7 @@ egw_filters() {
         egw_keep_filters && egw_hook || return 1
         at=$(egw_filter_place) && egw_put_filter "$at" $BPF/$object-$hash-*/egw-$program && egw_remove_filters "$at" || return 1 ;;
       detach)
-        egw_keep_filters && egw_remove_filters && egw_unhook || return 1
-        [ $program != from_pod ] || egw_give_back $i || return 1 ;;
+        egw_keep_filters && egw_remove_filters && egw_unhook || return 1 ;;
       restore)
         kept=
         for k in $BPF/gone-filters/$i-$dir-*/egw-$program; do

@@ -19,16 +19,17 @@ egw_flows() {
     function port(at) { return byte(at) * 256 + byte(at + 1) }
     function seconds(at,  i, ns) { ns = 0; for (i = 7; i >= 0; i--) ns = ns * 256 + byte(at + i); return ns / 1000000000 }
     function key(  i, hex) { for (i = 1; i <= 16; i++) hex = hex t[i]; return hex }
-    function print_entry(  proto, src, dst, ports, back, seen_as, mark) {
+    function print_entry(  proto, left, src, dst, ports, back, seen_as, mark) {
       if (n < 32) return
       proto = byte(13) == 6 ? "tcp" : byte(13) == 17 ? "udp" : byte(13) == 1 ? "icmp" : ""
-      if (proto == "" || now - seconds(17) > SILENT[proto]) return
+      left = proto == "" ? 0 : int(SILENT[proto] - now + seconds(17))
+      if (left < 1) return
       src = address(1); dst = address(5); seen_as = src
       if (map == "egw_flows") mark = of[address(25)] + 0
       else { mark = ${CLASS_NODE + ROLE_ANSWER}; seen_as = address(25); if (byte(29) + byte(30) + byte(31) + byte(32) == 0) return }
       ports = proto == "icmp" ? "type=8 code=0 id=" port(9) : "sport=" port(9) " dport=" port(11)
       back = proto == "icmp" ? "type=0 code=0 id=" port(9) : "sport=" port(11) " dport=" port(9)
-      print proto, byte(13), 0 (proto == "tcp" ? " ESTABLISHED" : ""), "src=" src, "dst=" dst, ports, "src=" dst, "dst=" seen_as, back, "mark=" mark (map == "egw_flows" ? " ifindex=" byte(32) * 16777216 + byte(31) * 65536 + byte(30) * 256 + byte(29) : ""), "bpf=" map ":" key() (map == "egw_flows" ? "" : ":" t[5] t[6] t[7] t[8] t[25] t[26] t[27] t[28] t[11] t[12] t[33] t[34] t[13] "000000")
+      print proto, byte(13), left (proto == "tcp" ? " ESTABLISHED" : ""), "src=" src, "dst=" dst, ports, "src=" dst, "dst=" seen_as, back, "mark=" mark (map == "egw_flows" ? " ifindex=" byte(32) * 16777216 + byte(31) * 65536 + byte(30) * 256 + byte(29) : ""), "bpf=" map ":" key() (map == "egw_flows" ? "" : ":" t[5] t[6] t[7] t[8] t[25] t[26] t[27] t[28] t[11] t[12] t[33] t[34] t[13] "000000")
     }
     BEGIN {
       DIGITS = "0123456789abcdef"; SILENT["tcp"] = ${SILENT.tcp}; SILENT["udp"] = ${SILENT.udp}; SILENT["icmp"] = ${SILENT.icmp}
@@ -39,24 +40,60 @@ egw_flows() {
     { for (i = 1; i <= NF; i++) { if ($i == "key:") { print_entry(); n = 0 } else if ($i ~ /^[0-9a-f][0-9a-f]$/) t[++n] = $i } }
     END { print_entry() }'
 }
-# Gives back to the stack what programs carry for the pods behind a device (its number), where they don't stand any more. The stack has
-# seen only some of each connection, so that it would take the rest for invalid: it forgets it, and takes it up anew.
+# FILE (lines of filters): where from_pod goes from devices, what it carries for the pods behind them goes to the stack, each connection on the
+# path that it is on, be its pod selected by now or not. Conntrack has seen only some of each, so that it would take the rest for invalid; while
+# the program stands it sees none, so nothing passes between the end of an entry and that of its successor.
 egw_give_back() {
-  { egw_flows /dev/null | grep " ifindex=$1 bpf="; conntrack -L -p tcp 2>/dev/null; } | awk -v flows=$T/cut-flows '
-    { src = dst = sport = dport = "" }
-    {
-      for (i = 1; i <= NF; i++) {
-        if (src == "" && $i ~ /^src=/) src = substr($i, 5)
-        else if (dst == "" && $i ~ /^dst=/) dst = substr($i, 5)
-        else if (sport == "" && $i ~ /^sport=/) sport = substr($i, 7)
-        else if (dport == "" && $i ~ /^dport=/) dport = substr($i, 7)
-      }
-    }
-    $NF ~ /^bpf=/ { print substr($NF, 5) > flows; if ($1 == "tcp") carried[src, sport, dst, dport]; next }
-    (src, sport, dst, dport) in carried { print "-p tcp -s", src, "-d", dst, "--sport", sport, "--dport", dport }' > $T/given
-  egw_cut_flows && rm -f $T/cut-flows || return 1
-  while read -r line; do egw_delete $line || return 1; done < $T/given
+  awk '$1 == "detach" && $4 == "from_pod" { print $2 }' "$1" | sort -u | while read -r d; do
+    cat /sys/class/net/$d/ifindex 2>/dev/null
+  done > $T/given-devices
+  : > $T/given
+  [ -s $T/given-devices ] || return 0
+  egw_carried > $T/given || return 1
+  egw_forget < $T/given || return 1
+  sed -n 's/.*| *-I/-I/p' $T/given > $T/given-anew
+  conntrack -R $T/given-anew >/dev/null 2>&1 && return 0
+  while read -r line; do
+    conntrack $line >/dev/null 2> $T/err </dev/null || grep -q exists $T/err || { tail -n 3 $T/err >&2; return 1; }
+  done < $T/given-anew
 }
+# The filters are gone: so are the flows. What the programs have learned behind that list begins anew.
+egw_given_back() {
+  [ -s $T/given-devices ] || return 0
+  egw_carried > $T/given-now || return 1
+  awk -F '[|]' -v given=$T/given -v flows=$T/cut-flows '
+    BEGIN { while ((getline line < given) > 0) { split(line, w, "|"); known[w[1]] } }
+    { print $1 > flows; if (!($1 in known)) print }' $T/given-now > $T/given-late
+  egw_forget < $T/given-late && egw_cut_flows && rm -f $T/cut-flows
+}
+# Of each flow: its entry | how conntrack names it | how it is put in. (Before -u, conntrack 1.4.7 loses -m: the status comes in its place.)
+egw_carried() {
+  bpftool map dump pinned $BPF/${MAPS}/egw_peers 2>/dev/null | LC_ALL=C awk '
+    function byte(at) { return (index(DIGITS, substr(t[at], 1, 1)) - 1) * 16 + index(DIGITS, substr(t[at], 2, 1)) - 1 }
+    function print_entry(  index_of) {
+      if (n < 10) return
+      index_of = byte(9) * 256 + byte(10)
+      printf "cut mark %d/0 - %d.%d.%d.%d\\n", ${CLASS_NODE} + int(index_of / 64) * 65536 + index_of % 64 * 256, byte(1), byte(2), byte(3), byte(4)
+    }
+    BEGIN { DIGITS = "0123456789abcdef" }
+    { for (i = 1; i <= NF; i++) { if ($i == "key:") { print_entry(); n = 0 } else if ($i ~ /^[0-9a-f][0-9a-f]$/) t[++n] = $i } }
+    END { print_entry() }' > $T/peer-marks
+  egw_flows $T/peer-marks | awk -v devices=$T/given-devices '
+    BEGIN { while ((getline d < devices) > 0) isGoing["ifindex=" d] }
+    $(NF - 1) in isGoing {
+      for (key in v) delete v[key]
+      for (i = 2; i <= NF; i++) { k = $i; sub(/=.*/, "", k); if (!(k in v)) v[k] = substr($i, length(k) + 2) }
+      way = "-p " $1 " -s " v["src"] " -d " v["dst"]
+      back = " -r " v["dst"] " -q " v["src"]
+      if ($1 == "icmp") { name = way " --icmp-id " v["id"]; way = way " --icmp-type 8 --icmp-code 0 --icmp-id " v["id"] }
+      else {
+        name = way = way " --sport " v["sport"] " --dport " v["dport"]
+        way = way back " --reply-port-src " v["dport"] " --reply-port-dst " v["sport"] ($1 == "tcp" ? " --state ESTABLISHED" : "")
+      }
+      print v["bpf"] "|" name "|" (v["mark"] ? "-I " way " -t " $3 " -u ASSURED,SEEN_REPLY -m " v["mark"] : "")
+    }'
+}
+egw_forget() { cut -d '|' -f 2 | while read -r line; do egw_delete $line >/dev/null || exit 1; done; }
 egw_cut_flows() {
   [ -s $T/cut-flows ] || return 0
   awk -v maps=$BPF/${MAPS} '
