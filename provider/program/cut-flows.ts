@@ -96,12 +96,19 @@ egw_carried() {
 egw_forget() { cut -d '|' -f 2 | while read -r line; do egw_delete $line >/dev/null || exit 1; done; }
 egw_cut_flows() {
   [ -s $T/cut-flows ] || return 0
-  awk -v maps=$BPF/${MAPS} '
-    function drop(map, hex,  i, text) { for (i = 1; i < length(hex); i += 2) text = text " " substr(hex, i, 2); print "map delete pinned " maps "/" map " key hex" text }
-    { n = split($1, f, ":"); drop(f[1], f[2]); if (n > 2) drop("egw_nat_in", f[3]) }' $T/cut-flows > $T/cut-batch || return 1
-  # What has gone by itself meanwhile ends a batch; each by itself then.
-  $egw_limit bpftool batch file $T/cut-batch >/dev/null 2>&1 && return 0
-  while read -r line; do $egw_limit bpftool $line >/dev/null 2>&1 </dev/null; done < $T/cut-batch
-  return 0
+  egw_drop_lines $T/cut-flows > $T/cut-batch && egw_drop $T/cut-batch && return 0
+  # One that has gone by itself ends a batch. So each is put there first, with a value that is none.
+  egw_drop_lines $T/cut-flows anew > $T/cut-batch && egw_drop $T/cut-batch
+}
+egw_drop() { $egw_limit bpftool batch file $1 >/dev/null 2>&1; }
+egw_drop_lines() {
+  awk -v maps=$BPF/${MAPS} -v anew="$2" '
+    function drop(map, hex,  i, text, none) {
+      for (i = 1; i < length(hex); i += 2) text = text " " substr(hex, i, 2)
+      for (i = 1; i <= (map == "egw_nat_out" ? 32 : 16); i++) none = none " 00"
+      if (anew) print "map update pinned " maps "/" map " key hex" text " value hex" none
+      print "map delete pinned " maps "/" map " key hex" text
+    }
+    { n = split($1, f, ":"); drop(f[1], f[2]); if (n > 2) drop("egw_nat_in", f[3]) }' $1
 }
 `;
