@@ -46,6 +46,13 @@ static __always_inline bool is_tcp_syn(const struct packet *packet) {
   return packet->tuple.protocol == IPPROTO_TCP && packet->is_first;
 }
 
+/* Notes a packet of a flow, from the pod or (`end` = EGW_NAT_FIN_IN) to it. Which ends a connection has come to is for who takes it over. */
+static __always_inline void note(struct egw_flow *flow, const struct packet *packet, __u8 end) {
+  renew(&flow->seen);
+  if (packet->is_error || !(packet->is_fin || packet->is_reset)) return;
+  flow->state |= packet->is_reset ? EGW_NAT_RESET : end;
+}
+
 /* Whether a packet comes by the device by which its source is routed: else a pod could speak for another one. */
 static __always_inline bool is_by_its_device(struct __sk_buff *skb, struct egw_flow *flow, const struct egw_tuple *tuple) {
   if (flow->ifindex == skb->ifindex) return true;
@@ -76,7 +83,7 @@ int from_pod(struct __sk_buff *skb) {
     if (!is_by_its_device(skb, flow, &tuple)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_OTHER_DEVICE);
     /* What policies say by now is for what begins: who takes a path away takes its flows along. */
     if (!is_tcp_syn(&packet)) {
-      renew(&flow->seen);
+      note(flow, &packet, EGW_NAT_FIN_OUT);
       return into_tunnel(skb, &packet, flow->gateway);
     }
     /* Another connection by the same ports. */
@@ -126,7 +133,7 @@ static __always_inline struct egw_tuple tuple_answered(const struct packet *pack
 static __always_inline int to_pod(struct __sk_buff *skb, const struct packet *packet, enum egw_hook hook,
                                   struct egw_flow *flow) {
   if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
-  renew(&flow->seen);
+  note(flow, packet, EGW_NAT_FIN_IN);
   if (packet->tuple.protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, tunnel_mtu - 40);
   count(hook, EGW_TO_POD);
   return bpf_redirect_neigh(flow->ifindex, NULL, 0, 0);

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Of the maps' names and values: maps of another version are not taken over. */
-#define EGW_LAYOUT_VERSION 3
+#define EGW_LAYOUT_VERSION 4
 
 /*
  * Policies, as Cilium's egress policy map has them: a longest-prefix match on source and destination, where the source
@@ -59,6 +59,9 @@ struct egw_flow {
   __be32 gateway;
   /* The device by which the pod is routed; 0 = not known yet. */
   __u32 ifindex;
+  /* enum egw_nat_state */
+  __u8 state;
+  __u8 zero[7];
 };
 
 /* TCP flags of one direction or the other that have been seen. */

@@ -68,7 +68,7 @@ export function loadBoth(kernel: Kernel, loaded: Loaded): void {
   set(
     "egw_flows",
     encode("egw_tuple", { ...ends, protocol: 17 }),
-    encode("egw_flow", { seen, gateway: GATEWAY.underlay, ifindex: kernel.indexOf("pod") }),
+    encode("egw_flow", { seen, gateway: GATEWAY.underlay, ifindex: kernel.indexOf("pod"), state: 0 }),
   );
 }
 

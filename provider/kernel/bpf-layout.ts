@@ -1,5 +1,5 @@
 /** Of the maps' names and values (EGW_LAYOUT_VERSION): maps of another version are not taken over. */
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 
 /** How one member of a struct lies in memory: numbers as the kernel's host has them, addresses and ports in network order. `mac` = `struct egw_mac`. */
 export type Member = "u8" | "u32" | "u64" | "address" | "port" | "mac" | `zero${number}`;
@@ -19,7 +19,7 @@ export const STRUCTS = {
     protocol: "u8",
     zero: "zero3",
   },
-  egw_flow: { seen: "u64", gateway: "address", ifindex: "u32" },
+  egw_flow: { seen: "u64", gateway: "address", ifindex: "u32", state: "u8", zero: "zero7" },
   egw_nat: {
     seen: "u64",
     egress_ip: "address",
@@ -109,7 +109,7 @@ const NO_PREALLOC = 1;
 export const MAPS: Readonly<Record<string, MapShape>> = {
   egw_policies: { type: "lpm_trie", key: 12, value: 8, entries: 262144, flags: NO_PREALLOC, programs: BOTH },
   egw_sources: { type: "lpm_trie", key: 8, value: 4, entries: 262144, flags: NO_PREALLOC, programs: BOTH },
-  egw_flows: { type: "lru_hash", key: 16, value: 16, entries: 262144, flags: 0, programs: ["client"] },
+  egw_flows: { type: "lru_hash", key: 16, value: 24, entries: 262144, flags: 0, programs: ["client"] },
   egw_peers: { type: "hash", key: 4, value: 8, entries: 16384, flags: 0, programs: ["client"] },
   egw_underlays: { type: "hash", key: 8, value: 4, entries: 16384, flags: 0, programs: ["client"] },
   egw_nat_out: { type: "lru_hash", key: 16, value: 32, entries: 262144, flags: 0, programs: ["gateway"] },

@@ -3,6 +3,8 @@ import { MAPS } from "./bpf";
 
 /** Seconds without a packet, after which an entry is nobody's: as conntrack's own, but for TCP's last five days. */
 const SILENT = { tcp: 432000, udp: 120, icmp: 30 } as const;
+/** The same of a TCP connection that both sides have ended. */
+const ENDED = 120;
 
 /**
  * egw_flows FILE (lines of `cutLines`) prints what the programs carry as `conntrack -L` prints connections, each with the map and the key of its
@@ -19,20 +21,22 @@ egw_flows() {
     function port(at) { return byte(at) * 256 + byte(at + 1) }
     function seconds(at,  i, ns) { ns = 0; for (i = 7; i >= 0; i--) ns = ns * 256 + byte(at + i); return ns / 1000000000 }
     function key(  i, hex) { for (i = 1; i <= 16; i++) hex = hex t[i]; return hex }
-    function print_entry(  proto, left, src, dst, ports, back, seen_as, mark) {
+    function print_entry(  proto, ended, left, src, dst, ports, back, seen_as, mark) {
       if (n < 32) return
       proto = byte(13) == 6 ? "tcp" : byte(13) == 17 ? "udp" : byte(13) == 1 ? "icmp" : ""
-      left = proto == "" ? 0 : int(SILENT[proto] - now + seconds(17))
+      # On the client node byte 33 says which ends a connection has come to: FIN by the pod 2, to it 4, a RST 8.
+      ended = map == "egw_flows" && proto == "tcp" && (byte(33) >= 8 || byte(33) == 6)
+      left = proto == "" ? 0 : int((ended ? ENDED : SILENT[proto]) - now + seconds(17))
       if (left < 1) return
       src = address(1); dst = address(5); seen_as = src
       if (map == "egw_flows") mark = of[address(25)] + 0
       else { mark = ${CLASS_NODE + ROLE_ANSWER}; seen_as = address(25); if (byte(29) + byte(30) + byte(31) + byte(32) == 0) return }
       ports = proto == "icmp" ? "type=8 code=0 id=" port(9) : "sport=" port(9) " dport=" port(11)
       back = proto == "icmp" ? "type=0 code=0 id=" port(9) : "sport=" port(11) " dport=" port(9)
-      print proto, byte(13), left (proto == "tcp" ? " ESTABLISHED" : ""), "src=" src, "dst=" dst, ports, "src=" dst, "dst=" seen_as, back, "mark=" mark (map == "egw_flows" ? " ifindex=" byte(32) * 16777216 + byte(31) * 65536 + byte(30) * 256 + byte(29) : ""), "bpf=" map ":" key() (map == "egw_flows" ? "" : ":" t[5] t[6] t[7] t[8] t[25] t[26] t[27] t[28] t[11] t[12] t[33] t[34] t[13] "000000")
+      print proto, byte(13), left (proto == "tcp" ? ended ? " TIME_WAIT" : " ESTABLISHED" : ""), "src=" src, "dst=" dst, ports, "src=" dst, "dst=" seen_as, back, "mark=" mark (map == "egw_flows" ? " ifindex=" byte(32) * 16777216 + byte(31) * 65536 + byte(30) * 256 + byte(29) : ""), "bpf=" map ":" key() (map == "egw_flows" ? "" : ":" t[5] t[6] t[7] t[8] t[25] t[26] t[27] t[28] t[11] t[12] t[33] t[34] t[13] "000000")
     }
     BEGIN {
-      DIGITS = "0123456789abcdef"; SILENT["tcp"] = ${SILENT.tcp}; SILENT["udp"] = ${SILENT.udp}; SILENT["icmp"] = ${SILENT.icmp}
+      DIGITS = "0123456789abcdef"; ENDED = ${ENDED}; SILENT["tcp"] = ${SILENT.tcp}; SILENT["udp"] = ${SILENT.udp}; SILENT["icmp"] = ${SILENT.icmp}
       getline now < "/proc/uptime"; now += 0
       while ((getline line < cuts) > 0) { split(line, w, " "); if (w[1] == "cut" && w[2] == "mark") { split(w[3], m, "/"); of[w[5]] = m[1] } }
     }
@@ -88,7 +92,7 @@ egw_carried() {
       if ($1 == "icmp") { name = way " --icmp-id " v["id"]; way = way " --icmp-type 8 --icmp-code 0 --icmp-id " v["id"] }
       else {
         name = way = way " --sport " v["sport"] " --dport " v["dport"]
-        way = way back " --reply-port-src " v["dport"] " --reply-port-dst " v["sport"] ($1 == "tcp" ? " --state ESTABLISHED" : "")
+        way = way back " --reply-port-src " v["dport"] " --reply-port-dst " v["sport"] ($1 == "tcp" ? " --state " $4 : "")
       }
       print v["bpf"] "|" name "|" (v["mark"] ? "-I " way " -t " $3 " -u ASSURED,SEEN_REPLY -m " v["mark"] : "")
     }'
@@ -105,7 +109,7 @@ egw_drop_lines() {
   awk -v maps=$BPF/${MAPS} -v anew="$2" '
     function drop(map, hex,  i, text, none) {
       for (i = 1; i < length(hex); i += 2) text = text " " substr(hex, i, 2)
-      for (i = 1; i <= (map == "egw_nat_out" ? 32 : 16); i++) none = none " 00"
+      for (i = 1; i <= (map == "egw_nat_out" ? 32 : map == "egw_flows" ? 24 : 16); i++) none = none " 00"
       if (anew) print "map update pinned " maps "/" map " key hex" text " value hex" none
       print "map delete pinned " maps "/" map " key hex" text
     }

@@ -56,7 +56,7 @@ const flow = (shape: Shape, { silent = 0, ifindex = kernel.indexOf("pod"), gatew
   programs.set(
     "egw_flows",
     tupleOf(shape),
-    encode("egw_flow", { seen: now() - BigInt(silent) * 1_000_000_000n, gateway, ifindex }),
+    encode("egw_flow", { seen: now() - BigInt(silent) * 1_000_000_000n, gateway, ifindex, state: 0 }),
   );
 const flows = () => programs.entries("egw_flows").map(({ value }) => decode("egw_flow", value));
 
@@ -70,6 +70,52 @@ const toTunnel = (shape: Shape, to = GATEWAY_MAC) =>
 const shown = ({ action, counted }: Outcome) => [action, ...counted];
 const TUNNELLED = ["redirect", "from-pod to-tunnel-device"];
 const left = (verdict: string) => ["unspec", `from-pod ${verdict}`];
+
+test.each<[string, readonly (readonly ["pod" | "outside", NonNullable<Shape["flags"]>])[], number]>([
+  [
+    "an open connection has no end",
+    [
+      ["pod", ["ACK"]],
+      ["outside", ["ACK"]],
+    ],
+    0,
+  ],
+  [
+    "the pod's end",
+    [
+      ["pod", ["FIN", "ACK"]],
+      ["pod", ["ACK"]],
+    ],
+    2,
+  ],
+  [
+    "the other side's end",
+    [
+      ["outside", ["FIN", "ACK"]],
+      ["outside", ["ACK"]],
+    ],
+    4,
+  ],
+  [
+    "both ends",
+    [
+      ["outside", ["FIN", "ACK"]],
+      ["pod", ["FIN", "ACK"]],
+      ["outside", ["ACK"]],
+    ],
+    6,
+  ],
+  ["a reset by the pod", [["pod", ["RST"]]], 8],
+  ["a reset by the other side", [["outside", ["RST", "ACK"]]], 8],
+])("a flow knows how far its connection has ended: %s", (_, packets, state) => {
+  flow(syn);
+  for (const [side, flags] of packets) {
+    const { action } =
+      side === "pod" ? fromPod({ ...data, flags }) : fromGateway({ ...data, from: OUTSIDE, to: POD, flags });
+    expect(action).toBe("redirect");
+  }
+  expect(flows()).toMatchObject([{ state }]);
+});
 
 test("what the stack has sent to a gateway goes there from then on, one hop older", () => {
   expect(shown(fromPod(syn))).toEqual(left("stack-unknown-flow"));

@@ -136,8 +136,10 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "return is_silent(flow->seen, tuple->protocol == IPPROTO_UDP ? 120 : 30) ? NULL : flow;",
     "return flow;",
   ],
-  ["a flow is kept alive by what its pod sends", "client.bpf.c", "renew(&flow->seen);\n      return", "return"],
-  ["a flow is kept alive by its answers", "client.bpf.c", "renew(&flow->seen);\n  if", "if"],
+  ["a flow is kept alive by what its pod sends", "client.bpf.c", "note(flow, &packet, EGW_NAT_FIN_OUT);", ""],
+  ["a flow is kept alive by its answers", "client.bpf.c", "note(flow, packet, EGW_NAT_FIN_IN);", ""],
+  ["a pod's end of a connection is its own", "client.bpf.c", "&packet, EGW_NAT_FIN_OUT)", "&packet, EGW_NAT_FIN_IN)"],
+  ["a reset ends a connection at once", "client.bpf.c", "packet->is_reset ? EGW_NAT_RESET : end", "end"],
   [
     "a network without a gateway is closed",
     "client.bpf.c",

@@ -97,6 +97,7 @@ describe.each<[string, Shape]>([
         seen: BigInt(Math.floor(os.uptime() * 1e9)),
         gateway: GATEWAY,
         ifindex: kernel.indexOf("pod"),
+        state: 0,
       }),
     );
     expect(shown(fromGateway(rest))).toEqual(left);

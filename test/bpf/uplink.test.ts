@@ -104,7 +104,7 @@ function flow({ from, to, protocol }: Shape, change: { gateway?: string; ifindex
   programs.set(
     "egw_flows",
     encode("egw_tuple", { ...ends, protocol: PROTOCOLS[protocol] }),
-    encode("egw_flow", { seen: seen(), gateway: GATEWAY.address, ifindex: kernel.indexOf("pod"), ...change }),
+    encode("egw_flow", { seen: seen(), gateway: GATEWAY.address, ifindex: kernel.indexOf("pod"), state: 0, ...change }),
   );
 }
 
