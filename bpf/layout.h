@@ -95,12 +95,73 @@ struct egw_nat {
   __u8 tail[4];
 };
 
+/* What a device's pod is to gateway pods (seed 000). */
+enum egw_egress {
+  EGRESS_CLIENT = 1,
+  EGRESS_GATEWAY = 2,
+};
+
+/* The kinds of connections around a gateway pod (seed 000), by who began them and whom they ask. */
+enum egw_kind {
+  /* Client pod -> outside. */
+  EGW_CT_A = 1,
+  /* Client node -> gateway pod, the tunnel's UDP; or the other way round, where answers come by the tunnel. */
+  EGW_CT_B,
+  /* Gateway pod -> outside. */
+  EGW_CT_C,
+};
+
+/* Sides of a connection that may send and be sent to. */
+enum egw_side {
+  /* Who began it. */
+  EGW_SIDE_SOURCE = 1,
+  EGW_SIDE_DESTINATION = 2,
+};
+
+/* A connection around a gateway pod, by the tuple of whoever began it. */
+struct egw_connection {
+  /* bpf_ktime_get_boot_ns */
+  __u64 seen;
+  /* Of CT-A: the gateway pod. */
+  __be32 gateway;
+  /* Where it was seen first: the device, and what `egress_flags` are there (0 = a device of the node). */
+  __u32 ifindex;
+  __u8 begun;
+  /* enum egw_kind */
+  __u8 kind;
+  /* enum egw_side */
+  __u8 sides;
+  /* enum egw_nat_state */
+  __u8 state;
+  __u8 zero[4];
+};
+
+/* What a trace says of a packet: the hook where it was, and its connection. */
+struct egw_event {
+  /* bpf_ktime_get_boot_ns */
+  __u64 at;
+  __u32 ifindex;
+  /* enum egw_hook */
+  __u8 hook;
+  /* enum egw_kind */
+  __u8 kind;
+  /* A miss: the connection is known from now on. */
+  __u8 is_created;
+  __u8 is_answer;
+  /* Of the connection. */
+  struct egw_tuple tuple;
+};
+
 /* What a program has said of a packet to those behind it, in the class of its mark. */
 #define EGW_MARK_CLASS 0xff000000
 /* A program has decided on it. */
 #define EGW_MARK_DONE 0x14000000
 /* The stack translates it, to the port that the programs have for its connection too. */
 #define EGW_MARK_OWN_PORT 0x15000000
+/* Its source is not routed by the device by which it comes, and that is right (seed 000: SKIP_RPF). */
+#define EGW_MARK_SKIP_RPF 0x16000000
+/* The same, and conntrack does not know what it answers: it is none of conntrack's. */
+#define EGW_MARK_UNTRACKED 0x17000000
 
 /* A program where it is attached. */
 enum egw_hook {
@@ -111,6 +172,10 @@ enum egw_hook {
   EGW_HOOK_TO_OUTSIDE,
   EGW_HOOK_UPLINK_CLIENT,
   EGW_HOOK_UPLINK_GATEWAY,
+  EGW_HOOK_FROM_WORKLOAD,
+  EGW_HOOK_TO_WORKLOAD,
+  EGW_HOOK_FROM_NETWORK,
+  EGW_HOOK_TO_NETWORK,
   EGW_HOOKS,
 };
 
@@ -124,6 +189,9 @@ enum egw_verdict {
   EGW_TO_TUNNEL_DEVICE,
   EGW_TO_POD,
   EGW_TO_OUTSIDE,
+  /* Of a connection around a gateway pod: one that is known, or known from now on. */
+  EGW_CONNECTION_HIT,
+  EGW_CONNECTION_NEW,
   /* Left to the stack, which has the same policies. */
   EGW_STACK_OPTIONS,
   EGW_STACK_FRAGMENT,
@@ -148,6 +216,8 @@ enum egw_verdict {
   EGW_DROP_MAP_FULL,
   /* The stack has given it the port of a translation. */
   EGW_DROP_PORT_TAKEN,
+  /* A gateway pod has sent it with a source that it may not have. */
+  EGW_DROP_OTHER_SOURCE,
   EGW_VERDICTS,
 };
 
@@ -160,8 +230,13 @@ struct egw_layout {
   struct egw_flow flow;
   struct egw_mac mac;
   struct egw_nat nat;
+  struct egw_connection connection;
+  struct egw_event event;
   enum egw_hook hook;
   enum egw_verdict verdict;
+  enum egw_egress egress;
+  enum egw_kind kind;
+  enum egw_side side;
 };
 
 #endif

@@ -29,15 +29,6 @@ struct {
   __uint(value_size, sizeof(struct egw_tuple));
 } egw_nat_in SEC(".maps");
 
-/* How many seconds a translation without packets is kept; the kernel's defaults (nf_conntrack-sysctl). */
-static __always_inline __u64 lifetime(__u8 protocol, __u8 state) {
-  if (protocol == IPPROTO_ICMP) return 30;
-  if (protocol == IPPROTO_UDP) return state & EGW_NAT_ANSWERED ? 120 : 30;
-  if (state & EGW_NAT_RESET) return 10;
-  if (state & (EGW_NAT_FIN_OUT | EGW_NAT_FIN_IN)) return 120;
-  return state & EGW_NAT_ANSWERED ? 432000 : 120;
-}
-
 /* The living entry of a tuple as it is sent. */
 static __always_inline struct egw_nat *nat_of(const struct egw_tuple *tuple) {
   struct egw_nat *nat = bpf_map_lookup_elem(&egw_nat_out, tuple);

@@ -10,6 +10,7 @@ export const ENTRY_MAPS = [
   "egw_underlays",
   "egw_egress_ips",
   "egw_fleet",
+  "egw_pods",
 ] as const;
 type EntryMap = (typeof ENTRY_MAPS)[number];
 
@@ -55,6 +56,9 @@ export const egressIPEntry = (address: string): BpfEntry =>
   entry("egw_egress_ips", addressBytes(address), Buffer.from([1, 0, 0, 0]));
 export const fleetEntry = (underlay: string): BpfEntry =>
   entry("egw_fleet", addressBytes(underlay), Buffer.from([1, 0, 0, 0]));
+/** A gateway pod, by its address. */
+export const podEntry = (address: string): BpfEntry =>
+  entry("egw_pods", addressBytes(address), Buffer.from([1, 0, 0, 0]));
 
 export const bpfEntry: Kind<BpfEntry> = {
   kind: "bpf-entry",
@@ -104,4 +108,5 @@ const WORDS: Readonly<
   egw_underlays: { key: mac, value: address },
   egw_egress_ips: { key: address, value: (bytes) => String(bytes.readUInt32LE()) },
   egw_fleet: { key: address, value: (bytes) => String(bytes.readUInt32LE()) },
+  egw_pods: { key: address, value: (bytes) => String(bytes.readUInt32LE()) },
 };

@@ -30,6 +30,16 @@ export const STRUCTS = {
     client_mac: "mac",
     tail: "zero4",
   },
+  egw_connection: {
+    seen: "u64",
+    gateway: "address",
+    ifindex: "u32",
+    begun: "u8",
+    kind: "u8",
+    sides: "u8",
+    state: "u8",
+    zero: "zero4",
+  },
 } as const satisfies Readonly<Record<string, Struct>>;
 
 export type StructName = keyof typeof STRUCTS;
@@ -48,6 +58,16 @@ export const GATEWAY_NONE = "0.0.0.0";
 /** A policy's gateway where the destination is an excluded network. */
 export const GATEWAY_EXCLUDED = "0.0.0.1";
 
+/** What a device's pod is to gateway pods (`enum egw_egress`), the constant `egress_flags`. Never both: the verifier refuses that. */
+export const EGRESS_FLAGS = { client: 1, gateway: 2 } as const;
+
+/** The kinds of connections around a gateway pod (`enum egw_kind`) that seed 000 tells apart. */
+export const CONNECTION_KINDS = { "CT-A": 1, "CT-B": 2, "CT-C": 3 } as const;
+
+/** What programs say of a packet in the class of its mark: its source may come by this device; and conntrack is to let it alone. */
+export const MARK_SKIP_RPF = 0x16000000;
+export const MARK_UNTRACKED = 0x17000000;
+
 /** The programs, in the order of `enum egw_hook`. */
 export const HOOKS = [
   "from-pod",
@@ -57,6 +77,10 @@ export const HOOKS = [
   "to-outside",
   "uplink-client",
   "uplink-gateway",
+  "from-workload",
+  "to-workload",
+  "from-network",
+  "to-network",
 ] as const;
 
 /** The ways out of a program, in the order of `enum egw_verdict`. */
@@ -68,6 +92,8 @@ export const VERDICTS = [
   "to-tunnel-device",
   "to-pod",
   "to-outside",
+  "connection-hit",
+  "connection-new",
   "stack-options",
   "stack-fragment",
   "stack-protocol",
@@ -86,13 +112,14 @@ export const VERDICTS = [
   "drop-no-port",
   "drop-map-full",
   "drop-port-taken",
+  "drop-other-source",
 ] as const;
 
-export type ObjectName = "client" | "gateway";
+export type ObjectName = "client" | "gateway" | "connections";
 
 /** A map as `bpftool map create` takes it; `key` and `value` in bytes. */
 export interface MapShape {
-  readonly type: "lpm_trie" | "lru_hash" | "hash" | "percpu_array";
+  readonly type: "lpm_trie" | "lru_hash" | "hash" | "percpu_array" | "ringbuf";
   readonly key: number;
   readonly value: number;
   readonly entries: number;
@@ -101,14 +128,14 @@ export interface MapShape {
   readonly programs: readonly ObjectName[];
 }
 
-const BOTH: readonly ObjectName[] = ["client", "gateway"];
+const ALL: readonly ObjectName[] = ["client", "gateway", "connections"];
 /** BPF_F_NO_PREALLOC, without which the kernel makes no trie. */
 const NO_PREALLOC = 1;
 
 /** The maps by name. */
 export const MAPS: Readonly<Record<string, MapShape>> = {
-  egw_policies: { type: "lpm_trie", key: 12, value: 8, entries: 262144, flags: NO_PREALLOC, programs: BOTH },
-  egw_sources: { type: "lpm_trie", key: 8, value: 4, entries: 262144, flags: NO_PREALLOC, programs: BOTH },
+  egw_policies: { type: "lpm_trie", key: 12, value: 8, entries: 262144, flags: NO_PREALLOC, programs: ALL },
+  egw_sources: { type: "lpm_trie", key: 8, value: 4, entries: 262144, flags: NO_PREALLOC, programs: ALL },
   egw_flows: { type: "lru_hash", key: 16, value: 24, entries: 262144, flags: 0, programs: ["client"] },
   egw_peers: { type: "hash", key: 4, value: 8, entries: 16384, flags: 0, programs: ["client"] },
   egw_underlays: { type: "hash", key: 8, value: 4, entries: 16384, flags: 0, programs: ["client"] },
@@ -116,14 +143,17 @@ export const MAPS: Readonly<Record<string, MapShape>> = {
   egw_nat_in: { type: "lru_hash", key: 16, value: 16, entries: 262144, flags: 0, programs: ["gateway"] },
   egw_fleet: { type: "hash", key: 4, value: 4, entries: 16384, flags: 0, programs: ["gateway"] },
   egw_egress_ips: { type: "hash", key: 4, value: 4, entries: 4096, flags: 0, programs: ["gateway"] },
-  egw_pieces: { type: "lru_hash", key: 12, value: 24, entries: 16384, flags: 0, programs: BOTH },
+  egw_pieces: { type: "lru_hash", key: 12, value: 24, entries: 16384, flags: 0, programs: ALL },
+  egw_connections: { type: "lru_hash", key: 16, value: 24, entries: 262144, flags: 0, programs: ["connections"] },
+  egw_pods: { type: "hash", key: 4, value: 4, entries: 16384, flags: 0, programs: ["connections"] },
+  egw_trace: { type: "ringbuf", key: 0, value: 0, entries: 65536, flags: 0, programs: ["connections"] },
   egw_verdicts: {
     type: "percpu_array",
     key: 4,
     value: 8,
     entries: HOOKS.length * VERDICTS.length,
     flags: 0,
-    programs: BOTH,
+    programs: ALL,
   },
 };
 
@@ -136,6 +166,10 @@ export const OBJECTS: Readonly<
 > = {
   client: { programs: ["from_pod", "to_tunnel", "from_gateway", "uplink_client"], maps: mapsOf("client") },
   gateway: { programs: ["from_client", "from_outside", "to_outside", "uplink_gateway"], maps: mapsOf("gateway") },
+  connections: {
+    programs: ["from_workload", "to_workload", "from_network", "to_network"],
+    maps: mapsOf("connections"),
+  },
 };
 
 const SIZES = { u8: 1, u32: 4, u64: 8, address: 4, port: 2, mac: 8 } as const;

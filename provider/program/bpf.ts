@@ -38,7 +38,7 @@ egw_bpf() {
       [ -e "$f" ] || continue
       v=\${f%/*}; echo "@map \${v##*-} \${f##*/}"; bpftool map show pinned "$f"
     done
-    for f in $BPF/client-*/* $BPF/gateway-*/*; do
+    for f in $BPF/client-*/* $BPF/gateway-*/* $BPF/connections-*/*; do
       [ -e "$f" ] || continue
       d=\${f%/*}; echo "@program \${d##*/} \${f##*/}"; bpftool prog show pinned "$f"
     done

@@ -11,7 +11,7 @@ import { objectDigests, programsOf } from "../transport/programs";
 /** Letters of base64 a line. */
 const LINE = 76;
 /** Whose interface numbers are put in on the node. */
-const DEVICES = { client: ["tunnel"], gateway: ["tunnel", "uplink"] } as const;
+const DEVICES = { client: ["tunnel"], gateway: ["tunnel", "uplink"], connections: [] } as const;
 
 /**
  * The objects that a batch or its undo loads, with all constants but the numbers of the node's devices. `claims`: those that the node

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 
-/** As in bpf/: client.bpf.c, gateway.bpf.c. */
-const NAMES = ["client", "gateway"] as const;
+/** As in bpf/: client.bpf.c and so on. */
+const NAMES = ["client", "gateway", "connections"] as const;
 type Name = (typeof NAMES)[number];
 
 /** Beside this file's folder in the package; in its sources there where the build puts them. */
@@ -36,7 +36,11 @@ let digests: Readonly<Record<Name, string>> | undefined;
 
 /** What tells one version of each object from another; `none` where it has not been built. */
 export function objectDigests(): Readonly<Record<Name, string>> {
-  digests ??= { client: digestOf(found("client")), gateway: digestOf(found("gateway")) };
+  digests ??= {
+    client: digestOf(found("client")),
+    gateway: digestOf(found("gateway")),
+    connections: digestOf(found("connections")),
+  };
   return digests;
 }
 

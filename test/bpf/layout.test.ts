@@ -3,6 +3,8 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import {
+  CONNECTION_KINDS,
+  EGRESS_FLAGS,
   encode,
   HOOKS,
   LAYOUT_VERSION,
@@ -27,10 +29,9 @@ interface BtfType {
   readonly values?: readonly { readonly name: string; readonly val: number }[];
 }
 
+const NAMES = Object.keys(OBJECTS) as ObjectName[];
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "egw-btf-"));
-const objects = new Map(
-  (["client", "gateway"] as const).map((name) => [name, compiled(path.join(SOURCES, `${name}.bpf.c`), folder)]),
-);
+const objects = new Map(NAMES.map((name) => [name, compiled(path.join(SOURCES, `${name}.bpf.c`), folder)]));
 const objectOf = (name: ObjectName) => path.join(folder, `${name}.bpf.o`);
 const types = [...objects.keys()].flatMap((name) => {
   const said = execFileSync("bpftool", ["-j", "btf", "dump", "file", objectOf(name)]);
@@ -58,6 +59,14 @@ test.each([
   const expected = names.map((one, val) => ({ name: `${prefix}${one.toUpperCase().replaceAll("-", "_")}`, val }));
   expect(found?.values?.slice(0, -1)).toEqual(expected);
   expect(found?.values?.at(-1)).toMatchObject({ val: names.length });
+});
+
+test("the seed's flags and kinds of connections have the numbers of the object's BTF", () => {
+  const valuesOf = (name: string) => types.find((type) => type.kind === "ENUM" && type.name === name)?.values;
+  const flags = Object.entries(EGRESS_FLAGS).map(([name, val]) => ({ name: `EGRESS_${name.toUpperCase()}`, val }));
+  expect(valuesOf("egw_egress")).toEqual(flags);
+  const kinds = Object.entries(CONNECTION_KINDS).map(([name, val]) => ({ name: `EGW_${name.replace("-", "_")}`, val }));
+  expect(valuesOf("egw_kind")).toEqual(kinds);
 });
 
 test("a policy's key is the seed's, byte for byte", () => {
@@ -98,7 +107,7 @@ describe("maps and programs", () => {
     return { type, key, value, entries, flags };
   };
 
-  test.each(["client", "gateway"] as const)("of the %s object are as the tables say", (name) => {
+  test.each(NAMES)("of the %s object are as the tables say", (name) => {
     const { pins } = kernel.load(`${name}.bpf.c`);
     expect(fs.readdirSync(`${pins}/programs`).sort()).toEqual([...OBJECTS[name].programs].sort());
     const maps = fs.readdirSync(`${pins}/maps`).filter((map) => map.startsWith("egw_"));
@@ -112,7 +121,7 @@ describe("maps and programs", () => {
 
   test("that are made before the programs are taken by them, and show their bytes as they are", () => {
     const folder = kernel.pinned("made");
-    for (const name of ["client", "gateway"] as const) {
+    for (const name of NAMES) {
       makeMaps(kernel.run, `${folder}/${name}`, name);
       kernel.run(
         "bpftool",

@@ -2,6 +2,7 @@ import {
   egressIPEntry,
   fleetEntry,
   peerEntry,
+  podEntry,
   policyEntry,
   sourceEntry,
   underlayEntry,
@@ -23,6 +24,7 @@ test("the shell has entries in the maps of our layout, and shows those of each m
     underlayEntry(mac, "192.168.0.101"),
     egressIPEntry("192.0.2.1"),
     fleetEntry("192.168.0.11"),
+    podEntry("10.0.2.20"),
   ];
   const [, shown = ""] = /for m in (.*); do\n\s*\[ -e/.exec(BPF_PROBE_FUNCTIONS) ?? [];
   expect(shown.split(" ").sort()).toEqual(entries.map(({ map }) => map).sort());
@@ -30,7 +32,8 @@ test("the shell has entries in the maps of our layout, and shows those of each m
 
 test("the folders of all objects are looked at", () => {
   const [, folders = ""] = /for f in (\$BPF\/client.*); do/.exec(BPF_PROBE_FUNCTIONS) ?? [];
-  expect(folders.split(" ").sort()).toEqual(Object.keys(OBJECTS).map((name) => `$BPF/${name}-*/*`));
+  const expected = Object.keys(OBJECTS).map((name) => `$BPF/${name}-*/*`);
+  expect(folders.split(" ").sort()).toEqual(expected.sort());
 });
 
 test.each([0, 1, 255, 256, 65_537, 0x7f01_02ff, 0xffff_ffff])(

@@ -65,7 +65,7 @@ const facts: fc.Arbitrary<NodeFacts> = fc
     offset: rarely(0, 50),
     dropPolicies: rarely<readonly string[]>([], ["FORWARD"], ["FORWARD", "OUTPUT"]),
     podDevices: fc.subarray([...POD_DEVICES]),
-    objects: rarely({ client: "0", gateway: "0" }, { client: "1", gateway: "0" }),
+    objects: rarely({ client: "0", gateway: "0", connections: "0" }, { client: "1", gateway: "0", connections: "0" }),
   })
   .map(({ missing, offset, dropPolicies, ...programs }) => ({
     ...programs,

@@ -94,7 +94,7 @@ export const FACTS: NodeFacts = {
   tables: { 11: 3011, 12: 3012, 101: 3001, 102: 3002 },
   dropPolicies: [],
   podDevices: [...POD_DEVICES],
-  objects: { client: "0123456789abcdef", gateway: "fedcba9876543210" },
+  objects: { client: "0123456789abcdef", gateway: "fedcba9876543210", connections: "0011223344556677" },
 };
 
 /** What one node is to be, with a name for the tests. */
@@ -168,7 +168,7 @@ function situationsWithPrograms(
     {
       title: "programs of another version",
       claims: [base, gateway, one],
-      facts: { objects: { client: "1123456789abcdef", gateway: "1edcba9876543210" } },
+      facts: { objects: { client: "1123456789abcdef", gateway: "1edcba9876543210", connections: "1011223344556677" } },
     },
     {
       title: "programs for another tunnel port and MTU",
