@@ -22,10 +22,9 @@ static __always_inline bool is_tunnel(const struct egw_tuple *tuple) {
   return tunnel_port && tuple->protocol == IPPROTO_UDP && tuple->destination_port == tunnel_port;
 }
 
-/* Whether a device of the node has a packet of the tunnel between a gateway pod and this node, or a gateway pod of it. */
-static __always_inline bool is_tunnel_of(const struct egw_tuple *tuple, __be32 here, __be32 there) {
-  if (!is_tunnel(tuple)) return false;
-  return is_gateway_pod(here) || (here == node_address && is_gateway_pod(there));
+/* Between a node and a gateway pod, or the other way round. By which of its addresses the node asks follows from its routes. */
+static __always_inline bool is_tunnel_of_pod(const struct egw_tuple *tuple) {
+  return is_tunnel(tuple) && (is_gateway_pod(tuple->destination) || is_gateway_pod(tuple->source));
 }
 
 /* Whether a pod's packet comes by the device by which the pod is routed. */
@@ -152,8 +151,7 @@ int from_network(struct __sk_buff *skb) {
     return leave(EGW_HOOK_FROM_NETWORK, EGW_NOT_SELECTED);
   }
   if (passage.connection) return hit(skb, &passage);
-  if (is_tunnel_of(&passage.tuple, passage.tuple.destination, passage.tuple.source))
-    return begin(skb, &passage, EGW_CT_B, 0, EGW_SIDE_SOURCE);
+  if (is_tunnel_of_pod(&passage.tuple)) return begin(skb, &passage, EGW_CT_B, 0, EGW_SIDE_SOURCE);
   return leave(EGW_HOOK_FROM_NETWORK, EGW_NOT_SELECTED);
 }
 
@@ -171,8 +169,7 @@ int to_network(struct __sk_buff *skb) {
     return leave(EGW_HOOK_TO_NETWORK, EGW_NOT_SELECTED);
   }
   if (passage.connection) return hit(skb, &passage);
-  if (is_tunnel_of(&passage.tuple, passage.tuple.source, passage.tuple.destination))
-    return begin(skb, &passage, EGW_CT_B, 0, EGW_SIDE_DESTINATION);
+  if (is_tunnel_of_pod(&passage.tuple)) return begin(skb, &passage, EGW_CT_B, 0, EGW_SIDE_DESTINATION);
   return leave(EGW_HOOK_TO_NETWORK, EGW_NOT_SELECTED);
 }
 

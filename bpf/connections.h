@@ -11,8 +11,6 @@
 volatile const __u32 egress_flags = 0;
 /* The pod's own address, of a gateway pod. */
 volatile const __be32 workload_address = 0;
-/* The node's underlay address. */
-volatile const __be32 node_address = 0;
 /* Of the tunnel's UDP. */
 volatile const __be16 tunnel_port = 0;
 /* Whether each packet of a connection is told in `egw_trace`. */

@@ -15,7 +15,7 @@ export interface ConnectionPlace {
  * @throws Error for a pod that is both: what it asks by itself would never come out. The verifier refuses such a program too.
  */
 export function connectionConstants(
-  { underlay, fleet }: Pick<NodeClaim, "underlay"> & { readonly fleet: Pick<NodeClaim["fleet"], "tunnelPort"> },
+  { fleet }: { readonly fleet: Pick<NodeClaim["fleet"], "tunnelPort"> },
   { device, isClient = false, gatewayPod }: ConnectionPlace,
 ): Readonly<Record<string, { readonly type: Member; readonly value: unknown }>> {
   if (isClient && gatewayPod !== undefined)
@@ -26,7 +26,6 @@ export function connectionConstants(
   return {
     egress_flags: { type: "u32", value: flags },
     workload_address: { type: "address", value: gatewayPod ?? "0.0.0.0" },
-    node_address: { type: "address", value: underlay },
     tunnel_port: { type: "port", value: fleet.tunnelPort },
     trace: { type: "u32", value: 0 },
   };

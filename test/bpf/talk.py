@@ -32,10 +32,18 @@ def serve():
         datagrams.sendto(json.dumps(peer).encode().ljust(len(data)), peer)
 
 
-def dial():
-    connection = socket.create_connection((HOST, TCP), 3)
+def dial(seconds=3):
+    connection = socket.create_connection((HOST, TCP), seconds)
     reader = connection.makefile("rb")
     return connection, reader, json.loads(reader.readline())
+
+
+def knock():
+    """One connection; prints by which source it came, null if it did not."""
+    try:
+        print(json.dumps(dial(0.6)[2][0]))
+    except OSError:
+        print("null")
 
 
 def call():
@@ -96,4 +104,4 @@ def hold():
     print(json.dumps({"source": seen[0], "count": count, "longest": longest}))
 
 
-{"serve": serve, "call": call, "hold": hold, "send": send}[sys.argv[1]](*sys.argv[2:])
+{"serve": serve, "call": call, "hold": hold, "send": send, "knock": knock}[sys.argv[1]](*sys.argv[2:])
