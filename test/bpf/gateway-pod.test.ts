@@ -1,14 +1,4 @@
-import {
-  CLIENTS,
-  type Client,
-  GATEWAY_POD,
-  GatewayPod,
-  IN_CLUSTER,
-  NODES,
-  OUTSIDE,
-  type Seen,
-  UNTRACKED,
-} from "./gateway-pod";
+import { CLIENTS, GATEWAY_POD, GatewayPod, IN_CLUSTER, NODES, OUTSIDE, type Seen, UNTRACKED } from "./gateway-pod";
 
 /** Seed 000, "Expected processing, different nodes". */
 const DIFFERENT_NODES = {
