@@ -192,7 +192,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ["an answer is noted", "nat.h", "nat->state |= EGW_NAT_ANSWERED |", "nat->state |="],
   [
     "a silent owner gives its port up",
-    "nat.h",
+    "time.h",
     "if (state & EGW_NAT_RESET) return 10;",
     "if (state & EGW_NAT_RESET) return 432000;",
   ],
@@ -299,12 +299,136 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "if (packet->is_later) return set_address",
     "if (0) return set_address",
   ],
+  [
+    "policies of nodes are none of gateway pods",
+    "connections.bpf.c",
+    "policy && is_gateway_pod(policy->gateway) ?",
+    "policy ?",
+  ],
+  [
+    "a client pod begins by its device",
+    "connections.bpf.c",
+    "if ((!known || known->ifindex != skb->ifindex) && !is_by_its_device(skb, tuple))",
+    "if (0)",
+  ],
+  ["a SYN asks policies anew", "connections.bpf.c", "known && !is_syn ? known->gateway", "known ? known->gateway"],
+  ["a client that is heard is this node's", "connections.bpf.c", "known->begun = EGRESS_CLIENT;", ""],
+  [
+    "what is known is of one gateway pod",
+    "connections.bpf.c",
+    "(known && known->gateway == workload_address)",
+    "(known && known->gateway)",
+  ],
+  [
+    "a policy is for one gateway pod",
+    "connections.bpf.c",
+    "gateway_of(passage->tuple.destination, passage->tuple.source) == workload_address);",
+    "gateway_of(passage->tuple.destination, passage->tuple.source));",
+  ],
+  [
+    "another source than the pod's own is dropped",
+    "connections.bpf.c",
+    "is_own ? EGW_STACK_UNKNOWN_FLOW : EGW_DROP_OTHER_SOURCE",
+    "EGW_STACK_UNKNOWN_FLOW",
+  ],
+  [
+    "[3] what conntrack knows stays conntrack's",
+    "connections.bpf.c",
+    "known && known->begun == EGRESS_CLIENT ? EGW_MARK_SKIP_RPF",
+    "0 ? EGW_MARK_SKIP_RPF",
+  ],
+  [
+    "[2] what conntrack can't know is none of conntrack's",
+    "connections.bpf.c",
+    "known && known->begun == EGRESS_CLIENT ? EGW_MARK_SKIP_RPF",
+    "known ? EGW_MARK_SKIP_RPF",
+  ],
+  [
+    "[2] both sides are allowed",
+    "connections.bpf.c",
+    "workload_address, EGW_SIDE_SOURCE | EGW_SIDE_DESTINATION);",
+    "workload_address, EGW_SIDE_DESTINATION);",
+  ],
+  [
+    "an error goes to whom the quoted packet is of",
+    "connections.bpf.c",
+    "packet->tuple.destination == passage->tuple.destination &&",
+    "",
+  ],
+  [
+    "[4] an answer may come by another device",
+    "connections.bpf.c",
+    "if (device_of(skb, packet->tuple.destination, packet->tuple.source, 0) != skb->ifindex) set_mark",
+    "if (0) set_mark",
+  ],
+  [
+    "[4] and only where that is not the way",
+    "connections.bpf.c",
+    "packet->tuple.source, 0) != skb->ifindex) set_mark",
+    "packet->tuple.source, 0)) set_mark",
+  ],
+  [
+    "answers come in on their client's node",
+    "connections.bpf.c",
+    " && passage.connection->begun == EGRESS_CLIENT)",
+    ")",
+  ],
+  ["and leave the gateway pod's", "connections.bpf.c", " && passage.connection->begun == EGRESS_GATEWAY)", ")"],
+  ["marks end at the node", "connections.bpf.c", " || is_marked(skb, EGW_MARK_UNTRACKED)) set_mark", ") set_mark"],
+  [
+    "the tunnel has its port where it goes to",
+    "connections.bpf.c",
+    "tuple->destination_port == tunnel_port",
+    "tuple->source_port == tunnel_port",
+  ],
+  [
+    "the tunnel of nodes is none of gateway pods",
+    "connections.bpf.c",
+    "return is_tunnel(tuple) && (is_gateway_pod(tuple->destination) || is_gateway_pod(tuple->source));",
+    "return is_tunnel(tuple);",
+  ],
+  [
+    "a fragment without its first one goes by its addresses",
+    "connections.bpf.c",
+    "return leave(EGW_HOOK_FROM_WORKLOAD, EGW_DROP_OTHER_SOURCE);",
+    "return leave(EGW_HOOK_FROM_WORKLOAD, EGW_STACK_FRAGMENT);",
+  ],
+  ["a pod is not both", "connections.h", "(is_client || !workload_address)", "(!workload_address)"],
+  [
+    "what is silent is not known",
+    "connections.h",
+    "!is_silent(connection->seen, lifetime(key->protocol, connection->state)) ?",
+    "true ?",
+  ],
+  [
+    "an error is of what it quotes",
+    "connections.h",
+    "packet->is_error ? answer_to(&packet->quoted) : packet->tuple;",
+    "packet->tuple;",
+  ],
+  [
+    "what leaves mid-flow has to be allowed",
+    "connections.h",
+    "if (!is_into_node && passage->tuple.protocol == IPPROTO_TCP && !passage->is_first)",
+    "if (0)",
+  ],
+  [
+    "each hook allows its own side",
+    "connections.h",
+    "is_into_node == passage->is_answer ?",
+    "is_into_node != passage->is_answer ?",
+  ],
+  ["nothing is told that is not asked for", "connections.h", "if (trace) {", "{"],
 ];
+
+/** Tests of a file by BPF_PROG_TEST_RUN, and those by real traffic. */
+const testsOf = (file: string): readonly [string, string] =>
+  file.startsWith("connections") ? ["connections", "gateway-pod"] : ["client|gateway|uplink|pieces", "traffic"];
 
 /** Runs tests with the programs of a folder; undefined where nothing fails. */
 function run(tests: string, folder: string): { readonly status: number | null; readonly stderr: string } | undefined {
   const jest = path.join(ROOT, "node_modules/.bin/jest");
-  const patterns = ["--testPathPatterns", `test/bpf/(${tests})`, "--testNamePattern", "^(?!.*a hundred times)"];
+  const patterns = ["--testPathPatterns", `test/bpf/(${tests})\\.test`, "--testNamePattern", "^(?!.*a hundred times)"];
   const ended = spawnSync(jest, ["--selectProjects", "real", "--bail", ...patterns], {
     cwd: ROOT,
     encoding: "utf8",
@@ -333,8 +457,10 @@ for (const [purpose, file, before, after] of MUTANTS)
       expect(text.split(before)).toHaveLength(2);
       fs.writeFileSync(source, text.replace(before, after));
       // One that no compiler takes is no mutant.
-      for (const name of ["client", "gateway"]) compiled(path.join(folder, "bpf", `${name}.bpf.c`), folder, false);
-      const { status, stderr } = run("client|gateway|uplink|pieces", folder) ?? run("traffic", folder) ?? {};
+      for (const name of ["client", "gateway", "connections"])
+        compiled(path.join(folder, "bpf", `${name}.bpf.c`), folder, false);
+      const [quick, real] = testsOf(file);
+      const { status, stderr } = run(quick, folder) ?? run(real, folder) ?? {};
       const caught = /● .*/.exec(stderr ?? "")?.[0] ?? "nothing";
       console.info(`${purpose}: caught by ${caught}`);
       expect({ purpose, status, caught }).toMatchObject({ status: 1, caught: expect.stringContaining("●") });
