@@ -100,11 +100,11 @@ describe.each([
 
 test("without the marks a connection to another node does not come about", () => {
   made.inside("gateway", "iptables", "-w", "-t", "raw", "-D", ...UNTRACKED);
-  expect(made.talk("far", "knock")).toBeNull();
+  expect(made.talk("far", "knock", "0.6")).toBeNull();
   // On the same node conntrack knows both directions.
   expect(made.talk("near", "knock")).toBe(GATEWAY_POD);
   made.inside("gateway", "iptables", "-w", "-t", "raw", "-I", ...UNTRACKED);
   expect(made.talk("far", "knock")).toBe(GATEWAY_POD);
   made.inside("gateway", "tc", "filter", "del", "dev", "gw", "ingress");
-  expect([made.talk("far", "knock"), made.talk("near", "knock")]).toEqual([null, null]);
+  expect([made.talk("far", "knock", "0.6"), made.talk("near", "knock", "0.6")]).toEqual([null, null]);
 });

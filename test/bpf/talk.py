@@ -38,10 +38,10 @@ def dial(seconds=3):
     return connection, reader, json.loads(reader.readline())
 
 
-def knock():
-    """One connection; prints by which source it came, null if it did not."""
+def knock(seconds=3):
+    """One connection; prints by which source it came, null if it did not within that time."""
     try:
-        print(json.dumps(dial(0.6)[2][0]))
+        print(json.dumps(dial(float(seconds))[2][0]))
     except OSError:
         print("null")
 

@@ -35,7 +35,11 @@ test("the tarball has what it needs and nothing that only we need", () => {
   );
   expect(files.filter((file) => !fs.existsSync(path.join(installed, file)))).toEqual([]);
   expect(fs.readdirSync(path.join(installed, "dist")).sort()).toEqual(["bpf", "components", "provider"]);
-  expect(fs.readdirSync(path.join(installed, "dist/bpf")).sort()).toEqual(["client.bpf.o", "gateway.bpf.o"]);
+  expect(fs.readdirSync(path.join(installed, "dist/bpf")).sort()).toEqual([
+    "client.bpf.o",
+    "connections.bpf.o",
+    "gateway.bpf.o",
+  ]);
 });
 
 test.each(["README.md", "DESIGN.md"])("what %s links to is in the tarball", (name) => {
