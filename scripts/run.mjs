@@ -13,7 +13,7 @@ const entries = {
   demo: { needs: steps.all, file: "dist/demo/demo.js" },
   bench: { needs: steps.all, file: "dist/bench/bench.js" },
   test: { needs: steps.tools, file: "scripts/test.mjs", first: ["quick"] },
-  "test:full": { needs: steps.tools, file: "scripts/test.mjs", first: ["full"] },
+  "test:full": { needs: steps.full, file: "scripts/test.mjs", first: ["full"] },
   "test:unit": { needs: steps.unit, file: "scripts/test.mjs", first: ["unit"] },
 };
 

@@ -8,7 +8,9 @@ Brings what the demo and the tests need and is not there yet: Debian packages, N
 the Pulumi CLI, the compiled sources. Needs root.
 
   --check        list what is missing and change nothing; exit code 1 if something is
-  --only PART    all, tools (all but the build), build, unit (what the unit tests need)
+  --only PART    all, tools (all but the build), build, unit (what the unit tests need),
+                 machines (kernels and tools of older Debian releases, which only the long matrix runs),
+                 full (tools and machines)
   --env          print the environment that makes use of the tools, as JSON
   --help         this text`;
 

@@ -3,6 +3,7 @@ import { debianPackages } from "./debian.mjs";
 import { kernel } from "./kernel.mjs";
 import { withLock } from "./lock.mjs";
 import { machine } from "./machine.mjs";
+import { machineImages, machinePackages } from "./machines.mjs";
 import { node22 } from "./node22.mjs";
 import { npmPackages } from "./npm-packages.mjs";
 import { clock, showProgress } from "./progress.mjs";
@@ -11,11 +12,14 @@ import { pulumiCli } from "./pulumi-cli.mjs";
 // In this order: what can refuse the machine comes first. The kernel is asked with the tools that are there, so that
 // nothing is installed for one that surely lacks something, and again with those of the Debian packages.
 const tools = [machine, kernel, debianPackages, kernel, node22, npmPackages, pulumiCli];
+const machines = [machine, debianPackages, machinePackages, machineImages];
 
 /** The steps that each kind of work needs. */
 export const steps = {
   all: [...tools, build],
   tools,
+  machines,
+  full: [...tools, ...machines],
   unit: [node22, npmPackages],
   build: [node22, npmPackages, build],
 };
