@@ -70,8 +70,12 @@ static __always_inline int into_tunnel(struct __sk_buff *skb, const struct packe
   return send_by_tunnel(skb, packet, EGW_HOOK_FROM_POD, gateway, peer);
 }
 
+/*
+ * A section for each program: a libbpf before 1.0 pins programs by their sections' names. Who loads says that all are classifiers.
+ */
+
 /* Ingress of the device by which a pod is routed. */
-SEC("tc")
+SEC("tc/from_pod")
 int from_pod(struct __sk_buff *skb) {
   struct packet packet;
   enum egw_verdict verdict;
@@ -101,7 +105,7 @@ int from_pod(struct __sk_buff *skb) {
 }
 
 /* Egress of the tunnel device: what the stack has chosen is chosen here too. */
-SEC("tc")
+SEC("tc/to_tunnel")
 int to_tunnel(struct __sk_buff *skb) {
   struct packet packet;
   enum egw_verdict verdict;
@@ -165,13 +169,13 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
 }
 
 /* Ingress of the tunnel device: answers go to the pod that asked. */
-SEC("tc")
+SEC("tc/from_gateway")
 int from_gateway(struct __sk_buff *skb) {
   return answer_pod(skb);
 }
 
 /* Ingress of the underlay's device: the same for what has not come to the tunnel device yet. What it doesn't take goes there. */
-SEC("tc")
+SEC("tc/uplink_client")
 int uplink_client(struct __sk_buff *skb) {
   struct outer outer;
   struct packet packet;

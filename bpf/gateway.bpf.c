@@ -105,8 +105,12 @@ static __always_inline int leave_by_egress_ip(struct __sk_buff *skb) {
   return leave(EGW_HOOK_FROM_CLIENT, verdict);
 }
 
+/*
+ * A section for each program: a libbpf before 1.0 pins programs by their sections' names. Who loads says that all are classifiers.
+ */
+
 /* Ingress of the tunnel device. */
-SEC("tc")
+SEC("tc/from_client")
 int from_client(struct __sk_buff *skb) {
   return leave_by_egress_ip(skb);
 }
@@ -114,7 +118,7 @@ int from_client(struct __sk_buff *skb) {
 /*
  * Ingress of the underlay's device: the same for what has not come to the tunnel device yet. What it doesn't take goes there.
  */
-SEC("tc")
+SEC("tc/uplink_gateway")
 int uplink_gateway(struct __sk_buff *skb) {
   struct outer outer;
   struct packet packet;
@@ -139,7 +143,7 @@ static __always_inline bool restore(struct __sk_buff *skb, const struct packet *
 }
 
 /* Ingress of the uplink. */
-SEC("tc")
+SEC("tc/from_outside")
 int from_outside(struct __sk_buff *skb) {
   struct packet packet;
   struct egw_tuple tuple, answer = {};
@@ -171,7 +175,7 @@ int from_outside(struct __sk_buff *skb) {
 }
 
 /* Egress of the uplink: what the stack has translated to an egress IP never leaves by a port of a pod's connection. */
-SEC("tc")
+SEC("tc/to_outside")
 int to_outside(struct __sk_buff *skb) {
   struct packet packet;
   enum egw_verdict verdict;

@@ -140,7 +140,8 @@ egw_load() {
   shared=; for m in $(echo $maps | tr , ' '); do shared="$shared map name $m pinned $BPF/${MAPS}/$m"; done
   rm -rf $BPF/loading
   $egw_limit bpftool prog loadall $o $BPF/loading type classifier $shared >&2 || return 1
-  for f in $BPF/loading/*; do mv $f $BPF/loading/egw-\${f##*/} || return 1; done
+  # A bpftool before 6.0 pins a program by its section's name, tc/PROGRAM.
+  for f in $BPF/loading/*; do n=\${f##*/}; mv $f $BPF/loading/egw-\${n#tc_} || return 1; done
   egw_put_away && mv $BPF/loading $BPF/$object-$hash-$x-$u
 }
 # egw_put_number FILE AT NUMBER: 32 bits, little-endian

@@ -4,6 +4,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { HOOKS, VERDICTS } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
+import { CLASSIFIER } from "./maps";
 
 /** Elsewhere for programs that are broken on purpose. */
 export const SOURCES = process.env.EGW_BPF_SOURCES ?? path.join(__dirname, "../../bpf");
@@ -92,7 +93,7 @@ export class Kernel {
     for (const name of fs.readdirSync(this.pins).filter((one) => one.startsWith("load-")))
       fs.rmSync(path.join(this.pins, name), { recursive: true });
     const pins = fs.mkdtempSync(path.join(this.pins, "load-"));
-    this.run("bpftool", "prog", "loadall", file, `${pins}/programs`, "pinmaps", `${pins}/maps`);
+    this.run("bpftool", "prog", "loadall", file, `${pins}/programs`, ...CLASSIFIER, "pinmaps", `${pins}/maps`);
     return new Programs(pins, this.folder, this);
   }
 

@@ -19,7 +19,7 @@ import {
 } from "../../provider/kernel/bpf-layout";
 import { constantAt, withConstants } from "../../provider/kernel/bpf-object";
 import { compiled, hex, Kernel, SOURCES } from "./kernel";
-import { makeMaps, mapsOf } from "./maps";
+import { CLASSIFIER, makeMaps, mapsOf } from "./maps";
 
 interface BtfType {
   readonly kind: string;
@@ -129,6 +129,7 @@ describe("maps and programs", () => {
         "loadall",
         objectOf(name),
         `${folder}/${name}-programs`,
+        ...CLASSIFIER,
         ...mapsOf(`${folder}/${name}`, name),
       );
     }

@@ -14,6 +14,9 @@ export function makeMaps(
   }
 }
 
+/** What `bpftool prog loadall` is told of all programs, since the names of their sections don't say it. */
+export const CLASSIFIER = ["type", "classifier"] as const;
+
 /** What `bpftool prog load` is told so that an object takes these maps. */
 export const mapsOf = (folder: string, object: ObjectName): string[] =>
   OBJECTS[object].maps.flatMap((name) => ["map", "name", name, "pinned", `${folder}/${name}`]);

@@ -6,7 +6,7 @@ import * as readline from "node:readline";
 import { encode, OBJECTS, type ObjectName, write } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
 import { compiled, countersIn, hex, SOURCES } from "./kernel";
-import { makeMaps, mapsOf } from "./maps";
+import { CLASSIFIER, makeMaps, mapsOf } from "./maps";
 
 export const EGRESS = "203.0.113.200";
 export const PODS = { pod: "10.0.1.11", other: "10.0.1.12" } as const;
@@ -168,7 +168,8 @@ export class Path {
     const maps = `${this.pins(node)}/maps-${object}`;
     if (this.loads === 1) makeMaps((command, ...words) => this.inside(node, command, ...words), maps, object);
     const programs = `${this.pins(node)}/${this.loads}`;
-    this.inside(node, "bpftool", "prog", "loadall", file, `${programs}-${object}`, ...mapsOf(maps, object));
+    const load = ["loadall", file, `${programs}-${object}`, ...CLASSIFIER] as const;
+    this.inside(node, "bpftool", "prog", ...load, ...mapsOf(maps, object));
     fs.mkdirSync(programs, { recursive: true });
     for (const program of OBJECTS[object].programs)
       fs.renameSync(`${programs}-${object}/${program}`, `${programs}/${program}`);
