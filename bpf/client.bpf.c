@@ -157,7 +157,7 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
   struct egw_flow *flow = flow_of(&tuple);
   if (!flow) return leave(EGW_HOOK_FROM_GATEWAY, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);
   struct bpf_tunnel_key key = {};
-  if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0) || bpf_htonl(key.remote_ipv4) != flow->gateway)
+  if (bpf_skb_get_tunnel_key(skb, &key, TUNNEL_KEY, 0) || bpf_htonl(key.remote_ipv4) != flow->gateway)
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_DROP_NOT_ADMITTED);
   /* As long as the stack carries what the pod sends, its conntrack needs the answers too. */
   if (!flow->ifindex) {

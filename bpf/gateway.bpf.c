@@ -42,7 +42,7 @@ static __always_inline bool read_client(struct __sk_buff *skb, const struct oute
     return true;
   }
   struct bpf_tunnel_key key = {};
-  if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0)) return false;
+  if (bpf_skb_get_tunnel_key(skb, &key, TUNNEL_KEY, 0)) return false;
   nat->client = bpf_htonl(key.remote_ipv4);
   return !bpf_skb_load_bytes(skb, ETH_ALEN, nat->client_mac.bytes, ETH_ALEN);
 }

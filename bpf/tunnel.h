@@ -44,6 +44,9 @@ static __always_inline bool is_own(const __u8 *address) {
   return true;
 }
 
+/* Of bpf_tunnel_key, what kernels before 6.0 have too: they refuse more. */
+#define TUNNEL_KEY (offsetof(struct bpf_tunnel_key, tunnel_label) + sizeof(__u32))
+
 /* Where an encapsulated packet goes next. */
 struct way {
   __u32 ifindex;
@@ -126,7 +129,7 @@ static __always_inline int send_by_tunnel(struct __sk_buff *skb, const struct pa
   write_own(own.bytes);
   struct bpf_tunnel_key key = {.tunnel_id = tunnel_vni, .remote_ipv4 = bpf_ntohl(remote), .tunnel_ttl = 64};
   if (bpf_skb_store_bytes(skb, 0, other.bytes, ETH_ALEN, 0) || bpf_skb_store_bytes(skb, ETH_ALEN, own.bytes, ETH_ALEN, 0) ||
-      bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_ZERO_CSUM_TX))
+      bpf_skb_set_tunnel_key(skb, &key, TUNNEL_KEY, BPF_F_ZERO_CSUM_TX))
     return leave(hook, EGW_DROP_SHORT);
   count(hook, EGW_TO_TUNNEL_DEVICE);
   return bpf_redirect(tunnel_ifindex, 0);

@@ -174,8 +174,8 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "what begins comes out of the tunnel",
     "gateway.bpf.c",
-    "if (bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0)) return false;",
-    "bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0);",
+    "if (bpf_skb_get_tunnel_key(skb, &key, TUNNEL_KEY, 0)) return false;",
+    "bpf_skb_get_tunnel_key(skb, &key, TUNNEL_KEY, 0);",
   ],
   [
     "another gateway's policies are none of this node's",
