@@ -8,6 +8,7 @@
 #include "route.h"
 #include "time.h"
 #include "tunnel.h"
+#include "ways.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -36,10 +37,12 @@ struct {
  * The flow of a tuple. One of datagrams that was silent for as long as conntrack remembers them is none: what follows begins
  * anew, and that is the stack's to decide. A TCP connection begins with a SYN, which is the stack's always.
  */
-static __always_inline struct egw_flow *flow_of(const struct egw_tuple *tuple) {
+static __always_inline struct egw_flow *flow_of(const struct egw_tuple *tuple, __u64 *now) {
   struct egw_flow *flow = bpf_map_lookup_elem(&egw_flows, tuple);
-  if (!flow || tuple->protocol == IPPROTO_TCP) return flow;
-  return is_silent(flow->seen, tuple->protocol == IPPROTO_UDP ? 120 : 30) ? NULL : flow;
+  if (!flow) return NULL;
+  *now = bpf_ktime_get_boot_ns();
+  if (tuple->protocol == IPPROTO_TCP) return flow;
+  return is_silent(flow->seen, tuple->protocol == IPPROTO_UDP ? 120 : 30, *now) ? NULL : flow;
 }
 
 static __always_inline bool is_tcp_syn(const struct packet *packet) {
@@ -47,8 +50,8 @@ static __always_inline bool is_tcp_syn(const struct packet *packet) {
 }
 
 /* Notes a packet of a flow, from the pod or (`end` = EGW_NAT_FIN_IN) to it. Which ends a connection has come to is for who takes it over. */
-static __always_inline void note(struct egw_flow *flow, const struct packet *packet, __u8 end) {
-  renew(&flow->seen);
+static __always_inline void note(struct egw_flow *flow, const struct packet *packet, __u8 end, __u64 now) {
+  renew(&flow->seen, now);
   if (packet->is_error || !(packet->is_fin || packet->is_reset)) return;
   flow->state |= packet->is_reset ? EGW_NAT_RESET : end;
 }
@@ -61,13 +64,13 @@ static __always_inline bool is_by_its_device(struct __sk_buff *skb, struct egw_f
   return true;
 }
 
-static __always_inline int into_tunnel(struct __sk_buff *skb, const struct packet *packet, __be32 gateway) {
+static __always_inline int into_tunnel(struct __sk_buff *skb, const struct packet *packet, __be32 gateway, __u64 now) {
   const struct egw_mac *peer = bpf_map_lookup_elem(&egw_peers, &gateway);
   if (!peer) return leave(EGW_HOOK_FROM_POD, EGW_DROP_NO_GATEWAY);
   /* The stack answers what is too long. But of TCP its conntrack has seen the SYN alone: that goes in outer fragments. */
   if (packet->tuple.protocol != IPPROTO_TCP && is_longer(skb, tunnel_mtu)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_TOO_BIG);
   if (!take_hop(skb)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_TTL);
-  return send_by_tunnel(skb, packet, EGW_HOOK_FROM_POD, gateway, peer);
+  return send_by_tunnel(skb, packet, EGW_HOOK_FROM_POD, gateway, peer, now);
 }
 
 /*
@@ -82,13 +85,14 @@ int from_pod(struct __sk_buff *skb) {
   if (!parse(skb, &packet, &verdict)) return leave(EGW_HOOK_FROM_POD, verdict);
   /* An error that a pod sends is about an answer that it got. */
   struct egw_tuple tuple = packet.is_error ? answer_to(&packet.quoted) : packet.tuple;
-  struct egw_flow *flow = flow_of(&tuple);
+  __u64 now = 0;
+  struct egw_flow *flow = flow_of(&tuple, &now);
   if (flow) {
     if (!is_by_its_device(skb, flow, &tuple)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_OTHER_DEVICE);
     /* What policies say by now is for what begins: who takes a path away takes its flows along. */
     if (!is_tcp_syn(&packet)) {
-      note(flow, &packet, EGW_NAT_FIN_OUT);
-      return into_tunnel(skb, &packet, flow->gateway);
+      note(flow, &packet, EGW_NAT_FIN_OUT, now);
+      return into_tunnel(skb, &packet, flow->gateway, now);
     }
     /* Another connection by the same ports. */
     bpf_map_delete_elem(&egw_flows, &tuple);
@@ -122,7 +126,8 @@ int to_tunnel(struct __sk_buff *skb) {
   if (bpf_skb_load_bytes(skb, 0, mac.bytes, ETH_ALEN)) return TC_ACT_UNSPEC;
   const __be32 *gateway = bpf_map_lookup_elem(&egw_underlays, &mac);
   if (!gateway) return TC_ACT_UNSPEC;
-  const struct egw_flow *known = flow_of(&packet.tuple);
+  __u64 now = 0;
+  const struct egw_flow *known = flow_of(&packet.tuple, &now);
   if (known && known->gateway == *gateway) return TC_ACT_UNSPEC;
   struct egw_flow flow = {.seen = bpf_ktime_get_boot_ns(), .gateway = *gateway};
   bpf_map_update_elem(&egw_flows, &packet.tuple, &flow, BPF_ANY);
@@ -135,18 +140,21 @@ static __always_inline struct egw_tuple tuple_answered(const struct packet *pack
 }
 
 static __always_inline int to_pod(struct __sk_buff *skb, const struct packet *packet, enum egw_hook hook,
-                                  struct egw_flow *flow) {
+                                  struct egw_flow *flow, struct way *way, __u64 now) {
   if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
-  note(flow, packet, EGW_NAT_FIN_IN);
+  note(flow, packet, EGW_NAT_FIN_IN, now);
   if (packet->tuple.protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, tunnel_mtu - 40);
   count(hook, EGW_TO_POD);
-  return bpf_redirect_neigh(flow->ifindex, NULL, 0, 0);
+  return send_by(flow->ifindex, way);
 }
 
 static __always_inline int answer_pod(struct __sk_buff *skb) {
   struct packet packet;
   struct egw_tuple tuple;
   enum egw_verdict verdict;
+  __u64 now = 0;
+  /* The tunnel device has left its own one with the packet, which goes with what the kernel finds. */
+  struct way way = {};
   bool is_whole = parse(skb, &packet, &verdict);
   if (packet.is_later) {
     if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_GATEWAY, verdict);
@@ -154,7 +162,7 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
     if (!is_whole && (!packet.is_piece || !packet.has_ports)) return leave(EGW_HOOK_FROM_GATEWAY, verdict);
     tuple = tuple_answered(&packet);
   }
-  struct egw_flow *flow = flow_of(&tuple);
+  struct egw_flow *flow = flow_of(&tuple, &now);
   if (!flow) return leave(EGW_HOOK_FROM_GATEWAY, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);
   struct bpf_tunnel_key key = {};
   if (bpf_skb_get_tunnel_key(skb, &key, TUNNEL_KEY, 0) || bpf_htonl(key.remote_ipv4) != flow->gateway)
@@ -165,7 +173,7 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_ONE_WAY);
   }
   if (packet.is_piece && !packet.is_later) note_piece(&packet, &tuple);
-  return to_pod(skb, &packet, EGW_HOOK_FROM_GATEWAY, flow);
+  return to_pod(skb, &packet, EGW_HOOK_FROM_GATEWAY, flow, &way, now);
 }
 
 /* Ingress of the tunnel device: answers go to the pod that asked. */
@@ -181,11 +189,14 @@ int uplink_client(struct __sk_buff *skb) {
   struct packet packet;
   if (!peek(skb, &outer, &packet)) return TC_ACT_UNSPEC;
   struct egw_tuple tuple = tuple_answered(&packet);
-  struct egw_flow *flow = flow_of(&tuple);
+  __u64 now = 0;
+  struct egw_flow *flow = flow_of(&tuple, &now);
   if (!flow || flow->gateway != outer.ip.saddr) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_UNKNOWN_FLOW);
   if (!flow->ifindex) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_ONE_WAY);
   if (!decapsulate(skb)) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_TOO_BIG);
-  return to_pod(skb, &packet, EGW_HOOK_UPLINK_CLIENT, flow);
+  struct way way = {};
+  find_way(skb, 0, packet.tuple.destination, 0, plain_length(skb), now, &way);
+  return to_pod(skb, &packet, EGW_HOOK_UPLINK_CLIENT, flow, &way, now);
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

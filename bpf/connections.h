@@ -60,7 +60,7 @@ static __always_inline void refuse_both(void) {
 
 static __always_inline struct egw_connection *living(const struct egw_tuple *key) {
   struct egw_connection *connection = bpf_map_lookup_elem(&egw_connections, key);
-  return connection && !is_silent(connection->seen, lifetime(key->protocol, connection->state)) ? connection : NULL;
+  return connection && !is_silent(connection->seen, lifetime(key->protocol, connection->state), bpf_ktime_get_boot_ns()) ? connection : NULL;
 }
 
 /* Reads a packet and looks its connection up. False, with the verdict, where it has none that could be known. */
@@ -147,7 +147,7 @@ static __always_inline void note(struct egw_connection *connection, const struct
   if (packet->is_fin) state |= passage->is_answer ? EGW_NAT_FIN_IN : EGW_NAT_FIN_OUT;
   if (packet->is_reset) state |= EGW_NAT_RESET;
   if (state != connection->state) connection->state = state;
-  renew(&connection->seen);
+  renew(&connection->seen, bpf_ktime_get_boot_ns());
 }
 
 /*

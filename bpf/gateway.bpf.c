@@ -8,6 +8,7 @@
 #include "rewrite.h"
 #include "route.h"
 #include "tunnel.h"
+#include "ways.h"
 
 /* The device by which answers come; put into the object for each attachment. */
 volatile const __u32 uplink_ifindex = 0;
@@ -49,10 +50,12 @@ static __always_inline bool read_client(struct __sk_buff *skb, const struct oute
 
 /* The translation of a packet out of the tunnel, a new one where a policy admits it. False with the verdict where there is none. */
 static __always_inline bool choose(struct __sk_buff *skb, const struct packet *packet, const struct outer *outer,
-                                   const struct egw_tuple *tuple, struct egw_nat *chosen, enum egw_verdict *verdict) {
-  struct egw_nat *nat = nat_of(tuple);
+                                   const struct egw_tuple *tuple, struct egw_nat *chosen, struct way *way,
+                                   enum egw_verdict *verdict) {
+  __u64 now = bpf_ktime_get_boot_ns();
+  struct egw_nat *nat = nat_of(tuple, &now);
   if (nat && nat->client) {
-    note_out(nat, packet);
+    note_out(nat, packet, &now);
     chosen->egress_ip = nat->egress_ip;
     chosen->port = nat->port;
   } else {
@@ -64,13 +67,14 @@ static __always_inline bool choose(struct __sk_buff *skb, const struct packet *p
     chosen->egress_ip = policy->egress_ip;
   }
   /* By another device the stack translates: its conntrack sees the answers wherever they come in. */
-  if (device_of(skb, chosen->egress_ip, packet->tuple.destination, 0) != uplink_ifindex)
+  if (!find_way(skb, chosen->egress_ip, packet->tuple.destination, 0, plain_length(skb), now, way) ||
+      way->ifindex != uplink_ifindex)
     return *verdict = EGW_STACK_NO_ROUTE, false;
   if (nat) return true;
   if (!is_local(skb, chosen->egress_ip)) return *verdict = EGW_DROP_NO_EGRESS_IP, false;
   if (!read_client(skb, outer, chosen)) return *verdict = EGW_DROP_NOT_ADMITTED, false;
-  note_out(chosen, packet);
-  return take_port(tuple, chosen, verdict);
+  note_out(chosen, packet, &now);
+  return take_port(tuple, chosen, &now, verdict);
 }
 
 static __always_inline struct egw_tuple tuple_sent(const struct packet *packet) {
@@ -78,7 +82,7 @@ static __always_inline struct egw_tuple tuple_sent(const struct packet *packet) 
 }
 
 static __always_inline int to_uplink(struct __sk_buff *skb, const struct packet *packet, enum egw_hook hook,
-                                     const struct egw_tuple *tuple, const struct egw_nat *chosen) {
+                                     const struct egw_tuple *tuple, const struct egw_nat *chosen, struct way *way) {
   if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
   bool is_done = packet->is_error ? translate_error(skb, packet, SOURCE, chosen->egress_ip, chosen->port)
                                   : translate(skb, tuple, SOURCE, chosen->egress_ip, chosen->port);
@@ -87,19 +91,22 @@ static __always_inline int to_uplink(struct __sk_buff *skb, const struct packet 
   if (tuple->protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, tunnel_mtu - 40);
   set_mark(skb, EGW_MARK_DONE);
   count(hook, EGW_TO_OUTSIDE);
-  return bpf_redirect_neigh(uplink_ifindex, NULL, 0, 0);
+  return send_by(uplink_ifindex, way);
 }
 
 static __always_inline int leave_by_egress_ip(struct __sk_buff *skb) {
   struct packet packet;
   struct egw_nat chosen = {};
+  struct way way = {};
   enum egw_verdict verdict, reason;
   bool is_whole = parse(skb, &packet, &verdict);
   if (!is_whole && !packet.has_ports) return leave(EGW_HOOK_FROM_CLIENT, verdict);
   struct egw_tuple tuple = tuple_sent(&packet);
-  bool is_chosen = choose(skb, &packet, NULL, &tuple, &chosen, &reason);
+  bool is_chosen = choose(skb, &packet, NULL, &tuple, &chosen, &way, &reason);
   if (!is_chosen) return leave(EGW_HOOK_FROM_CLIENT, reason);
-  if (is_whole) return to_uplink(skb, &packet, EGW_HOOK_FROM_CLIENT, &tuple, &chosen);
+  /* The tunnel device has left its own one with the packet, which goes with what the kernel finds. */
+  way.ifindex = 0;
+  if (is_whole) return to_uplink(skb, &packet, EGW_HOOK_FROM_CLIENT, &tuple, &chosen, &way);
   /* The stack keeps a connection's own port, so it comes to the same one where that is the own one. */
   if (chosen.port == tuple.source_port) set_mark(skb, EGW_MARK_OWN_PORT);
   return leave(EGW_HOOK_FROM_CLIENT, verdict);
@@ -123,16 +130,17 @@ int uplink_gateway(struct __sk_buff *skb) {
   struct outer outer;
   struct packet packet;
   struct egw_nat chosen = {};
+  struct way way = {};
   enum egw_verdict verdict;
   if (!peek(skb, &outer, &packet) || !bpf_map_lookup_elem(&egw_fleet, &outer.ip.saddr)) return TC_ACT_UNSPEC;
   if (skb->gso_size && !take_aggregates) return leave(EGW_HOOK_UPLINK_GATEWAY, EGW_STACK_TOO_BIG);
   struct egw_tuple tuple = tuple_sent(&packet);
-  if (!choose(skb, &packet, &outer, &tuple, &chosen, &verdict) || !decapsulate(skb)) {
+  if (!choose(skb, &packet, &outer, &tuple, &chosen, &way, &verdict) || !decapsulate(skb)) {
     /* The device gives it to `from_client`, which says the same and acts. */
     count(EGW_HOOK_UPLINK_GATEWAY, verdict);
     return TC_ACT_UNSPEC;
   }
-  return to_uplink(skb, &packet, EGW_HOOK_UPLINK_GATEWAY, &tuple, &chosen);
+  return to_uplink(skb, &packet, EGW_HOOK_UPLINK_GATEWAY, &tuple, &chosen, &way);
 }
 
 /* Gives an answer the address and port of its pod. */
@@ -149,16 +157,17 @@ int from_outside(struct __sk_buff *skb) {
   struct egw_tuple tuple, answer = {};
   struct egw_nat *nat;
   enum egw_verdict verdict;
+  __u64 now = 0;
   bool is_whole = parse(skb, &packet, &verdict);
   if (packet.is_later) {
-    nat = find_piece(&packet, &tuple) ? nat_of(&tuple) : NULL;
+    nat = find_piece(&packet, &tuple) ? nat_of(&tuple, &now) : NULL;
   } else {
     if (!is_whole && !packet.has_ports) return leave(EGW_HOOK_FROM_OUTSIDE, verdict);
     answer = packet.is_error ? answer_to(&packet.quoted) : packet.tuple;
-    nat = owner_of(&answer, &tuple);
+    nat = owner_of(&answer, &tuple, &now);
   }
   if (!nat) return leave(EGW_HOOK_FROM_OUTSIDE, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);
-  if (!packet.is_error) note_in(nat, &packet);
+  if (!packet.is_error) note_in(nat, &packet, &now);
   if (!nat->client) {
     /* The stack knows it by the port that it gave. */
     if (tuple.source_port != answer.destination_port && (is_whole || verdict == EGW_STACK_FRAGMENT) &&
@@ -171,7 +180,7 @@ int from_outside(struct __sk_buff *skb) {
   if (!take_hop(skb)) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_STACK_TTL);
   if (!restore(skb, &packet, &tuple)) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_DROP_SHORT);
   if (packet.is_piece && !packet.is_later) note_piece(&packet, &tuple);
-  return send_by_tunnel(skb, &packet, EGW_HOOK_FROM_OUTSIDE, nat->client, &nat->client_mac);
+  return send_by_tunnel(skb, &packet, EGW_HOOK_FROM_OUTSIDE, nat->client, &nat->client_mac, now);
 }
 
 /* Egress of the uplink: what the stack has translated to an egress IP never leaves by a port of a pod's connection. */

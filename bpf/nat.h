@@ -30,32 +30,45 @@ struct {
 } egw_nat_in SEC(".maps");
 
 /* The living entry of a tuple as it is sent. */
-static __always_inline struct egw_nat *nat_of(const struct egw_tuple *tuple) {
+static __always_inline struct egw_nat *nat_of(const struct egw_tuple *tuple, __u64 *now) {
   struct egw_nat *nat = bpf_map_lookup_elem(&egw_nat_out, tuple);
-  return nat && !is_silent(nat->seen, lifetime(tuple->protocol, nat->state)) ? nat : NULL;
+  return nat && !is_silent(nat->seen, lifetime(tuple->protocol, nat->state), read_once(now)) ? nat : NULL;
 }
 
 /* The living entry to which an answer belongs, with its tuple as it is sent. */
-static __always_inline struct egw_nat *owner_of(const struct egw_tuple *answer, struct egw_tuple *tuple) {
+static __always_inline struct egw_nat *owner_of(const struct egw_tuple *answer, struct egw_tuple *tuple, __u64 *now) {
   const struct egw_tuple *owner = bpf_map_lookup_elem(&egw_nat_in, answer);
   if (!owner) return NULL;
   *tuple = *owner;
-  return nat_of(tuple);
+  return nat_of(tuple, now);
+}
+
+/* Both directions write here, each by the packets of another CPU: so only what is new. */
+static __always_inline void note(struct egw_nat *nat, __u8 state, __u64 *now) {
+  if (nat->state == state) {
+    renew(&nat->seen, read_once(now));
+  } else {
+    nat->state = state;
+    nat->seen = read_once(now);
+  }
 }
 
 /* Notes a packet towards the outside. */
-static __always_inline void note_out(struct egw_nat *nat, const struct packet *packet) {
-  nat->seen = bpf_ktime_get_boot_ns();
+static __always_inline void note_out(struct egw_nat *nat, const struct packet *packet, __u64 *now) {
+  __u8 state = nat->state;
   /* A SYN begins anew by the ports of a connection that has ended. */
-  if (packet->is_first && packet->is_syn) nat->state = 0;
-  if (packet->is_fin) nat->state |= EGW_NAT_FIN_OUT;
-  if (packet->is_reset) nat->state |= EGW_NAT_RESET;
+  if (packet->is_first && packet->is_syn) state = 0;
+  if (packet->is_fin) state |= EGW_NAT_FIN_OUT;
+  if (packet->is_reset) state |= EGW_NAT_RESET;
+  note(nat, state, now);
 }
 
 /* Notes an answer. */
-static __always_inline void note_in(struct egw_nat *nat, const struct packet *packet) {
-  nat->seen = bpf_ktime_get_boot_ns();
-  nat->state |= EGW_NAT_ANSWERED | (packet->is_fin ? EGW_NAT_FIN_IN : 0) | (packet->is_reset ? EGW_NAT_RESET : 0);
+static __always_inline void note_in(struct egw_nat *nat, const struct packet *packet, __u64 *now) {
+  __u8 state = nat->state | EGW_NAT_ANSWERED;
+  if (packet->is_fin) state |= EGW_NAT_FIN_IN;
+  if (packet->is_reset) state |= EGW_NAT_RESET;
+  note(nat, state, now);
 }
 
 /* Writes both entries. */
@@ -75,14 +88,15 @@ static __always_inline __be16 in_range(__u32 port) {
  * Takes a port for a new connection and writes both entries: its own one where nobody has it, else a random one and those
  * after it (seed: snat_v4_new_mapping). False with the verdict where there is none.
  */
-static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_nat *nat, enum egw_verdict *verdict) {
+static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_nat *nat, __u64 *now,
+                                      enum egw_verdict *verdict) {
   __u32 random = bpf_get_prandom_u32() & 0xffff;
   nat->port = tuple->source_port;
   for (__u32 i = 0; i < TRIES; i++) {
     struct egw_tuple answer = answer_to(tuple), other;
     answer.destination = nat->egress_ip;
     answer.destination_port = nat->port;
-    if (!owner_of(&answer, &other)) {
+    if (!owner_of(&answer, &other, now)) {
       struct egw_tuple forward = *tuple;
       return enter(&answer, &forward, nat) || (*verdict = EGW_DROP_MAP_FULL, false);
     }
@@ -97,15 +111,16 @@ static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_
  */
 static __always_inline bool port_of_stack(const struct packet *packet, bool is_own, __be16 *port, enum egw_verdict *verdict) {
   struct egw_tuple tuple = packet->tuple, answer = answer_to(&tuple), other;
-  struct egw_nat *nat = is_own ? owner_of(&answer, &other) : nat_of(&tuple);
+  __u64 now = 0;
+  struct egw_nat *nat = is_own ? owner_of(&answer, &other, &now) : nat_of(&tuple, &now);
   if (nat) {
-    note_out(nat, packet);
+    note_out(nat, packet, &now);
     *port = nat->port;
     return true;
   }
   struct egw_nat fresh = {.egress_ip = tuple.source};
-  note_out(&fresh, packet);
-  if (!take_port(&tuple, &fresh, verdict)) return false;
+  note_out(&fresh, packet, &now);
+  if (!take_port(&tuple, &fresh, &now, verdict)) return false;
   *port = fresh.port;
   return true;
 }

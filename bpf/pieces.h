@@ -57,7 +57,7 @@ static __always_inline void note_piece(const struct packet *packet, const struct
 static __always_inline bool find_piece(const struct packet *packet, struct egw_tuple *tuple) {
   struct egw_piece_key key = piece_key(packet);
   const struct egw_piece *piece = bpf_map_lookup_elem(&egw_pieces, &key);
-  if (!piece || is_silent(piece->seen, PIECES_SECONDS)) return false;
+  if (!piece || is_silent(piece->seen, PIECES_SECONDS, bpf_ktime_get_boot_ns())) return false;
   *tuple = piece->tuple;
   return true;
 }

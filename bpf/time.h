@@ -12,13 +12,19 @@
 
 #define SECOND 1000000000ULL
 
-/* Another CPU may have seen a packet after this one has read the clock, hence the sign. */
-static __always_inline __s64 silence(__u64 seen) {
-  return bpf_ktime_get_boot_ns() - seen;
+/* The clock is read once for a packet, where something is found whose time counts. */
+static __always_inline __u64 read_once(__u64 *now) {
+  if (!*now) *now = bpf_ktime_get_boot_ns();
+  return *now;
 }
 
-static __always_inline bool is_silent(__u64 seen, __u64 seconds) {
-  return silence(seen) >= (__s64)(seconds * SECOND);
+/* Another CPU may have seen a packet after this one has read the clock, hence the sign. */
+static __always_inline __s64 silence(__u64 seen, __u64 now) {
+  return now - seen;
+}
+
+static __always_inline bool is_silent(__u64 seen, __u64 seconds, __u64 now) {
+  return silence(seen, now) >= (__s64)(seconds * SECOND);
 }
 
 /* How many seconds a connection without packets is kept; the kernel's defaults (nf_conntrack-sysctl). */
@@ -31,9 +37,8 @@ static __always_inline __u64 lifetime(__u8 protocol, __u8 state) {
 }
 
 /* Not by every packet: other CPUs hold the same line. */
-static __always_inline void renew(__u64 *seen) {
-  __u64 now = bpf_ktime_get_boot_ns();
-  if ((__s64)(now - *seen) > (__s64)SECOND) *seen = now;
+static __always_inline void renew(__u64 *seen, __u64 now) {
+  if (silence(*seen, now) > (__s64)SECOND) *seen = now;
 }
 
 #endif

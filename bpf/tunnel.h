@@ -5,7 +5,7 @@
 #include "maps.h"
 #include "packet.h"
 #include "rewrite.h"
-#include "route.h"
+#include "ways.h"
 
 /* Put into the object for each attachment. */
 volatile const __u32 tunnel_ifindex = 0;
@@ -47,33 +47,15 @@ static __always_inline bool is_own(const __u8 *address) {
 /* Of bpf_tunnel_key, what kernels before 6.0 have too: they refuse more. */
 #define TUNNEL_KEY (offsetof(struct bpf_tunnel_key, tunnel_label) + sizeof(__u32))
 
-/* Where an encapsulated packet goes next. */
-struct way {
-  __u32 ifindex;
-  struct bpf_redir_neigh next;
-};
-
 /* The longest packet of which an aggregate or a single packet consists. */
 static __always_inline __u32 longest(const struct __sk_buff *skb, const struct packet *packet) {
   return skb->gso_size ? sizeof(struct iphdr) + packet->head + skb->gso_size : skb->len - ETH_HLEN;
 }
 
-static __always_inline bool find_way(struct __sk_buff *skb, __be32 remote, __u32 length, struct way *way) {
-  struct bpf_fib_lookup route = {
-      .family = 2, /* AF_INET */
-      .tot_len = length,
-      .ipv4_src = node_address,
-      .ipv4_dst = remote,
-      .ifindex = skb->ifindex,
-  };
-  long found = bpf_fib_lookup(skb, &route, sizeof(route), 0);
-  if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) return false;
-  /* By a next hop that has no IPv4 address. */
-  if (route.family != 2) return false;
-  way->ifindex = route.ifindex;
-  way->next.nh_family = 2;
-  way->next.ipv4_nh = route.ipv4_dst;
-  return true;
+/* Of what the kernel holds to a device's MTU: an aggregate it does not. */
+static __always_inline __u32 plain_length(const struct __sk_buff *skb) {
+  if (skb->gso_size) return 0;
+  return skb->len - ETH_HLEN;
 }
 
 /* As the tunnel device does it: DSCP 0, and the congestion bits of what is inside (RFC 6040). */
@@ -86,9 +68,10 @@ static __always_inline __u8 outer_tos(__u8 inner) {
  * to, with the packet as it was: too long, no route, a kernel before 5.13, what is encapsulated already.
  */
 static __always_inline bool encapsulate(struct __sk_buff *skb, const struct packet *packet, __be32 remote,
-                                        const struct egw_mac *peer, struct way *way) {
+                                        const struct egw_mac *peer, __u64 now, struct way *way) {
   __u32 length = longest(skb, packet), total = skb->len - ETH_HLEN + OUTER;
-  if (!tunnel_port || length > tunnel_mtu || total > 0xffff || !find_way(skb, remote, length + OUTER, way)) return false;
+  if (!tunnel_port || length > tunnel_mtu || total > 0xffff) return false;
+  if (!find_way(skb, node_address, remote, length + OUTER, length + OUTER, now, way)) return false;
   __u32 hash = bpf_get_hash_recalc(skb);
   if (bpf_skb_adjust_room(skb, OUTER, BPF_ADJ_ROOM_MAC,
                           BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
@@ -118,13 +101,13 @@ static __always_inline bool encapsulate(struct __sk_buff *skb, const struct pack
 
 /* Sends a packet to a node of the fleet, whose tunnel device has that address. */
 static __always_inline int send_by_tunnel(struct __sk_buff *skb, const struct packet *packet, enum egw_hook hook, __be32 remote,
-                                          const struct egw_mac *peer) {
+                                          const struct egw_mac *peer, __u64 now) {
   struct egw_mac own = {}, other = *peer;
   struct way way = {};
   set_mark(skb, EGW_MARK_DONE);
-  if (encapsulate(skb, packet, remote, &other, &way)) {
+  if (encapsulate(skb, packet, remote, &other, now, &way)) {
     count(hook, EGW_TO_TUNNEL);
-    return bpf_redirect_neigh(way.ifindex, &way.next, sizeof(way.next), 0);
+    return send_by(way.ifindex, &way);
   }
   write_own(own.bytes);
   struct bpf_tunnel_key key = {.tunnel_id = tunnel_vni, .remote_ipv4 = bpf_ntohl(remote), .tunnel_ttl = 64};

@@ -112,8 +112,8 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "an open connection keeps its gateway",
     "client.bpf.c",
-    "return into_tunnel(skb, &packet, flow->gateway);",
-    "return into_tunnel(skb, &packet, policy ? policy->gateway : 0);",
+    "return into_tunnel(skb, &packet, flow->gateway, now);",
+    "return into_tunnel(skb, &packet, policy ? policy->gateway : 0, now);",
   ],
   ["a SYN is the stack's", "client.bpf.c", "if (!is_tcp_syn(&packet)) {", "{"],
   ["a SYN forgets what was known", "client.bpf.c", "bpf_map_delete_elem(&egw_flows, &tuple);", ""],
@@ -133,12 +133,12 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "a flow of datagrams ends",
     "client.bpf.c",
-    "return is_silent(flow->seen, tuple->protocol == IPPROTO_UDP ? 120 : 30) ? NULL : flow;",
+    "return is_silent(flow->seen, tuple->protocol == IPPROTO_UDP ? 120 : 30, *now) ? NULL : flow;",
     "return flow;",
   ],
-  ["a flow is kept alive by what its pod sends", "client.bpf.c", "note(flow, &packet, EGW_NAT_FIN_OUT);", ""],
-  ["a flow is kept alive by its answers", "client.bpf.c", "note(flow, packet, EGW_NAT_FIN_IN);", ""],
-  ["a pod's end of a connection is its own", "client.bpf.c", "&packet, EGW_NAT_FIN_OUT)", "&packet, EGW_NAT_FIN_IN)"],
+  ["a flow is kept alive by what its pod sends", "client.bpf.c", "note(flow, &packet, EGW_NAT_FIN_OUT, now);", ""],
+  ["a flow is kept alive by its answers", "client.bpf.c", "note(flow, packet, EGW_NAT_FIN_IN, now);", ""],
+  ["a pod's end of a connection is its own", "client.bpf.c", "&packet, EGW_NAT_FIN_OUT", "&packet, EGW_NAT_FIN_IN"],
   ["a reset ends a connection at once", "client.bpf.c", "packet->is_reset ? EGW_NAT_RESET : end", "end"],
   [
     "a network without a gateway is closed",
@@ -162,8 +162,8 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "a port that somebody has is not free",
     "nat.h",
-    "if (!owner_of(&answer, &other)) {",
-    "if (owner_of(&answer, &other) || i == 0) {",
+    "if (!owner_of(&answer, &other, now)) {",
+    "if (owner_of(&answer, &other, now) || i == 0) {",
   ],
   [
     "an egress IP has to be there",
@@ -186,17 +186,17 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "only what leads out by the uplink is translated",
     "gateway.bpf.c",
-    "if (device_of(skb, chosen->egress_ip, packet->tuple.destination, 0) != uplink_ifindex)",
-    "if (!device_of(skb, chosen->egress_ip, packet->tuple.destination, 0))",
+    "way->ifindex != uplink_ifindex)",
+    "!way->ifindex)",
   ],
-  ["an answer is noted", "nat.h", "nat->state |= EGW_NAT_ANSWERED |", "nat->state |="],
+  ["an answer is noted", "nat.h", "__u8 state = nat->state | EGW_NAT_ANSWERED;", "__u8 state = nat->state;"],
   [
     "a silent owner gives its port up",
     "time.h",
     "if (state & EGW_NAT_RESET) return 10;",
     "if (state & EGW_NAT_RESET) return 432000;",
   ],
-  ["a SYN begins anew", "nat.h", "if (packet->is_first && packet->is_syn) nat->state = 0;", ""],
+  ["a SYN begins anew", "nat.h", "if (packet->is_first && packet->is_syn) state = 0;", ""],
   [
     "other ports are in their range",
     "nat.h",
@@ -212,7 +212,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "the stack's ports are reserved",
     "nat.h",
-    "if (!take_port(&tuple, &fresh, verdict)) return false;\n  *port = fresh.port;",
+    "if (!take_port(&tuple, &fresh, &now, verdict)) return false;\n  *port = fresh.port;",
     "*port = tuple.source_port;",
   ],
   ["the stack has no port of a pod's", "gateway.bpf.c", "if (port != packet.tuple.source_port) {", "if (0) {"],
@@ -256,7 +256,10 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ["outer packets have ids of their own", "tunnel.h", ".id = bpf_get_prandom_u32(),", ""],
   ["congestion can be told", "tunnel.h", ".tos = outer_tos(packet->tos),", ""],
   ["and is not told at once", "tunnel.h", "(inner & ECN) == ECN ? 2 : inner & ECN", "inner & ECN"],
-  ["an outer packet fits its way", "tunnel.h", ".tot_len = length,", ""],
+  ["an outer packet fits its way", "ways.h", ".tot_len = total,", ""],
+  ["a way is looked up anew", "ways.h", "silence(known->looked, now) < (__s64)WAY_NS && ", ""],
+  ["a way has room", "ways.h", " && length <= known->longest", ""],
+  ["a translation is kept alive", "nat.h", "renew(&nat->seen, read_once(now));", ""],
   ["an aggregate is as long as its segments", "tunnel.h", "return skb->gso_size ?", "return false ?"],
   ["an aggregate is told to be of a tunnel", "tunnel.h", " | BPF_F_ADJ_ROOM_ENCAP_L4_UDP", ""],
   ["what is decapsulated is as it was", "tunnel.h", "skb, -(__s32)OUTER, BPF", "skb, -(__s32)OUTER + 2, BPF"],
@@ -292,7 +295,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "  if (0) bpf_map_update_elem(&egw_pieces",
   ],
   ["fragments are told apart", "pieces.h", ".id = packet->id,", ""],
-  ["fragments end", "pieces.h", " || is_silent(piece->seen, PIECES_SECONDS)", ""],
+  ["fragments end", "pieces.h", " || is_silent(piece->seen, PIECES_SECONDS, bpf_ktime_get_boot_ns())", ""],
   [
     "a later fragment has no port",
     "gateway.bpf.c",
@@ -423,7 +426,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
 
 /** Tests of a file by BPF_PROG_TEST_RUN, and those by real traffic. */
 const testsOf = (file: string): readonly [string, string] =>
-  file.startsWith("connections") ? ["connections", "gateway-pod"] : ["client|gateway|uplink|pieces", "traffic"];
+  file.startsWith("connections") ? ["connections", "gateway-pod"] : ["client|gateway|uplink|pieces|ways", "traffic"];
 
 /** Runs tests with the programs of a folder; undefined where nothing fails. */
 function run(tests: string, folder: string): { readonly status: number | null; readonly stderr: string } | undefined {
