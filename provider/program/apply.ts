@@ -33,7 +33,7 @@ export interface Batch {
   readonly installRestore: boolean;
 }
 
-/** An object with its constants, but for the numbers of devices, which only the node knows. */
+/** An object with its constants, but for the numbers of devices and what the uplink can do, which only the node knows. */
 export interface ProgramObject {
   readonly name: string;
   /** Of the object and its constants. */
@@ -41,7 +41,7 @@ export interface ProgramObject {
   /** Base64 of what gzip made of it. */
   readonly lines: readonly string[];
   /** Where in its file the number of the tunnel or the uplink belongs. */
-  readonly devices: readonly { readonly device: "tunnel" | "uplink"; readonly at: number }[];
+  readonly devices: readonly { readonly device: "tunnel" | "uplink" | "aggregates"; readonly at: number }[];
 }
 
 const OWNER_ID = /^[A-Za-z0-9-]{1,64}$/;

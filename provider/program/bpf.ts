@@ -135,7 +135,11 @@ egw_load() {
   x=$(cat /sys/class/net/$tunnel/ifindex) && u=$(cat /sys/class/net/$uplink/ifindex) || return 1
   o=$T/object-$object-$hash
   while read -r what at; do
-    case $what in tunnel) egw_put_number $o $at $x ;; uplink) egw_put_number $o $at $u ;; esac || return 1
+    case $what in
+      tunnel) egw_put_number $o $at $x ;;
+      uplink) egw_put_number $o $at $u ;;
+      aggregates) egw_put_number $o $at $(egw_takes_aggregates $uplink) ;;
+    esac || return 1
   done < $o.devices
   shared=; for m in $(echo $maps | tr , ' '); do shared="$shared map name $m pinned $BPF/${MAPS}/$m"; done
   rm -rf $BPF/loading
@@ -143,6 +147,14 @@ egw_load() {
   # A bpftool before 6.0 pins a program by its section's name, tc/PROGRAM.
   for f in $BPF/loading/*; do n=\${f##*/}; mv $f $BPF/loading/egw-\${n#tc_} || return 1; done
   egw_put_away && mv $BPF/loading $BPF/$object-$hash-$x-$u
+}
+# 1 where a device takes aggregates that have kept the bits of the tunnel: it hands them on whole, or leaves it to the kernel to cut them.
+# Where nobody says so it is 0.
+egw_takes_aggregates() {
+  { ip -d link show dev $1; ethtool -k $1; } 2>/dev/null | awk '
+    $1 == "veth" { pair = 1 }
+    /^[ \t]*tx-udp_tnl-(csum-)?segmentation: off/ { off++ }
+    END { print (pair || off == 2) + 0 }'
 }
 # egw_put_number FILE AT NUMBER: 32 bits, little-endian
 egw_put_number() {

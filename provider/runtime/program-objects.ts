@@ -10,8 +10,9 @@ import { objectDigests, programsOf } from "../transport/programs";
 
 /** Letters of base64 a line. */
 const LINE = 76;
-/** Whose interface numbers are put in on the node. */
-const DEVICES = { client: ["tunnel"], gateway: ["tunnel", "uplink"], connections: [] } as const;
+/** Constants that are put in on the node, by the words of its loader. */
+const ON_NODE = { tunnel: "tunnel_ifindex", uplink: "uplink_ifindex", aggregates: "take_aggregates" } as const;
+const OF_OBJECT = { client: ["tunnel"], gateway: ["tunnel", "uplink", "aggregates"], connections: [] } as const;
 
 /**
  * The objects that a batch or its undo loads, with all constants but the numbers of the node's devices. `claims`: those that the node
@@ -50,6 +51,6 @@ function objectOf(name: ObjectName, hash: string, node: NodeClaim): ProgramObjec
     name,
     hash,
     lines: text.match(new RegExp(`.{1,${LINE}}`, "g")) ?? [],
-    devices: DEVICES[name].map((device) => ({ device, at: constantAt(object, `${device}_ifindex`).at })),
+    devices: OF_OBJECT[name].map((device) => ({ device, at: constantAt(object, ON_NODE[device]).at })),
   };
 }

@@ -87,7 +87,7 @@ test("on a client node the way to another node has room for what is around a pac
   });
   programs.set("egw_peers", write("address", OTHER), write("mac", "66:26:00:00:00:65"));
   const flow = { seen: ago(0), gateway: OTHER, ifindex: kernel.indexOf("pod"), state: 0 };
-  const flow = { seen: ago(0), gateway: OTHER, ifindex: kernel.indexOf("pod"), state: 0 };
+  programs.set("egw_flows", tuple, encode("egw_flow", flow));
   const run = () => programs.run("from_pod", frame(packet), { device: "pod" }).counted;
   expect(run()).toEqual(["from-pod to-tunnel"]);
   expect(noted()).toEqual([{ to: OTHER, device: kernel.indexOf("uplink"), next: OTHER, longest: 1500 }]);
