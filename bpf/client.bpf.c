@@ -39,7 +39,7 @@ struct {
  */
 static __always_inline struct egw_flow *flow_of(const struct egw_tuple *tuple, __u64 *now) {
   struct egw_flow *flow = bpf_map_lookup_elem(&egw_flows, tuple);
-  if (!flow) return NULL;
+  if (!flow || !flow->gateway) return NULL;
   *now = bpf_ktime_get_boot_ns();
   if (tuple->protocol == IPPROTO_TCP) return flow;
   return is_silent(flow->seen, tuple->protocol == IPPROTO_UDP ? 120 : 30, *now) ? NULL : flow;
@@ -57,11 +57,28 @@ static __always_inline void note(struct egw_flow *flow, const struct packet *pac
 }
 
 /* Whether a packet comes by the device by which its source is routed: else a pod could speak for another one. */
+static __always_inline bool is_own_device(struct __sk_buff *skb, const struct egw_tuple *tuple) {
+  return device_of(skb, tuple->destination, tuple->source, BPF_FIB_LOOKUP_DIRECT) == skb->ifindex;
+}
+
 static __always_inline bool is_by_its_device(struct __sk_buff *skb, struct egw_flow *flow, const struct egw_tuple *tuple) {
   if (flow->ifindex == skb->ifindex) return true;
-  if (device_of(skb, tuple->destination, tuple->source, BPF_FIB_LOOKUP_DIRECT) != skb->ifindex) return false;
+  if (flow->ifindex != (skb->ifindex | EGW_OPENING) && !is_own_device(skb, tuple)) return false;
   flow->ifindex = skb->ifindex;
   return true;
+}
+
+/*
+ * Notes by which device a packet comes that may begin a connection. Where the stack sends it to a gateway as it is, the answer can
+ * take the short way: the device has a program, which will take what follows.
+ */
+static __always_inline void note_first(struct __sk_buff *skb, const struct egw_tuple *tuple) {
+  struct egw_flow fresh = {.seen = bpf_ktime_get_boot_ns(), .ifindex = skb->ifindex | EGW_OPENING};
+  struct egw_flow *noted = bpf_map_lookup_elem(&egw_flows, tuple);
+  if (noted && !noted->gateway && noted->ifindex == fresh.ifindex)
+    noted->seen = fresh.seen;
+  else if (is_own_device(skb, tuple))
+    bpf_map_update_elem(&egw_flows, tuple, &fresh, BPF_ANY);
 }
 
 static __always_inline int into_tunnel(struct __sk_buff *skb, const struct packet *packet, __be32 gateway, __u64 now) {
@@ -105,7 +122,9 @@ int from_pod(struct __sk_buff *skb) {
   } else if (policy->gateway == node_address) {
     return leave(EGW_HOOK_FROM_POD, EGW_STACK_OWN_NODE);
   }
-  return leave(EGW_HOOK_FROM_POD, packet.is_first ? EGW_STACK_UNKNOWN_FLOW : EGW_STACK_MID_FLOW);
+  if (!packet.is_first) return leave(EGW_HOOK_FROM_POD, EGW_STACK_MID_FLOW);
+  if (policy->gateway) note_first(skb, &tuple);
+  return leave(EGW_HOOK_FROM_POD, EGW_STACK_UNKNOWN_FLOW);
 }
 
 /* Egress of the tunnel device: what the stack has chosen is chosen here too. */
@@ -127,9 +146,14 @@ int to_tunnel(struct __sk_buff *skb) {
   const __be32 *gateway = bpf_map_lookup_elem(&egw_underlays, &mac);
   if (!gateway) return TC_ACT_UNSPEC;
   __u64 now = 0;
+  struct egw_flow *noted = bpf_map_lookup_elem(&egw_flows, &packet.tuple);
+  if (noted && !noted->gateway && silence(noted->seen, read_once(&now)) < (__s64)SECOND) {
+    noted->gateway = *gateway;
+    return TC_ACT_UNSPEC;
+  }
   const struct egw_flow *known = flow_of(&packet.tuple, &now);
   if (known && known->gateway == *gateway) return TC_ACT_UNSPEC;
-  struct egw_flow flow = {.seen = bpf_ktime_get_boot_ns(), .gateway = *gateway};
+  struct egw_flow flow = {.seen = read_once(&now), .gateway = *gateway};
   bpf_map_update_elem(&egw_flows, &packet.tuple, &flow, BPF_ANY);
   return TC_ACT_UNSPEC;
 }
@@ -139,13 +163,22 @@ static __always_inline struct egw_tuple tuple_answered(const struct packet *pack
   return packet->is_error ? packet->quoted : answer_to(&packet->tuple);
 }
 
+/*
+ * As long as the stack carries what the pod sends, its conntrack needs the answers too. But what a pod sends behind the answer to its
+ * first packet is the program's; of TCP that is a SYN-ACK: what refuses a connection is the end of conntrack's entry.
+ */
+static __always_inline bool is_stacks(const struct egw_flow *flow, const struct packet *packet) {
+  if (!(flow->ifindex & EGW_OPENING)) return !flow->ifindex;
+  return packet->is_error || (packet->tuple.protocol == IPPROTO_TCP && (!packet->is_syn || packet->is_reset));
+}
+
 static __always_inline int to_pod(struct __sk_buff *skb, const struct packet *packet, enum egw_hook hook,
                                   struct egw_flow *flow, struct way *way, __u64 now) {
   if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
   note(flow, packet, EGW_NAT_FIN_IN, now);
   if (packet->tuple.protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, tunnel_mtu - 40);
   count(hook, EGW_TO_POD);
-  return send_by(flow->ifindex, way);
+  return send_by(flow->ifindex & ~EGW_OPENING, way);
 }
 
 static __always_inline int answer_pod(struct __sk_buff *skb) {
@@ -167,8 +200,7 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
   struct bpf_tunnel_key key = {};
   if (bpf_skb_get_tunnel_key(skb, &key, TUNNEL_KEY, 0) || bpf_htonl(key.remote_ipv4) != flow->gateway)
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_DROP_NOT_ADMITTED);
-  /* As long as the stack carries what the pod sends, its conntrack needs the answers too. */
-  if (!flow->ifindex) {
+  if (is_stacks(flow, &packet)) {
     if (packet.tuple.protocol == IPPROTO_TCP && packet.is_syn) clamp_segments(skb, tunnel_mtu - 40);
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_ONE_WAY);
   }
@@ -192,7 +224,7 @@ int uplink_client(struct __sk_buff *skb) {
   __u64 now = 0;
   struct egw_flow *flow = flow_of(&tuple, &now);
   if (!flow || flow->gateway != outer.ip.saddr) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_UNKNOWN_FLOW);
-  if (!flow->ifindex) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_ONE_WAY);
+  if (is_stacks(flow, &packet)) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_ONE_WAY);
   if (!decapsulate(skb)) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_TOO_BIG);
   struct way way = {};
   find_way(skb, 0, packet.tuple.destination, 0, plain_length(skb), now, &way);

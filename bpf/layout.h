@@ -56,13 +56,16 @@ struct egw_tuple {
 struct egw_flow {
   /* bpf_ktime_get_boot_ns */
   __u64 seen;
+  /* 0 = none yet: a packet that begins has come by the device, and the stack has it. */
   __be32 gateway;
-  /* The device by which the pod is routed; 0 = not known yet. */
+  /* The device by which the pod is routed, with EGW_OPENING till a program has taken a packet; 0 = not known yet. */
   __u32 ifindex;
   /* enum egw_nat_state */
   __u8 state;
   __u8 zero[7];
 };
+
+#define EGW_OPENING 0x80000000
 
 /* TCP flags of one direction or the other that have been seen. */
 enum egw_nat_state {

@@ -29,11 +29,11 @@ egw_flows() {
       left = proto == "" ? 0 : int((ended ? ENDED : SILENT[proto]) - now + seconds(17))
       if (left < 1) return
       src = address(1); dst = address(5); seen_as = src
-      if (map == "egw_flows") mark = of[address(25)] + 0
+      if (map == "egw_flows") { mark = of[address(25)] + 0; if (address(25) == "0.0.0.0") return }
       else { mark = ${CLASS_NODE + ROLE_ANSWER}; seen_as = address(25); if (byte(29) + byte(30) + byte(31) + byte(32) == 0) return }
       ports = proto == "icmp" ? "type=8 code=0 id=" port(9) : "sport=" port(9) " dport=" port(11)
       back = proto == "icmp" ? "type=0 code=0 id=" port(9) : "sport=" port(11) " dport=" port(9)
-      print proto, byte(13), left (proto == "tcp" ? ended ? " TIME_WAIT" : " ESTABLISHED" : ""), "src=" src, "dst=" dst, ports, "src=" dst, "dst=" seen_as, back, "mark=" mark (map == "egw_flows" ? " ifindex=" byte(32) * 16777216 + byte(31) * 65536 + byte(30) * 256 + byte(29) : ""), "bpf=" map ":" key() (map == "egw_flows" ? "" : ":" t[5] t[6] t[7] t[8] t[25] t[26] t[27] t[28] t[11] t[12] t[33] t[34] t[13] "000000")
+      print proto, byte(13), left (proto == "tcp" ? ended ? " TIME_WAIT" : " ESTABLISHED" : ""), "src=" src, "dst=" dst, ports, "src=" dst, "dst=" seen_as, back, "mark=" mark (map == "egw_flows" ? (byte(32) > 127 ? " opening" : "") " ifindex=" byte(32) % 128 * 16777216 + byte(31) * 65536 + byte(30) * 256 + byte(29) : ""), "bpf=" map ":" key() (map == "egw_flows" ? "" : ":" t[5] t[6] t[7] t[8] t[25] t[26] t[27] t[28] t[11] t[12] t[33] t[34] t[13] "000000")
     }
     BEGIN {
       DIGITS = "0123456789abcdef"; ENDED = ${ENDED}; SILENT["tcp"] = ${SILENT.tcp}; SILENT["udp"] = ${SILENT.udp}; SILENT["icmp"] = ${SILENT.icmp}
@@ -94,10 +94,12 @@ egw_carried() {
         name = way = way " --sport " v["sport"] " --dport " v["dport"]
         way = way back " --reply-port-src " v["dport"] " --reply-port-dst " v["sport"] ($1 == "tcp" ? " --state " $4 : "")
       }
+      # Of what just opens conntrack has seen all.
+      if ($(NF - 2) == "opening") { print v["bpf"] "||"; next }
       print v["bpf"] "|" name "|" (v["mark"] ? "-I " way " -t " $3 " -u ASSURED,SEEN_REPLY -m " v["mark"] : "")
     }'
 }
-egw_forget() { cut -d '|' -f 2 | while read -r line; do egw_delete $line >/dev/null || exit 1; done; }
+egw_forget() { cut -d '|' -f 2 | sed '/^$/d' | while read -r line; do egw_delete $line >/dev/null || exit 1; done; }
 egw_cut_flows() {
   [ -s $T/cut-flows ] || return 0
   egw_drop_lines $T/cut-flows > $T/cut-batch && egw_drop $T/cut-batch && return 0

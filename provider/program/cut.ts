@@ -96,7 +96,7 @@ egw_cut() {
       mark = mark - (int(mark / 16384) % 4) * 16384
       carried = $NF ~ /^bpf=/ ? substr($NF, 5) : ""
       # Where a program has taken what the pod sends, the connection is open, though the stack has seen its beginning only.
-      if ($1 == "tcp" && carried != "" && $(NF - 1) ~ /^ifindex=[1-9]/) { open[src, sport, dst, dport]; print src ",tcp:" sport "," dst > opened }
+      if ($1 == "tcp" && carried != "" && $(NF - 1) ~ /^ifindex=[1-9]/ && $(NF - 2) != "opening") { open[src, sport, dst, dport]; print src ",tcp:" sport "," dst > opened }
       if (carried == "") for (f in filters) if (f == UNMARKED ? mark < 16777216 : hits(f)) tally(seen, f)
       s = number(src); d = number(dst)
       for (j = 1; j <= c; j++) {

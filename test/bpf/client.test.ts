@@ -63,6 +63,10 @@ const flows = () => programs.entries("egw_flows").map(({ value }) => decode("egw
 const syn: Shape = { from: POD, to: OUTSIDE, protocol: "tcp" };
 const data: Shape = { ...syn, flags: ["ACK", "PSH"], payload: Buffer.from("hello") };
 const udp: Shape = { ...syn, protocol: "udp" };
+const answer: Shape = { from: OUTSIDE, to: POD, protocol: "udp" };
+const synAck: Shape = { from: OUTSIDE, to: POD, protocol: "tcp", flags: ["SYN", "ACK"] };
+/** No gateway yet. */
+const NONE = "0.0.0.0";
 const fromPod = (shape: Shape, device = "pod") => programs.run("from_pod", frame(shape), { device });
 /** What the stack sends into the tunnel. */
 const toTunnel = (shape: Shape, to = GATEWAY_MAC) =>
@@ -70,6 +74,9 @@ const toTunnel = (shape: Shape, to = GATEWAY_MAC) =>
 const shown = ({ action, counted }: Outcome) => [action, ...counted];
 const TUNNELLED = ["redirect", "from-pod to-tunnel-device"];
 const left = (verdict: string) => ["unspec", `from-pod ${verdict}`];
+
+/** The pod's device, by which something has begun. */
+const opening = () => 0x8000_0000 + kernel.indexOf("pod");
 
 test.each<[string, readonly (readonly ["pod" | "outside", NonNullable<Shape["flags"]>])[], number]>([
   [
@@ -120,7 +127,7 @@ test.each<[string, readonly (readonly ["pod" | "outside", NonNullable<Shape["fla
 test("what the stack has sent to a gateway goes there from then on, one hop older", () => {
   expect(shown(fromPod(syn))).toEqual(left("stack-unknown-flow"));
   expect(shown(toTunnel(syn))).toEqual(["unspec"]);
-  expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: 0 }]);
+  expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: opening() }]);
   const { packet, ...outcome } = fromPod(data);
   expect(shown({ packet, ...outcome })).toEqual(TUNNELLED);
   expect(packet).toEqual(frame({ ...data, ttl: 63, macs: { from: OWN_MAC, to: GATEWAY_MAC } }));
@@ -131,7 +138,7 @@ test("what the stack has sent to a gateway goes there from then on, one hop olde
 test("a SYN is the stack's, though a connection by the same ports was known, and forgets it", () => {
   flow(syn);
   expect(shown(fromPod(syn))).toEqual(left("stack-unknown-flow"));
-  expect(flows()).toEqual([]);
+  expect(flows()).toMatchObject([{ gateway: NONE, ifindex: opening() }]);
   expect(shown(fromPod(data))).toEqual(left("stack-mid-flow"));
   // Its policy is gone since: nothing of the old one cuts the new one.
   flow(syn);
@@ -139,6 +146,53 @@ test("a SYN is the stack's, though a connection by the same ports was known, and
   programs.remove("egw_policies", elsewhere);
   expect(shown(fromPod(syn))).toEqual(left("not-selected"));
   expect(shown(fromPod(data))).toEqual(left("not-selected"));
+  expect(flows()).toEqual([]);
+});
+
+test("what begins is noted with its device, and is no flow until the stack has sent it to a gateway as it is", () => {
+  fromPod(syn, "other");
+  expect(flows()).toEqual([]);
+  fromPod(syn);
+  const [first] = flows();
+  fromPod(syn);
+  expect(flows()).toMatchObject([{ gateway: NONE, ifindex: opening() }]);
+  expect(flows()[0]?.seen).toBeGreaterThan(first?.seen ?? 0n);
+  // The stack has given it another destination: what answers that is none of the pod's until the stack has seen it.
+  const translated = { ...syn, to: { ...OUTSIDE, port: 8443 } };
+  toTunnel(translated);
+  expect(shown(fromGateway({ ...synAck, from: translated.to }))).toEqual(["unspec", answered("stack-one-way")]);
+  expect(shown(fromGateway(synAck))).toEqual(["unspec", answered("stack-unknown-flow")]);
+  expect(shown(fromPod(data))).toEqual(left("stack-mid-flow"));
+});
+
+test("what was noted a while ago says nothing of what the stack sends now", () => {
+  flow(udp, { gateway: NONE, ifindex: opening(), silent: 2 });
+  toTunnel(udp);
+  expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: 0 }]);
+});
+
+test("the answer to what has begun goes to its pod; of TCP that is a SYN-ACK, and a refusal is the stack's", () => {
+  flow(syn, { ifindex: opening() });
+  const short = ["redirect", answered("to-pod")];
+  expect(shown(fromGateway(synAck))).toEqual(short);
+  for (const flags of [["RST", "ACK"], ["RST", "SYN"], ["ACK"]] as const)
+    expect(shown(fromGateway({ ...synAck, flags }))).toEqual(["unspec", answered("stack-one-way")]);
+  const quote = frame(syn).subarray(ETHERNET);
+  const error: Shape = { from: OUTSIDE, to: POD, protocol: "icmp", icmpType: 3, quote };
+  expect(shown(fromGateway(error))).toEqual(["unspec", answered("stack-one-way")]);
+  expect(shown(fromPod(data))).toEqual(TUNNELLED);
+  expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: kernel.indexOf("pod") }]);
+  expect(shown(fromGateway({ ...synAck, flags: ["RST", "ACK"] }))).toEqual(short);
+  flow(udp, { ifindex: opening() });
+  expect(shown(fromGateway(answer))).toEqual(short);
+});
+
+test("a pod that forges another one's first packets is not answered by the short way", () => {
+  flow(udp, { ifindex: 0x8000_0000 + kernel.indexOf("other") });
+  expect(shown(fromPod(udp))).toEqual(TUNNELLED);
+  expect(flows()).toMatchObject([{ ifindex: kernel.indexOf("pod") }]);
+  flow(data, { ifindex: opening() });
+  expect(shown(fromPod(data, "other"))).toEqual(left("stack-other-device"));
 });
 
 test.each<[string, Shape, number, number]>([
@@ -227,9 +281,9 @@ test("an excluded network inside a policy's is let alone, and a network without 
   expect(shown(fromPod({ ...syn, to: closed }))).toEqual(["shot", "from-pod drop-no-gateway"]);
   expect(shown(fromPod({ ...data, to: closed }))).toEqual(left("stack-mid-flow"));
   expect(shown(fromPod({ ...udp, to: closed }))).toEqual(left("stack-unknown-flow"));
-  expect(shown(fromPod({ ...syn, to: { ...OUTSIDE, address: "203.0.113.20" } }))).toEqual(left("stack-unknown-flow"));
   toTunnel(syn);
   expect(flows()).toEqual([]);
+  expect(shown(fromPod({ ...syn, to: { ...OUTSIDE, address: "203.0.113.20" } }))).toEqual(left("stack-unknown-flow"));
 });
 
 test("what was open before its network lost its gateway goes on", () => {
@@ -302,7 +356,6 @@ test("an ICMP error about an answer goes where the connection goes", () => {
   expect(shown(fromPod({ ...error, quote: unknown }))).toEqual(left("stack-mid-flow"));
 });
 
-const answer: Shape = { from: OUTSIDE, to: POD, protocol: "udp" };
 const fromGateway = (shape: Shape, program = "from_gateway_101") =>
   programs.run(program, frame({ ...shape, macs: { from: GATEWAY_MAC, to: OWN_MAC } }));
 const answered = (verdict: string) => `from-gateway ${verdict}`;
