@@ -15,7 +15,7 @@ import { Machine } from "./machine";
 
 export const POD = "10.0.1.11";
 export const EGRESS = "192.0.2.1";
-const OUTSIDE = "203.0.113.9";
+export const OUTSIDE = "203.0.113.9";
 const BPF = "/sys/fs/bpf/pulumi-egress";
 
 const NODE_NAMES = ["client-1", "gateway-1"] as const;

@@ -10,6 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 const IMAGES = process.env.EGW_MACHINES ?? "";
 /** Seconds that a boot may take; a quiet machine needs a tenth of that. */
 const BOOT = 180;
+/** Seconds that one script may take. */
+const SCRIPT = 300;
 
 export interface Answer {
   readonly status: number;
@@ -87,7 +89,8 @@ export class Machine {
    */
   async must(script: string, process?: string): Promise<string> {
     const inside = process === undefined ? [] : ["nsenter", "--target", process, "--net", "--mount", "--"];
-    const { status, stdout, stderr } = await this.run([...inside, "sh", "-s"], script);
+    const bounded = ["timeout", "-k", "5", String(SCRIPT), ...inside, "sh", "-s"];
+    const { status, stdout, stderr } = await this.run(bounded, script);
     if (status !== 0)
       throw new Error(`${script.slice(0, 2000)}\nended with ${status}: ${stderr}${stdout}\n${this.logEnd()}`);
     return stdout;
@@ -98,6 +101,11 @@ export class Machine {
     this.emulator.kill("SIGKILL");
     this.socket?.destroy();
     if (!isKept) fs.rmSync(this.folder, { recursive: true });
+  }
+
+  /** What the kernel has said so far. */
+  kernelLog(): string {
+    return fs.readFileSync(this.log, "utf8");
   }
 
   private async connect(at: string): Promise<void> {
