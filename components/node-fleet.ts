@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { FleetArgs } from "../provider/model/args";
 import { compactNodes } from "../provider/model/compact-nodes";
 import type { ConnectionRef } from "../provider/model/connection";
-import { type DeepInput, type InputsOf, isPlain } from "../provider/resources/deep-input";
+import { type DeepInput, type InputsOf, isAtHand, isPlain } from "../provider/resources/deep-input";
 import { NodeMark } from "../provider/resources/node-mark";
 import { nodeConnection } from "./node-connection";
 
@@ -22,13 +22,17 @@ export interface FleetNodeArgs {
 export interface NodeFleetArgs extends InputsOf<Omit<FleetArgs, "registry" | "name">> {
   /** The fleet's name. Default: the component's name. */
   name?: pulumi.Input<string>;
-  /** Name of the node that keeps the registry of marks and egress IPs. Default: the first node by name. */
+  /** Name of the node that keeps the registry of marks and egress IPs. Default: the first node by name that is no pod. */
   registry?: string;
   /** What the connections of all nodes have in common. */
   connection?: DeepInput<Partial<ConnectionRef>>;
   /** Node name → node. */
   nodes: Record<string, FleetNodeArgs>;
 }
+
+/** As far as it is said in plain text. A pod keeps no registry. */
+const isPod = ({ connection = {} }: Partial<FleetNodeArgs> = {}): boolean =>
+  isAtHand(connection) && connection.netns !== undefined;
 
 /** A map of nodes in, their NodeMarks out. Composes only. */
 export class NodeFleet extends pulumi.ComponentResource {
@@ -39,7 +43,7 @@ export class NodeFleet extends pulumi.ComponentResource {
     super("egress:index:NodeFleet", name, {}, options);
     const { nodes, connection, registry, name: fleetName, ...settings } = args;
     const names = Object.keys(nodes).sort();
-    const registryNode = registry ?? names[0] ?? "";
+    const registryNode = registry ?? names.find((node) => !isPod(nodes[node])) ?? "";
     const connectionOf = (node: string): DeepInput<ConnectionRef> =>
       nodeConnection(nodes[node]?.underlayIP ?? "", connection, nodes[node]?.connection);
     const fleet: InputsOf<FleetArgs> = {

@@ -52,6 +52,7 @@ const SHAPES: { readonly [Kind in Claim["kind"]]: Check } = {
     underlay: text,
     uplink: text,
     mtu: whole,
+    netns: (value) => value === undefined || text(value),
     fleet: shaped<FleetSettings>({
       name: text,
       ignore: texts,

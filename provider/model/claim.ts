@@ -37,6 +37,8 @@ export interface NodeClaim {
   readonly uplink: string;
   /** MTU of the tunnel device in bytes. */
   readonly mtu: number;
+  /** It is a network namespace of a machine: a gateway pod. */
+  readonly netns?: string;
   readonly fleet: FleetSettings;
 }
 

@@ -27,6 +27,8 @@ export interface ConnectionRef {
   readonly perDialTimeout?: number;
   /** Run the node program through `sudo -n`. Default: true where `user` is not "root". */
   readonly sudo?: boolean;
+  /** Name of a network namespace of that machine (`/run/netns/NAME`): it is the node that is programmed, a gateway pod. */
+  readonly netns?: string;
   /** A jump host: dialled first, the node is reached through it. */
-  readonly proxy?: Omit<ConnectionRef, "proxy" | "sudo">;
+  readonly proxy?: Omit<ConnectionRef, "proxy" | "sudo" | "netns">;
 }

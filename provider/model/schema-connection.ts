@@ -26,6 +26,7 @@ export const connectionSchema: SchemaObject = {
   properties: {
     ...jumpHost,
     sudo: { type: "boolean", description: "true or false" },
+    netns: text("the name of a network namespace of the machine, as in /run/netns"),
     proxy: {
       type: "object",
       description: "a connection to a jump host",

@@ -3,11 +3,16 @@ import { NO_SPACE, PLACE_FUNCTION } from "./frame";
 
 /** What a batch runs its steps by, undoes them by where one fails, and saves for the next boot. */
 export const APPLY_FUNCTIONS = `
-egw_full() { rm -rf $T; rmdir $D/claims $D 2>/dev/null; ${NO_SPACE}; exit 0; }
+egw_full() { rm -rf $T; rmdir $D/claims $D $UP 2>/dev/null; ${NO_SPACE}; exit 0; }
 egw_unburied() { echo @@failed; echo "0 conntrack"; head -c 4000 $T/err; echo; echo @@rolled-back; rm -rf $T; echo @@end; exit 0; }
 egw_limit="timeout -k 5 60"
 egw_look() { { egw_kernel; egw_ipset; egw_bpf; } | cat; }
 ${PLACE_FUNCTION}
+# What namespaces had that are gone: nobody else comes to them any more.
+egw_tidy_namespaces() {
+  [ -n "$EGW_NETNS" ] || return 0
+  for d in \${D%/*}/*; do [ -e /run/netns/\${d##*/} ] || rm -rf "$d"; done
+}
 egw_put() { cat > $T/put && egw_place $T/put $D/$1; }
 # egw_tool TOOL FILE [OPTION]: the files are there before the first step, so that none needs room on a disk.
 egw_tool() {
@@ -88,7 +93,7 @@ egw_run() {
       egw_tidy_bpf
       egw_look > $T/after
       if [ "$(sha256sum < $T/before)" = "$(sha256sum < $T/after)" ]; then echo @@rolled-back; else echo @@not-rolled-back; egw_difference; fi
-      rm -rf $T; rmdir $D/claims $D 2>/dev/null
+      rm -rf $T; rmdir $D/claims $D $UP 2>/dev/null
       echo @@end
       return 1
     fi
@@ -123,7 +128,7 @@ egw_save_restore() {
   return 0
 }
 egw_remove_unit() {
-  [ -f $UNIT ] || return 0
+  [ -z "$EGW_NETNS" ] && [ -f $UNIT ] || return 0
   systemctl disable pulumi-egress.service >/dev/null 2>&1; rm -f $UNIT; systemctl daemon-reload >/dev/null 2>&1
   return 0
 }

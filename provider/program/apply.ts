@@ -7,7 +7,7 @@ import { CUT_FUNCTION, cutLines } from "./cut";
 import { FILE_FUNCTIONS } from "./files";
 import { hereDocument, whole } from "./frame";
 import { RESTORE_PROGRAM, RESTORE_UNIT } from "./restore";
-import { PROBE_FUNCTIONS, STATE_DIRECTORY } from "./shell-probe";
+import { PROBE_FUNCTIONS, STATE } from "./shell-probe";
 
 /** One batch: all of it is done, or none. */
 export interface Batch {
@@ -98,7 +98,7 @@ export function applyScript(batch: Batch): string {
   );
   const tables = batch.newTables.map((table) => checked(TABLE, String(table), "a routing table"));
   const next = batch.expectedGeneration + 1;
-  return `D=${STATE_DIRECTORY}
+  return `${STATE}
 ${PROBE_FUNCTIONS}
 ${FILE_FUNCTIONS}
 ${APPLY_FUNCTIONS}
@@ -115,9 +115,10 @@ flock -w 60 9 || { echo @@busy; exit 0; }
 # Who removed the last claim meanwhile took the directory away.
 [ $D -ef /proc/self/fd/9 ] || { echo @@stale; exit 0; }
 if [ "$(egw_generation)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
-${tables.length === 0 ? "" : `if egw_tables_of_others | grep -qxE '${tables.join("|")}'; then rmdir $D/claims $D 2>/dev/null; echo @@stale; exit 0; fi`}
+${tables.length === 0 ? "" : `if egw_tables_of_others | grep -qxE '${tables.join("|")}'; then rmdir $D/claims $D $UP 2>/dev/null; echo @@stale; exit 0; fi`}
 rm -rf $T; mkdir $T || egw_full
 TMPDIR=$T
+egw_tidy_namespaces
 egw_tidy_bpf
 ${documents.join("\n")}
 ${tools.length === 0 ? "" : "egw_look > $T/before || egw_full\n"}head -c ${RESERVE} /dev/zero > $T/reserve || egw_full
@@ -132,7 +133,7 @@ egw_kernel > $T/kernel; egw_ipset > $T/ipset; egw_bpf > $T/bpf
 ${batch.node === undefined ? FORGET : REMEMBER.replaceAll("@NEXT@", String(next)).replaceAll("@COMPILER@", batch.compiler)}
 ${announced.join("\n")}
 echo @@applied; cat $T/kernel $T/ipset $T/bpf; egw_manifest; egw_files; egw_registry; egw_facts; echo @@end
-rm -rf $T${batch.node === undefined ? "; rmdir $D 2>/dev/null || :" : ""}
+rm -rf $T${batch.node === undefined ? "; rmdir $D $UP 2>/dev/null || :" : ""}
 }
 egw_main
 `;
@@ -153,4 +154,4 @@ rmdir $D/registry 2>/dev/null`;
 const RESERVE = 1048576;
 
 /** Makes the node send everything at the next probe. */
-export const forgetDigestScript = (): string => `rm -f ${STATE_DIRECTORY}/digest\n`;
+export const forgetDigestScript = (): string => `${STATE}\nrm -f $D/digest\n`;

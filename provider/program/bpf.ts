@@ -12,7 +12,7 @@ export const BPF_DIRECTORY = "/sys/fs/bpf/pulumi-egress";
  * as the kinds read them. Filters of others are printed where they stand in front of one of ours only.
  */
 export const BPF_PROBE_FUNCTIONS = `
-BPF=${BPF_DIRECTORY}
+BPF=${BPF_DIRECTORY}\${EGW_NETNS:+-$EGW_NETNS}
 # Each verdict that a program has come to, by its place in egw_verdicts, and how often: the sum over all CPUs.
 egw_verdicts() {
   [ -e $BPF/${MAPS}/egw_verdicts ] && command -v bpftool >/dev/null 2>&1 || return 0

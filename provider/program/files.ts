@@ -64,7 +64,8 @@ egw_print_misplaced() {
 }
 egw_files() {
   echo @@files
-  if [ -d ${SYSTEMD} ]; then
+  # A namespace does not outlive a boot.
+  if [ -z "$EGW_NETNS" ] && [ -d ${SYSTEMD} ]; then
     echo "-  ${SYSTEMD}"
     sha256sum $UNIT 2>/dev/null
     [ -L $ENABLED ] && echo "-  $ENABLED"

@@ -1,5 +1,5 @@
 import { hereDocument, NO_SPACE, PLACE_FUNCTION, whole } from "./frame";
-import { STATE_DIRECTORY } from "./shell-probe";
+import { STATE } from "./shell-probe";
 
 /** One name in a fleet's registry and who holds it. `key` is `mark-<index>`, `ip-<address>` or `settings`. */
 export interface RegistryEntry {
@@ -50,11 +50,12 @@ export function claimScript(
   const checks = guarded.map((entry) => `egw_check ${checked(KEY, entry.key)} ${owners(entry)}`);
   const writes = entries.map((entry, i) => whole(`cat > $R/.${entry.key}`, hereDocument([textOf(entry)], i)));
   const renames = entries.map(({ key }) => `egw_place $R/.${key} $R/${key}`);
-  return `D=${STATE_DIRECTORY}; R=$D/registry/${checked(FLEET, fleet)}
+  return `${STATE}
+R=$D/registry/${checked(FLEET, fleet)}
 ${ENTRY_FUNCTION}
 ${PLACE_FUNCTION}
 egw_check() { egw_entry $1 | grep -v -e "\\"owner\\":\\"$2\\"" -e "\\"owner\\":\\"$3\\""; }
-egw_full() { rm -f $R/.mark-* $R/.ip-* $R/.settings; rmdir $R $D/registry $D/claims $D 2>/dev/null; ${NO_SPACE}; exit 0; }
+egw_full() { rm -f $R/.mark-* $R/.ip-* $R/.settings; rmdir $R $D/registry $D/claims $D $UP 2>/dev/null; ${NO_SPACE}; exit 0; }
 egw_main() {
 [ -d $R ] || rm -f $R $D/registry 2>/dev/null
 umask 077; mkdir -p $R || egw_full
@@ -77,7 +78,8 @@ egw_main
 /** Lets go of what `owner` holds but for the keys in `keep`; the directory goes with the last entry. */
 export function releaseScript(fleet: string, owner: string, keep: readonly string[] = []): string {
   const kept = keep.map((key) => `$R/${checked(KEY, key)}`).join("|") || "none";
-  return `D=${STATE_DIRECTORY}; R=$D/registry/${checked(FLEET, fleet)}
+  return `${STATE}
+R=$D/registry/${checked(FLEET, fleet)}
 ${ENTRY_FUNCTION}
 egw_main() {
 [ -d $R ] || { echo @@released; echo @@end; return; }
@@ -91,7 +93,7 @@ for f in $R/mark-* $R/ip-*; do
   case $entry in *'"owner":"${checked(OWNER, owner)}"'*) rm -f "$f" ;; *) left=1 ;; esac
 done
 [ -n "$left" ] || rm -rf $R
-rmdir $D/registry $D/claims $D 2>/dev/null
+rmdir $D/registry $D/claims $D $UP 2>/dev/null
 echo @@released; echo @@end
 }
 egw_main

@@ -66,6 +66,7 @@ egw_facts() {
   echo @@facts
   echo "kernel $(uname -r)"
   echo "hostname $(uname -n)"
+  echo "netns $EGW_NETNS"
   echo "iptables $(iptables -V 2>/dev/null)"
   echo "src_valid_mark $(cat /proc/sys/net/ipv4/conf/all/src_valid_mark)"
   echo "ip_forward $(cat /proc/sys/net/ipv4/ip_forward)"
@@ -112,12 +113,16 @@ egw_registry() {
 }
 `;
 
-/** Where a node keeps what it has to remember. */
+/** Where a machine keeps what it has to remember; what its network namespaces have to is in `netns/NAME` there. */
 export const STATE_DIRECTORY = "/var/lib/pulumi-egress";
+
+/** Sets D to that of the node that is programmed, and UP to the folders above it that go with the last one in them. */
+export const STATE = `D=${STATE_DIRECTORY} UP=
+[ -z "$EGW_NETNS" ] || { UP="$D/netns $D"; D=$D/netns/$EGW_NETNS; }`;
 
 /** Reads one node: its manifest, facts, digests of its files, and of our kernel objects what differs from what was there after the last apply. */
 export function probeScript(compiler: string): string {
-  return `D=${STATE_DIRECTORY}
+  return `${STATE}
 ${PROBE_FUNCTIONS}
 ${FILE_FUNCTIONS}
 egw_main() {

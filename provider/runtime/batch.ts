@@ -75,7 +75,7 @@ export function batchFor(
     tables: facts.tables,
     dropPolicies: facts.dropPolicies,
     podDevices: facts.podDevices ?? [],
-    restore: RESTORE_DIGESTS,
+    restore: restoreOf(host),
   };
   const written = claims
     .map((claim): [string, string] => [claim.owner.id, JSON.stringify(claim)])
@@ -101,7 +101,7 @@ export function batchFor(
       cuts: cutsOf(snapshot.claims, claims, facts),
       bury: isEnrolled ? undefined : former?.underlay,
       announce: newAddresses(objects, snapshot.actual),
-      installRestore: !hasRestore(snapshot) || fileDrift(snapshot).length > 0,
+      installRestore: host.netns === undefined && (!hasRestore(snapshot) || fileDrift(snapshot).length > 0),
       restoreIp: plan(
         objects.filter(({ kind }) => BY_IP.has(kind)),
         [],
@@ -131,6 +131,9 @@ function requireEnrolment(snapshot: Snapshot, claims: readonly Claim[]): void {
 function isKeptForBoot({ files: { recorded, there } }: Snapshot): boolean {
   return there.has(PROGRAMS) && recorded.get(PROGRAMS) === there.get(PROGRAMS);
 }
+
+/** A network namespace does not outlive a boot, so it has no program for that. */
+const restoreOf = ({ netns }: Snapshot["host"]): NodeFile["restore"] => (netns === undefined ? RESTORE_DIGESTS : {});
 
 /** A node whose restore program is of another version gets ours with its next batch. */
 const hasRestore = ({ node }: Snapshot): boolean => JSON.stringify(node?.restore) === JSON.stringify(RESTORE_DIGESTS);

@@ -26,6 +26,7 @@ export function session(node: string, connection: ConnectionRef): NodeSession {
     connection.port ?? 22,
     connection.user ?? "root",
     connection.proxy?.host ?? "",
+    connection.netns ?? "",
   ]);
   let found = sessions.get(key);
   if (!found) {

@@ -15,6 +15,7 @@ interface Enrolled {
   readonly generation: number;
   readonly node?: { readonly restore: Readonly<Record<string, string>> } | undefined;
   readonly files: NodeFiles;
+  readonly host?: { readonly netns?: string | undefined };
   readonly misread: readonly string[];
 }
 
@@ -58,7 +59,7 @@ export function fileDrift(snapshot: Enrolled): string[] {
 }
 
 /** Each file that is to be there with its digest; without one, all that can be asked is that it is there. */
-function wantedFiles({ generation, node, files }: Enrolled): ReadonlyMap<string, string | undefined> {
+function wantedFiles({ generation, node, files, host }: Enrolled): ReadonlyMap<string, string | undefined> {
   const { there, recorded } = files;
   const unit: [string, string | undefined][] = [
     [UNIT, node?.restore[UNIT]],
@@ -67,7 +68,7 @@ function wantedFiles({ generation, node, files }: Enrolled): ReadonlyMap<string,
   return new Map<string, string | undefined>([
     ...SAVED.map((name) => [name, recorded.get(name)] as const),
     [GENERATION, digestOf(`${generation}\n`)],
-    [RUN, node?.restore[RUN]],
+    ...(host?.netns === undefined ? [[RUN, node?.restore[RUN]] as const] : []),
     [SUMS, recorded.size > 0 ? undefined : "whole"],
     ...(there.has(SYSTEMD) ? unit : []),
   ]);

@@ -27,6 +27,7 @@ export function claimOf(state: NodeMarkState): NodeClaim {
     underlay: state.underlayIP,
     uplink: state.uplink,
     mtu: state.tunnelMTU,
+    ...(state.connection.netns === undefined ? {} : { netns: state.connection.netns }),
     fleet: normalizeFleet(state.fleet),
   };
 }

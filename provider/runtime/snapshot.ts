@@ -31,6 +31,8 @@ export interface NodeFile {
 export interface HostFacts {
   readonly kernel: string;
   readonly hostname: string;
+  /** Name of the network namespace that is programmed; undefined where it is a machine's own. */
+  readonly netns?: string | undefined;
   readonly missingTools: readonly string[];
   readonly srcValidMark: boolean;
   readonly ipForward: boolean;
@@ -143,6 +145,7 @@ function parseHost(sections: Sections): HostFacts {
   return {
     kernel: value("kernel"),
     hostname: value("hostname"),
+    netns: value("netns") || undefined,
     missingTools: all("no-tool"),
     srcValidMark: value("src_valid_mark") === "1",
     ipForward: value("ip_forward") === "1",

@@ -8,6 +8,7 @@ export type Answer =
       readonly bytes: number;
     }
   | { readonly kind: "short"; readonly arrived: number }
+  | { readonly kind: "no-namespace" }
   | { readonly kind: "cut" }
   | { readonly kind: "none" };
 
@@ -17,6 +18,15 @@ const CLEAN_ENV = `env -i LC_ALL=C PATH=${PATH}`;
 /** Seconds that the node waits for the rest of a script, so that a silent end of the network leaves nothing behind. */
 const ARRIVAL_LIMIT = 600;
 
+/** A name that is a plain word in every shell, and no path. */
+const NAMESPACE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** What a script that runs in a network namespace finds its name in. */
+const NAMESPACE_VARIABLE = "EGW_NETNS";
+
+/** Exit code of the node's side where there is no such namespace. */
+const NO_NAMESPACE = 84;
+
 /** Exit code of the node's side when it could not make its private directory. */
 export const NO_DIRECTORY = 81;
 
@@ -25,10 +35,17 @@ export const NO_DIRECTORY = 81;
  * It holds no text but a number and a hex nonce, and neither quote, backslash, "!" nor newline inside the
  * single quotes, so every login shell passes it on as it is.
  */
-export function remoteCommand(run: { nonce: string; length: number; sudo: boolean }): string {
+export function remoteCommand(run: {
+  nonce: string;
+  length: number;
+  sudo: boolean;
+  netns?: string | undefined;
+}): string {
   if (!/^[0-9a-f]{16,64}$/.test(run.nonce)) throw new Error("invariant: the nonce is lower-case hex");
   if (!Number.isSafeInteger(run.length) || run.length < 0) throw new Error("invariant: the length is a whole number");
-  const program = nodeProgram(run.nonce, run.length);
+  if (run.netns !== undefined && !NAMESPACE.test(run.netns))
+    throw new Error("invariant: the namespace has a plain name");
+  const program = nodeProgram(run.nonce, run.length, run.netns);
   return `exec ${run.sudo ? "env LC_ALL=C sudo -n " : ""}${CLEAN_ENV} sh -c '${program}'`;
 }
 
@@ -37,7 +54,8 @@ export function remoteCommand(run: { nonce: string; length: number; sudo: boolea
  * so that a dying connection does not reach it. The directory goes before the first byte of the answer is
  * written: a reader that is gone cannot make us leave it behind.
  */
-function nodeProgram(nonce: string, length: number): string {
+function nodeProgram(nonce: string, length: number, netns: string | undefined): string {
+  const namespace = `/run/netns/${netns}`;
   return [
     `umask 077`,
     // Its name cannot be guessed and mkdir takes no name that is there: as private as mktemp, one process less.
@@ -49,8 +67,12 @@ function nodeProgram(nonce: string, length: number): string {
     `timeout ${ARRIVAL_LIMIT} head -c ${length} >$d/script`,
     `n=$(stat -c %s $d/script)`,
     `test $n -eq ${length} || { rm -rf $d; echo "egw ${nonce} short $n"; exit 83; }`,
+    ...(netns === undefined
+      ? []
+      : [`test -e ${namespace} || { rm -rf $d; echo "egw ${nonce} no-namespace"; exit ${NO_NAMESPACE}; }`]),
     // In the foreground: a job started with "&" would ignore SIGINT and SIGQUIT for good.
-    `setsid -w sh $d/script </dev/null >$d/out 2>$d/err`,
+    // A namespace changes what is seen of the network, /proc/sys/net too; files and tools are the machine's.
+    `setsid -w ${netns === undefined ? "" : `nsenter --net=${namespace} env ${NAMESPACE_VARIABLE}=${netns} `}sh $d/script </dev/null >$d/out 2>$d/err`,
     `c=$?`,
     `exec 3<$d/out 4<$d/err`,
     `set -- $(stat -c %s $d/out $d/err)`,
@@ -68,6 +90,7 @@ function nodeProgram(nonce: string, length: number): string {
 export function parseAnswer(received: Buffer, nonce: string): Answer {
   const short = lineAfter(received, `egw ${nonce} short `);
   if (short !== undefined) return { kind: "short", arrived: Number(short.text) };
+  if (lineAfter(received, `egw ${nonce} no-namespace`) !== undefined) return { kind: "no-namespace" };
   const begin = lineAfter(received, `egw ${nonce} begin `);
   if (begin === undefined) return { kind: received.includes(`egw ${nonce}`) ? "cut" : "none" };
   const header = /^(\d+) (\d+) (\d+)$/.exec(begin.text);

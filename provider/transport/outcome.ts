@@ -34,6 +34,14 @@ export function readOutcome(run: RunFacts, outcome: ChannelOutcome): ExecResult 
       ),
     );
   }
+  if (answer.kind === "no-namespace") {
+    const { netns, host } = run.connection;
+    return fail(
+      unreachable(
+        `${host} has no network namespace "${netns}" (/run/netns/${netns}) and ${NOTHING_RAN}; give the pod's own as connection.netns, or write the node off in egress:abandon`,
+      ),
+    );
+  }
   if (answer.kind === "cut") return fail(unreachable(`the answer was cut off; ${MAY_RUN}, so read its state again`));
   if (!outcome.opened)
     return fail(

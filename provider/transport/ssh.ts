@@ -77,7 +77,8 @@ export function createSshTransport({ resolveSecret }: { resolveSecret: SecretRes
     async run(node, connection, script, { timeoutMs = RUN_TIMEOUT_MS } = {}) {
       const deadline = startDeadline(node, timeoutMs, NOTHING_RAN);
       const nonce = randomBytes(16).toString("hex");
-      const run = { node, connection, sudo: needsSudo(connection), nonce, length: Buffer.byteLength(script) };
+      const { netns } = connection;
+      const run = { node, connection, sudo: needsSudo(connection), netns, nonce, length: Buffer.byteLength(script) };
       try {
         return (await runOnce(run, script, deadline)) ?? (await runOnce(run, script, deadline)) ?? brokeTwice(node);
       } finally {

@@ -2,6 +2,7 @@ import type { Problem } from "../args";
 import { type At, at, entries } from "../at";
 import { hostKeyRule } from "./host-key";
 import { hostNameRule } from "./host-name";
+import { namespaceRule } from "./names";
 import { secretReferenceRule } from "./secret-reference";
 
 /** A connection and its jump host: how each is named, checked and logged in to. */
@@ -12,7 +13,7 @@ export function connectionRule(connection: At): Problem[] {
 /** The same for a part of a connection; whether the whole has a way to log in shows elsewhere. */
 export function connectionPartRule(part: At): Problem[] {
   const proxy = at(part, "proxy");
-  return [...[part, proxy].flatMap(hopRule), ...loginRule(proxy)];
+  return [...[part, proxy].flatMap(hopRule), ...namespaceRule(at(part, "netns")), ...loginRule(proxy)];
 }
 
 function hopRule(hop: At): Problem[] {

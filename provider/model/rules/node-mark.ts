@@ -3,6 +3,7 @@ import { ignoreListRule } from "./cidr-list";
 import { connectionRule } from "./connection";
 import { markRule } from "./mark";
 import { deviceNameRule, fleetNameRule, nodeNameRule } from "./names";
+import { keptRegistryRule } from "./registry";
 import type { Rule } from "./rule";
 import { tablesRule } from "./tables";
 import { tunnelNetworkRule } from "./tunnel-network";
@@ -18,6 +19,7 @@ export const nodeMarkRules: readonly Rule[] = [
   (args) => fleetNameRule(at(args, "fleet", "name")),
   (args) => nodeNameRule(at(args, "fleet", "registry", "node")),
   (args) => connectionRule(at(args, "fleet", "registry", "connection")),
+  (args) => keptRegistryRule(at(args, "fleet", "registry", "connection", "netns")),
   (args) => ["pods", "services", "nodes", "extra"].flatMap((name) => ignoreListRule(at(args, "fleet", "ignore", name))),
   tunnelNetworkRule,
   (args) => tablesRule(at(args, "fleet", "tables")),
