@@ -11,7 +11,7 @@ import {
 import type { BpfMap } from "../kernel/bpf-map";
 import type { KernelObject, Owned } from "../kernel/state";
 import type { TcFilter } from "../kernel/tc-filter";
-import type { NodeClaim, PeerNode } from "../model/claim";
+import type { GatewayClaim, NodeClaim, PeerNode } from "../model/claim";
 import { tunnelMac } from "../model/mark";
 import { type PolicyRule, policyEntries } from "./bpf-policies";
 import { shortHash, TUNNEL } from "./names";
@@ -48,12 +48,17 @@ function mapOf(name: string): BpfMap[] {
   return [{ kind: "bpf-map", version: LAYOUT_VERSION, name, type, key, value, entries, flags }];
 }
 
-const withPrograms = (view: NodeView) => view.gateways.filter(({ datapath }) => datapath === "bpf");
+const withPrograms = (view: NodeView) => view.gateways.filter(hasPrograms);
+/** Answers that come by the cluster's own routes are the stack's. */
+export const hasPrograms = ({ datapath, answers }: GatewayClaim): boolean =>
+  datapath === "bpf" && answers !== "cluster";
 /** The first of the gateways that need the programs. */
 const ownerOf = (view: NodeView): string => withPrograms(view)[0]?.owner.id ?? "";
 
 /** What a node does for gateways with programs: it sends to other gateway nodes, or is one. Where the egress IPs are just now is no matter. */
 function rolesOf(view: NodeView): ObjectName[] {
+  // In a pod there are none: they are on the nodes around it.
+  if (view.node.netns !== undefined) return [];
   const isGateway = withPrograms(view).some(({ nodes }) => nodes[view.node.node]?.gateway);
   return [...(otherGateways(view).length > 0 ? ["client" as const] : []), ...(isGateway ? ["gateway" as const] : [])];
 }
@@ -140,7 +145,7 @@ function policiesOf(view: NodeView): Owned[] {
 /** A policy of a gateway without programs is an exception for them: its packets are left to the stack. */
 function ruleOf(placed: PlacedPolicy, view: NodeView): PolicyRule {
   const { policy, gateway, destinations, sets } = placed;
-  const isLeft = gateway.datapath !== "bpf";
+  const isLeft = !hasPrograms(gateway);
   return {
     id: sets.source,
     owner: policy.owner.id,

@@ -26,7 +26,18 @@ function legs(view: NodeView): Owned[] {
       ...shared,
       { kind: "neighbour", device: TUNNEL, address: via, mac: tunnelMac(peer.index) },
       ...(closes(view, peer.index) ? [{ kind: "route" as const, table }] : []),
-      { kind: "route", table, leg: { via, device: TUNNEL, vni: node.fleet.vni, underlay: peer.underlay } },
+      {
+        kind: "route",
+        table,
+        leg: {
+          via,
+          device: TUNNEL,
+          vni: node.fleet.vni,
+          underlay: peer.underlay,
+          // The way to a pod may have another source, which it would not take for a node's.
+          ...(peer.pod ? { source: node.underlay } : {}),
+        },
+      },
       { kind: "ip-rule", preference: node.fleet.rulePreference, mark: markOf(peer.index), mask: MASK_MARK, table },
     );
   });
@@ -40,6 +51,7 @@ function closes(view: NodeView, index: number): boolean {
   return users.length === 0 || users.some((gateway) => gateway.onTunnelLoss === "drop");
 }
 
+/** A pod has its addresses on its own. */
 function addresses({ node, gateways }: NodeView): Owned[] {
   return gateways.flatMap((gateway) =>
     Object.entries(gateway.placement)
@@ -47,7 +59,7 @@ function addresses({ node, gateways }: NodeView): Owned[] {
       .flatMap(([address]) =>
         own(
           gateway.owner.id,
-          ...(gateway.hold.includes(address)
+          ...(node.netns !== undefined || gateway.hold.includes(address)
             ? []
             : [{ kind: "address" as const, device: node.uplink, address, label: egressLabel(node.uplink) }]),
           ...(gateway.inbound === "drop"

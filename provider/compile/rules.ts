@@ -1,4 +1,3 @@
-import { placeIn, type Table } from "../kernel/iptables";
 import type { Owned } from "../kernel/state";
 import {
   CLASS_KEEP,
@@ -13,6 +12,8 @@ import {
   ROLE_ANSWER,
   tunnelMac,
 } from "../model/mark";
+import { acceptedSources, passingTunnel } from "./carried";
+import { chainOf, hooks, type OwnedRule } from "./chain";
 import { contestedBy } from "./contested";
 import {
   CHAINS,
@@ -25,12 +26,7 @@ import {
   policyComment,
   TUNNEL,
 } from "./names";
-import { type NodeView, own, type PlacedPolicy, peersOf } from "./view";
-
-interface OwnedRule {
-  readonly rule: string;
-  readonly owner: string;
-}
+import { type NodeView, type PlacedPolicy, peersOf } from "./view";
 
 const NODE = `${hex(CLASS_NODE)}/${hex(MASK_CLASS)}`;
 const KEEP = `${hex(CLASS_KEEP)}/${hex(MASK_CLASS)}`;
@@ -72,6 +68,8 @@ export function rulesOf(view: NodeView): Owned[] {
       base(`-i ${TUNNEL} -j RETURN`),
       base(`-m conntrack --ctdir ORIGINAL ${FORWARD_ROLE} ${RESTORE}`),
       base(`-m conntrack --ctdir REPLY ${ANSWER_ROLE} ${RESTORE}`),
+      // A pod's own address is the cluster's as well: the tunnel ends there, and probes come to it.
+      ...(node.netns === undefined ? [] : [base(`-m set --match-set ${IGNORE} src -j RETURN`)]),
       base(`-m set --match-set ${EGRESS_ADDRESSES} dst -m conntrack --ctstate INVALID,NEW,UNTRACKED -j DROP`),
     ]),
     ...chainOf("mangle", CHAINS.peer, node.owner.id, [
@@ -95,6 +93,7 @@ export function rulesOf(view: NodeView): Owned[] {
       base("-j DROP"),
     ]),
     ...chainOf("mangle", CHAINS.resetMark, node.owner.id, [
+      ...passingTunnel(view),
       base(`-p udp -m udp --dport ${node.fleet.tunnelPort} -j DROP`),
       // The filter table answers a FIN: unanswered, a pod would go on sending it when nobody here stops it any more.
       base(`${LATE_FIN} ${CUT_MATCH} -m conntrack --ctstate INVALID -j RETURN`),
@@ -146,6 +145,7 @@ export function rulesOf(view: NodeView): Owned[] {
       base(`-m mark --mark ${NODE} ${SAVE}`),
     ]),
     ...chainOf("nat", CHAINS.noSnat, node.owner.id, [
+      ...acceptedSources(view),
       base(`-m mark --mark ${KEEP} -j ACCEPT`),
       ...each(
         remote.filter((placed) => placed.gateway.weave),
@@ -224,24 +224,4 @@ function nodeIpPeers(view: NodeView): { index: number; owner: string }[] {
     );
     return users.length > 0 && users.every((gateway) => gateway.onTunnelLoss === "node-ip");
   });
-}
-
-function chainOf(table: Table, name: string, owner: string, rules: readonly OwnedRule[]): Owned[] {
-  return [
-    ...own(owner, { kind: "chain", table, name }),
-    ...rules.map(({ rule, owner: ruleOwner }, position) => ({
-      object: { kind: "chain-rule" as const, table, chain: name, position, rule },
-      owner: ruleOwner,
-    })),
-  ];
-}
-
-function hooks(
-  table: Table,
-  chain: string,
-  owner: string,
-  jumps: readonly string[],
-  place = placeIn(table, chain),
-): Owned[] {
-  return jumps.flatMap((rule, rank) => own(owner, { kind: "hook", table, chain, rule, place, rank, foreign: [] }));
 }

@@ -1,7 +1,7 @@
 import type { ObjectName } from "../kernel/bpf-layout";
 import { compareText, type KernelObject, type Owned } from "../kernel/state";
 import { type Cidr, minimalCover } from "../model/address";
-import type { Claim, GatewayClaim, NodeClaim, PolicyClaim } from "../model/claim";
+import type { Claim, GatewayClaim, NodeClaim, PeerNode, PolicyClaim } from "../model/claim";
 import { destinationMembers } from "../model/selection";
 import { type PolicySets, policySets } from "./names";
 import { requirePlain, requirePlainTables } from "./plain-claims";
@@ -14,6 +14,8 @@ export interface NodeFacts {
   readonly dropPolicies: readonly string[];
   /** Devices by which pods of the node are routed that a gateway with programs selects. */
   readonly podDevices?: readonly string[];
+  /** Address of a gateway pod that this machine runs → the device by which it is routed. */
+  readonly carried?: Readonly<Record<string, string>>;
   /** Digests of the programs' objects. */
   readonly objects?: Readonly<Record<ObjectName, string>>;
 }
@@ -99,14 +101,20 @@ function place(node: NodeClaim, policy: PolicyClaim, gateway: GatewayClaim): Omi
   return { policy, gateway, destinations, sets, ...(peer === undefined ? { at: "nowhere" } : { at: "peer", peer }) };
 }
 
+/** Another node of a gateway, with the first gateway that both are of. */
+export interface Peer extends Omit<PeerNode, "gateway"> {
+  readonly owner: string;
+}
+
 /** The peers that this node has a leg to, by index: gateways for everyone, and everyone for a gateway. */
-export function peersOf(view: NodeView): { index: number; underlay: string; owner: string }[] {
-  const peers = new Map<number, { index: number; underlay: string; owner: string }>();
+export function peersOf(view: NodeView): Peer[] {
+  const peers = new Map<number, Peer>();
   for (const gateway of view.gateways) {
     const self = gateway.nodes[view.node.node];
     for (const [name, peer] of Object.entries(gateway.nodes)) {
       if (name === view.node.node || !self || !(self.gateway || peer.gateway) || peers.has(peer.index)) continue;
-      peers.set(peer.index, { index: peer.index, underlay: peer.underlay, owner: gateway.owner.id });
+      const { index, underlay, pod } = peer;
+      peers.set(index, { index, underlay, owner: gateway.owner.id, ...(pod ? { pod } : {}) });
     }
   }
   return [...peers.values()].sort((a, b) => a.index - b.index);

@@ -4,7 +4,13 @@ import { type IpKind, lines } from "./kind";
 export interface Route {
   readonly kind: "route";
   readonly table: number;
-  readonly leg?: { readonly via: string; readonly device: string; readonly vni: number; readonly underlay: string };
+  readonly leg?: {
+    readonly via: string;
+    readonly device: string;
+    readonly vni: number;
+    readonly underlay: string;
+    readonly source?: string;
+  };
   /** Some other route that carries our protocol number or is in a leg's table, in the words of `ip route`: never wanted, only found. */
   readonly other?: string;
   /** It doesn't carry our protocol number. */
@@ -22,12 +28,12 @@ export const route: IpKind<Route> = {
   text: (o) => {
     if (o.other !== undefined) return `route ${o.other} table ${o.table}`;
     return o.leg
-      ? `route default table ${o.table} encap id ${o.leg.vni} dst ${o.leg.underlay} via ${o.leg.via} dev ${o.leg.device} onlink`
+      ? `route default table ${o.table} encap id ${o.leg.vni}${sourceOf(o.leg)} dst ${o.leg.underlay} via ${o.leg.via} dev ${o.leg.device} onlink`
       : `route unreachable default table ${o.table} metric ${CLOSED_METRIC}`;
   },
   add: (o) => [
     o.leg
-      ? `route replace default via ${o.leg.via} dev ${o.leg.device} onlink table ${o.table} proto ${PROTOCOL} encap ip id ${o.leg.vni} dst ${o.leg.underlay}`
+      ? `route replace default via ${o.leg.via} dev ${o.leg.device} onlink table ${o.table} proto ${PROTOCOL} encap ip id ${o.leg.vni}${sourceOf(o.leg)} dst ${o.leg.underlay}`
       : `route replace ${o.other ?? `unreachable default metric ${CLOSED_METRIC}`} table ${o.table}${protocol(o)}`,
   ],
   // Without a type or a next hop, a metric of 0 would match the `unreachable` route as well (kernel: fib_table_delete).
@@ -38,6 +44,8 @@ export const route: IpKind<Route> = {
   ],
   parse: (output) => lines(output).flatMap(parseRoute),
 };
+
+const sourceOf = ({ source }: NonNullable<Route["leg"]>): string => (source === undefined ? "" : ` src ${source}`);
 
 /** That of a foreign route is among its words, unless it is the one that `ip` takes by itself. */
 const protocol = ({ isForeign }: Route): string => (isForeign ? "" : ` proto ${PROTOCOL}`);
@@ -71,8 +79,9 @@ function parseRoute(line: string): Route[] {
     .trim();
   if (!isOurs) return [{ kind: "route", table, other: words, isForeign: true }];
   if (words === `unreachable default metric ${CLOSED_METRIC}`) return [{ kind: "route", table }];
-  const leg = /^default encap ip id (\d+) src 0\.0\.0\.0 dst (\S+) ttl 0 tos 0 via (\S+) dev (\S+) onlink$/.exec(words);
+  const leg = /^default encap ip id (\d+) src (\S+) dst (\S+) ttl 0 tos 0 via (\S+) dev (\S+) onlink$/.exec(words);
   if (!leg) return [{ kind: "route", table, other: words }];
-  const [, vni, underlay = "", via = "", device = ""] = leg;
-  return [{ kind: "route", table, leg: { via, device, vni: Number(vni), underlay } }];
+  const [, vni, source, underlay = "", via = "", device = ""] = leg;
+  const chosen = source === undefined || source === "0.0.0.0" ? {} : { source };
+  return [{ kind: "route", table, leg: { via, device, vni: Number(vni), underlay, ...chosen } }];
 }

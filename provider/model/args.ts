@@ -73,14 +73,19 @@ export interface EgressGatewayArgs {
   readonly clients?: readonly NodeRef[];
   /** `a.b.c.d`, `a-b` or CIDR; at least one address. */
   readonly egressIPs: readonly string[];
-  /** Egress IP → name of the gateway node that must hold it. Default: spread, with the least movement. */
-  readonly placement?: Readonly<Record<string, string>>;
+  /**
+   * Egress IP → name of the gateway node that must hold it. Default: spread, with the least movement.
+   * "pod": the gateways are pods, and each egress IP is a pod's own address.
+   */
+  readonly placement?: "pod" | Readonly<Record<string, string>>;
   /** More destinations that never leave by these egress IPs. CIDRs. */
   readonly extraIgnore?: readonly string[];
   /** What new connections do when the tunnel is gone on their node. Default "drop". */
   readonly onTunnelLoss?: "drop" | "node-ip";
   /** New connections to an egress IP from outside. Default "drop". */
   readonly inbound?: "drop" | "allow";
+  /** By which way answers come back to the pods' nodes: the tunnel, or the cluster's own routes. Default "tunnel". */
+  readonly answers?: "tunnel" | "cluster";
   /** Seed 002's switch for Weave. Default false. */
   readonly weave?: boolean;
   /** What carries open connections: the node's stack, or TC programs past it. Default "iptables". */

@@ -66,7 +66,9 @@ const SHAPES: { readonly [Kind in Claim["kind"]]: Check } = {
   gateway: shaped<GatewayClaim>({
     kind: text,
     owner,
-    nodes: recordOf(shaped<PeerNode>({ index, underlay: text, gateway: flag })),
+    nodes: recordOf(
+      shaped<PeerNode>({ index, underlay: text, gateway: flag, pod: (value) => value === undefined || value === true }),
+    ),
     placement: recordOf(text),
     hold: texts,
     extraIgnore: texts,
@@ -74,6 +76,7 @@ const SHAPES: { readonly [Kind in Claim["kind"]]: Check } = {
     inbound: oneOf("drop", "allow"),
     weave: flag,
     datapath: (value) => value === undefined || value === "bpf",
+    answers: (value) => value === undefined || value === "cluster",
   }),
   policy: shaped<PolicyClaim>({
     ...selection,

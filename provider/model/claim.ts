@@ -47,6 +47,8 @@ export interface PeerNode {
   readonly index: number;
   readonly underlay: Address;
   readonly gateway: boolean;
+  /** A gateway pod: its machine is another node, or none of ours. */
+  readonly pod?: true;
 }
 
 /** EgressGateway: which nodes hold which egress IPs. */
@@ -64,6 +66,8 @@ export interface GatewayClaim {
   readonly weave: boolean;
   /** Left out: iptables alone. */
   readonly datapath?: "bpf";
+  /** Left out: answers come by the tunnel. */
+  readonly answers?: "cluster";
 }
 
 /** What a policy selected before a change, and by which egress IP of which gateway it left. */

@@ -25,14 +25,15 @@ export const egressGatewaySchema: SchemaObject = {
       items: { type: "string", description: 'an IPv4 address, a range "a-b" or a CIDR' },
     },
     placement: {
-      type: "object",
-      description: "the node that must hold it for each egress IP to be fixed, {[egressIP]: node}",
+      type: ["object", "string"],
+      description: 'the node that must hold it for each egress IP to be fixed, {[egressIP]: node}, or "pod"',
       additionalProperties: { type: "string", description: "the name of a gateway node" },
     },
     extraIgnore: cidrList("a list of CIDRs"),
     onTunnelLoss: { enum: ["drop", "node-ip"], description: '"drop" or "node-ip"' },
     inbound: { enum: ["drop", "allow"], description: '"drop" or "allow"' },
     datapath: { enum: ["iptables", "bpf"], description: '"iptables" or "bpf"' },
+    answers: { enum: ["tunnel", "cluster"], description: '"tunnel" or "cluster"' },
     weave: { type: "boolean", description: "true or false" },
   },
 };

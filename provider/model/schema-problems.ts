@@ -5,7 +5,7 @@ import { didYouMean } from "./did-you-mean";
 import { listOf, quote } from "./problem";
 import { SECRET_PROPERTIES } from "./rules/secret-reference";
 
-const ajv = new Ajv({ allErrors: true, verbose: true });
+const ajv = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true });
 const compiled = new Map<SchemaObject, ValidateFunction>();
 
 /** What a schema finds at a place, in sentences. A value that is unknown is never a problem. */

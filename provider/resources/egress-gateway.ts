@@ -28,14 +28,19 @@ export interface EgressGatewayArgs {
   clients?: NodesInput;
   /** Egress IPs: `a.b.c.d`, `a-b` or CIDR. Each must be free in the uplink's network; they are announced by gratuitous ARP. */
   egressIPs: pulumi.Input<pulumi.Input<string>[]>;
-  /** Egress IP → name of the gateway node that must hold it. Default: spread over the gateways, moved as little as possible. */
-  placement?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /**
+   * Egress IP → name of the gateway node that must hold it. Default: spread over the gateways, moved as little as possible.
+   * "pod": the gateways are pods (NodeMarks with `connection.netns`), and each egress IP is a pod's own address.
+   */
+  placement?: pulumi.Input<"pod" | Record<string, pulumi.Input<string>>>;
   /** More destinations (CIDRs) that never leave by these egress IPs. */
   extraIgnore?: pulumi.Input<pulumi.Input<string>[]>;
   /** What a new connection does when the tunnel is gone on its node: nothing leaves, or it leaves by the node's address. Default "drop". */
   onTunnelLoss?: pulumi.Input<"drop" | "node-ip">;
   /** New connections from outside to an egress IP. "allow" exposes the gateway node's own services on an address that others allow-list. Default "drop". */
   inbound?: pulumi.Input<"drop" | "allow">;
+  /** By which way answers come back to the pods' nodes: the tunnel, or the cluster's own routes. Default "tunnel". */
+  answers?: pulumi.Input<"tunnel" | "cluster">;
   /** Seed 002's switch for Weave: no SNAT into the tunnel by sets as well as by mark. Default false. */
   weave?: pulumi.Input<boolean>;
   /**

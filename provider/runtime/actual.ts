@@ -44,7 +44,8 @@ export function isAsRecorded(
   const isSame = SECTIONS.every((name) => sections.has(`same-${name}`));
   const isSameHost =
     recorded.dropPolicies.join() === present.dropPolicies.join() &&
-    recorded.podDevices?.join() === present.podDevices?.join();
+    recorded.podDevices?.join() === present.podDevices?.join() &&
+    JSON.stringify(recorded.carried) === JSON.stringify(present.carried);
   return isSame && isSameHost && hasLabels;
 }
 
@@ -85,7 +86,7 @@ function unlabelled(
   labelled: readonly KernelObject[],
 ): DeviceAddress[] {
   const node = claims.find((claim) => claim.kind === "node");
-  if (node?.kind !== "node") return [];
+  if (node?.kind !== "node" || node.netns !== undefined) return [];
   const known = new Set(labelled.flatMap((o) => (o.kind === "address" ? [`${o.device} ${cidrOf(o)}`] : [])));
   return claims
     .flatMap((claim) => (claim.kind === "gateway" ? Object.entries(claim.placement) : []))

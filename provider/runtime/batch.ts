@@ -75,6 +75,7 @@ export function batchFor(
     tables: facts.tables,
     dropPolicies: facts.dropPolicies,
     podDevices: facts.podDevices ?? [],
+    carried: facts.carried ?? {},
     restore: restoreOf(host),
   };
   const written = claims

@@ -9,6 +9,7 @@ import { isClean } from "./drift";
 import { leaveFormer } from "./former-registry";
 import { leftOnNodes, policiesOf } from "./gateway-claims";
 import { driftOfState } from "./gateway-drift";
+import { podsWith } from "./gateway-pods";
 import { gatewayProblems } from "./gateway-problems";
 import { claimAddresses, holdingOf, releaseBut, releaseOthers, releaseUntaken } from "./gateway-registry";
 import { growing, leftOvers, reachable, sessionOf, shrinking } from "./gateway-rollout";
@@ -56,7 +57,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   if (isUnknown(raw, UNKNOWN)) return { inputs: { ...raw, label, __provider, drift: {} } };
   const args = raw as unknown as EgressGatewayArgs;
   const held = heldState(olds);
-  const former = formerNames(olds, label);
+  const formerly = formerNames(olds, label);
   const looked = await lookAll(reachable(nodesOf(args)).map(sessionOf));
   const snapshots = [...looked.values()].flatMap(({ snapshot }) => (snapshot ? [snapshot] : []));
   const left = held ? undefined : adoptByLabel("gateway", label, snapshots);
@@ -64,11 +65,14 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const claimed = adoptFromRegistry("gateway", labelText(label), label, registry, fleetOf(args));
   const ownerId = held?.ownerId ?? left?.owner.id ?? claimed ?? newOwnerId("gateway");
   const ips = expandEgressIPs(args.egressIPs);
-  // What is written off holds nothing any more: its addresses move, a fixed placement on it notwithstanding.
+  // What is written off holds nothing any more: its addresses move, but those of pods.
   const names = reachable(args.gateways).map(({ node }) => node);
   if (names.length === 0) return { inputs: news, failures: failures([ALL_ABANDONED]) };
-  const fixed = Object.fromEntries(Object.entries(args.placement ?? {}).filter(([, node]) => !isAbandoned(node)));
-  const placement = placeAddresses(ips, names, fixed, held?.placement ?? left?.placement ?? {});
+  const former = held?.placement ?? left?.placement ?? {};
+  const placement =
+    args.placement === "pod"
+      ? podsWith(ips, args.gateways, looked, former)
+      : placeAddresses(ips, names, fixedIn(args.placement), former);
   const ref = refOf(args, held?.ref.name ?? label.name, ownerId, ips, placement);
   const wanted = { ...args, label, ownerId, placement, ref };
   const known = new Set(held ? nodesOf(held).map(({ node }) => node) : []);
@@ -77,7 +81,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const isClaiming = isMoved || ips.some((ip) => held?.placement[ip] === undefined);
   const found = [
     ...noteLive(ownerId, label, all, { instance, isNew: !held, had: known }),
-    ...gatewayProblems({ args, ips, label, ownerId, known, isClaiming, looked, registry }),
+    ...gatewayProblems({ args, ips, placement, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
@@ -85,8 +89,12 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const drift = dryRun && held ? await driftOfState(held, wanted) : {};
   // One that is replaced by force has no past in its state, only on the nodes.
   memory.gateways.set(ownerId, { wanted, held: held ?? (left && { ...wanted, placement: left.placement }) });
-  return { inputs: { ...wanted, ...former, __provider, drift } };
+  return { inputs: { ...wanted, ...formerly, __provider, drift } };
 }
+
+/** A fixed placement on a node that is written off counts for nothing. */
+const fixedIn = (placement: Readonly<Record<string, string>> = {}) =>
+  Object.fromEntries(Object.entries(placement).filter(([, node]) => !isAbandoned(node)));
 
 export async function diff(_id: string, olds: Properties, news: Properties): Promise<DiffResult> {
   if (isUnknown({ ...news, __provider: undefined }, UNKNOWN)) return { changes: true };

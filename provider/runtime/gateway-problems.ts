@@ -6,6 +6,7 @@ import { expandEgressIPs } from "../model/defaults";
 import { rangeOf } from "../model/ranges";
 import type { RegistryEntry } from "../program/registry";
 import { settingsOf } from "./fleet-settings";
+import { podProblems } from "./gateway-pods";
 import { fleetOf, pathOf, registryRefOf } from "./gateway-state";
 import { deviceTowards } from "./host";
 import { type Label, labelText } from "./label";
@@ -20,6 +21,8 @@ export interface Situation {
   readonly args: EgressGatewayArgs;
   /** Its egress IPs one by one. */
   readonly ips: readonly string[];
+  /** Egress IP → the node that is to hold it. */
+  readonly placement: Readonly<Record<string, string>>;
   readonly label: Label;
   readonly ownerId: string;
   /** Nodes that have it already; none before the first create. */
@@ -41,6 +44,7 @@ export function gatewayProblems(situation: Situation): Problem[] {
     networkProblems,
     tunnelProblems,
     droppedProblems,
+    ({ args, placement, ips, looked }: Situation) => podProblems(args, ips, placement, looked),
     ({ args, looked }: Situation) => programProblems(args, looked),
   ].flatMap((rule) => rule(situation));
 }
@@ -94,8 +98,8 @@ function foreignPlacement(gateways: readonly GatewayClaim[], ip: string): string
 
 /** Without arping a second holder of an egress IP would not be found, nor a new one be heard of. */
 function toolProblems({ args, looked }: Situation): Problem[] {
-  return args.gateways.flatMap(({ node }, i): Problem[] => {
-    if (!looked.get(node)?.snapshot?.host.missingTools.includes("arping")) return [];
+  return args.gateways.flatMap(({ node, connection }, i): Problem[] => {
+    if (connection.netns !== undefined || !looked.get(node)?.snapshot?.host.missingTools.includes("arping")) return [];
     const message = `node ${node} has no arping of iputils, which looks for a second holder of an egress IP and announces it. Install iputils-arping; what Debian calls "arping" is another tool.`;
     return [{ path: `gateways[${i}]`, message }];
   });
@@ -103,9 +107,9 @@ function toolProblems({ args, looked }: Situation): Problem[] {
 
 /** What a network of the uplink keeps for itself is no egress IP: its first and last address, and next hops. */
 function networkProblems({ args, ips, looked }: Situation): Problem[] {
-  return args.gateways.flatMap(({ node, uplink }): Problem[] => {
+  return args.gateways.flatMap(({ node, uplink, connection }): Problem[] => {
     const snapshot = looked.get(node)?.snapshot;
-    if (!snapshot) return [];
+    if (!snapshot || connection.netns !== undefined) return [];
     const { host } = snapshot;
     const networks = host.addresses
       .filter(({ device }) => device === uplink)
@@ -131,12 +135,13 @@ const isOurs = ({ actual }: Snapshot, { device, cidr }: HostFacts["addresses"][n
 
 /** An egress IP must be free on its nodes, and the way out must lead through the device that announces it. */
 function uplinkProblems({ args, ips, looked }: Situation): Problem[] {
-  return args.gateways.flatMap(({ node, uplink }, i): Problem[] => {
+  return args.gateways.flatMap(({ node, uplink, connection }, i): Problem[] => {
     const snapshot = looked.get(node)?.snapshot;
     if (!snapshot) return [];
     const outward = deviceTowards(snapshot.host, "0.0.0.0/0");
     const own = snapshot.host.addresses.find(
-      (address) => ips.includes(address.cidr.split("/")[0] ?? "") && !isOurs(snapshot, address),
+      (address) =>
+        connection.netns === undefined && ips.includes(address.cidr.split("/")[0] ?? "") && !isOurs(snapshot, address),
     );
     return [
       ...(outward !== undefined && outward !== uplink

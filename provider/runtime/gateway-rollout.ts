@@ -1,6 +1,6 @@
 import { minimalCover } from "../model/address";
 import type { NodeRef } from "../model/args";
-import type { GatewayClaim, PolicyClaim } from "../model/claim";
+import type { GatewayClaim, PeerNode, PolicyClaim } from "../model/claim";
 import { isAbandoned } from "./abandon";
 import { knownSessions, session } from "./context";
 import { type GatewayState, nodesOf } from "./gateway-state";
@@ -16,9 +16,7 @@ export function claimOf(state: GatewayState, hold: readonly string[] = []): Gate
   return {
     kind: "gateway",
     owner: { id: state.ownerId, ...state.label },
-    nodes: Object.fromEntries(
-      nodesOf(state).map((n) => [n.node, { index: n.index, underlay: n.underlayIP, gateway: isGateway.has(n.node) }]),
-    ),
+    nodes: Object.fromEntries(nodesOf(state).map((node) => [node.node, peerOf(node, isGateway.has(node.node))])),
     placement: state.placement,
     hold,
     extraIgnore: minimalCover(state.extraIgnore ?? []),
@@ -26,8 +24,16 @@ export function claimOf(state: GatewayState, hold: readonly string[] = []): Gate
     inbound: state.inbound ?? "drop",
     weave: state.weave ?? false,
     ...(state.datapath === "bpf" ? { datapath: state.datapath } : {}),
+    ...(state.answers === "cluster" ? { answers: state.answers } : {}),
   };
 }
+
+const peerOf = ({ index, underlayIP, connection }: NodeRef, gateway: boolean): PeerNode => ({
+  index,
+  underlay: underlayIP,
+  gateway,
+  ...(connection.netns === undefined ? {} : { pod: true }),
+});
 
 /** What other gateways give up to this one: the addresses that other nodes have till then, and the changes on their nodes. */
 export interface Given {

@@ -5,7 +5,7 @@ import { isAbandoned } from "./abandon";
 import type { Label } from "./label";
 
 /** An EgressGateway as it is kept in state. */
-export interface GatewayState extends EgressGatewayArgs {
+export interface GatewayState extends Omit<EgressGatewayArgs, "placement"> {
   readonly label: Label;
   readonly ownerId: string;
   readonly placement: Readonly<Record<string, string>>;

@@ -1,3 +1,4 @@
+import { hasPrograms } from "../compile/bpf";
 import { TUNNEL } from "../compile/names";
 import type { Claim } from "../model/claim";
 import { firstMeeting, rangeOf, rangesOf } from "../model/ranges";
@@ -12,7 +13,7 @@ import type { HostFacts } from "./snapshot";
 export function podDevices(claims: readonly Claim[], host: HostFacts): string[] {
   const node = claims.find((claim) => claim.kind === "node");
   const gateways = new Set(
-    claims.flatMap((claim) => (claim.kind === "gateway" && claim.datapath === "bpf" ? [claim.owner.id] : [])),
+    claims.flatMap((claim) => (claim.kind === "gateway" && hasPrograms(claim) ? [claim.owner.id] : [])),
   );
   if (node?.kind !== "node" || gateways.size === 0) return [];
   const sources = claims.flatMap((claim) => {

@@ -1,3 +1,4 @@
+import { hasPrograms } from "../compile/bpf";
 import type { EgressGatewayArgs, Problem } from "../model/args";
 import { pathOf } from "./gateway-state";
 import type { Looked } from "./look";
@@ -13,11 +14,12 @@ const TOOLS: Readonly<Record<string, string>> = {
   gzip: "gzip",
 };
 
-/** Nodes on which the programs of `datapath: "bpf"` could not be loaded, or would not run. */
+/** Nodes on which the programs of `datapath: "bpf"` could not be loaded, or would not run. In pods there are none. */
 export function programProblems(args: EgressGatewayArgs, looked: ReadonlyMap<string, Looked>): Problem[] {
   if (args.datapath !== "bpf") return [];
+  const pods = new Set(args.gateways.flatMap(({ node, connection }) => (connection.netns === undefined ? [] : [node])));
   return [...looked].flatMap(([node, { snapshot }]): Problem[] =>
-    (snapshot ? reasons(snapshot) : []).map((reason) => ({
+    (snapshot && !pods.has(node) ? reasons(snapshot) : []).map((reason) => ({
       path: pathOf(args, node),
       message: `node ${node} can't have datapath "bpf": ${reason} Or give datapath "iptables".`,
     })),
@@ -49,7 +51,7 @@ function isOlder(kernel: string): boolean {
 /** Where programs of ours come to stand and never have been: elsewhere one of others is drift. */
 function hooksOf({ claims, host, actual, node: file }: Snapshot): ReadonlySet<string> {
   const node = claims.find((claim) => claim.kind === "node");
-  const hadPrograms = claims.some((claim) => claim.kind === "gateway" && claim.datapath === "bpf");
+  const hadPrograms = claims.some((claim) => claim.kind === "gateway" && hasPrograms(claim));
   const uplink = node?.kind === "node" ? [`${node.uplink} ingress`, `${node.uplink} egress`] : [];
   const pods = (devices: readonly string[]): string[] => devices.map((device) => `${device} ingress`);
   const ours = new Set([

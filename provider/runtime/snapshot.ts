@@ -2,12 +2,14 @@ import { compileNode } from "../compile/node";
 import type { NodeFacts } from "../compile/view";
 import { lines } from "../kernel/kind";
 import type { KernelObject, Owned } from "../kernel/state";
+import { parseAddress } from "../model/address";
 import type { Claim } from "../model/claim";
 import { isDeviceName } from "../model/rules/names";
 import { parseSections, type Sections } from "../program/frame";
 import { parseEntry, type RegistryEntry } from "../program/registry";
 import { objectDigests, programsDigest } from "../transport/programs";
 import { actualObjects, isAsRecorded } from "./actual";
+import { carriedPods } from "./carried-pods";
 import { parseClaims } from "./claims";
 import { type NodeFiles, parseFiles } from "./files";
 import { podDevices } from "./pod-devices";
@@ -23,6 +25,8 @@ export interface NodeFile {
   readonly dropPolicies: readonly string[];
   /** Devices of selected pods that were there then, where programs take their packets. */
   readonly podDevices: readonly string[];
+  /** Address of each gateway pod that the machine ran then → its device. */
+  readonly carried?: Readonly<Record<string, string>>;
   /** Digests of the boot program and its unit as they were put on the node, by name. */
   readonly restore: Readonly<Record<string, string>>;
 }
@@ -80,6 +84,7 @@ export function parseSnapshot(stdout: string): Snapshot {
     tables: node?.tables ?? {},
     dropPolicies: node?.dropPolicies ?? [],
     podDevices: node?.podDevices ?? [],
+    carried: node?.carried ?? {},
     objects: objectDigests(),
   };
   const isSame = isAsRecorded(sections, claims, recorded, factsOf(recorded.tables, host, claims));
@@ -103,7 +108,7 @@ export function parseSnapshot(stdout: string): Snapshot {
 
 /** What can't be read is as good as lost, and is put together again; that it differs is drift of the file. */
 function parseNodeFile(text: string): NodeFile | undefined {
-  const empty = { version: 1, tables: {}, dropPolicies: [], podDevices: [], restore: {} } as const;
+  const empty = { version: 1, tables: {}, dropPolicies: [], podDevices: [], carried: {}, restore: {} } as const;
   try {
     const found: unknown = JSON.parse(text);
     if (found === null || typeof found !== "object") return undefined;
@@ -113,6 +118,8 @@ function parseNodeFile(text: string): NodeFile | undefined {
       Array.isArray(value) === Array.isArray(empty[name as keyof typeof empty]) &&
       (name !== "podDevices" ||
         (value as readonly unknown[]).every((one) => typeof one === "string" && isDeviceName(one))) &&
+      (name !== "carried" ||
+        Object.entries(value as object).every(([ip, one]) => parseAddress(ip) !== undefined && isDeviceName(one))) &&
       (name !== "tables" || Object.values(value as object).every(Number.isSafeInteger));
     const entries = Object.entries(found).filter(([name, value]) => name in empty && fits(name, value));
     return { ...empty, ...Object.fromEntries(entries) };
@@ -130,6 +137,7 @@ export const factsOf = (tables: NodeFacts["tables"], host: HostFacts, claims: re
   tables,
   dropPolicies: host.dropPolicies,
   podDevices: podDevices(claims, host),
+  carried: carriedPods(claims, host),
   objects: objectDigests(),
 });
 

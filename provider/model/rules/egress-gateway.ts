@@ -9,6 +9,7 @@ import {
   unicastEgressIPRule,
 } from "./egress-ips";
 import { distinctMarksRule, distinctNodesRule, oneFleetRule, sameNodeRule } from "./gateway-nodes";
+import { gatewayPodsRule } from "./gateway-pods";
 import { nodeRefRule } from "./node-ref";
 import { placedAddressRule, placedNodeRule } from "./placement";
 import type { Rule } from "./rule";
@@ -28,6 +29,7 @@ export const egressGatewayRules: readonly Rule[] = [
   unicastEgressIPRule,
   outsideClusterRule,
   notANodeRule,
+  gatewayPodsRule,
   placedAddressRule,
   (args) =>
     placedNodeRule(

@@ -87,9 +87,11 @@ export function outsideClusterRule(args: At): Problem[] {
   });
 }
 
-/** An egress IP is no node's own address: the node's own traffic would share it. */
+/** An egress IP is no node's own address: the node's own traffic would share it. That of a pod is. */
 export function notANodeRule(args: At): Problem[] {
-  const nodes = [...items(at(args, "gateways")), ...items(at(args, "clients"))];
+  const nodes = [...items(at(args, "gateways")), ...items(at(args, "clients"))].filter(
+    (node) => at(node, "connection", "netns").value === undefined,
+  );
   const owners = new Map(nodes.map((node) => [text(at(node, "underlayIP")), text(at(node, "node"))]));
   return eachEntry(args, (address) => {
     if (!owners.has(address)) return undefined;

@@ -1,3 +1,4 @@
+import { gatewayPodSourceRule } from "./gateway-pod-source";
 import { gatewayRefRule } from "./gateway-ref";
 import { oneChoiceRule, policyEgressIPRule } from "./policy-egress-ip";
 import {
@@ -15,6 +16,7 @@ export const egressPolicyRules: readonly Rule[] = [
   gatewayRefRule,
   policyListsRule,
   sourcesRule,
+  gatewayPodSourceRule,
   forwardedRule,
   usefulExceptRule,
   ignoredDestinationRule,

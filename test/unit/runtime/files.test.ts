@@ -10,7 +10,14 @@ import { seen, settings } from "./snapshots";
 const sum = (digit: string): string => digit.repeat(64);
 /** Of `1` with a newline: generation 1. */
 const GENERATION = "4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865";
-const NODE: NodeFile = { version: 1, tables: {}, dropPolicies: [], podDevices: [], restore: RESTORE_DIGESTS };
+const NODE: NodeFile = {
+  version: 1,
+  tables: {},
+  dropPolicies: [],
+  podDevices: [],
+  carried: {},
+  restore: RESTORE_DIGESTS,
+};
 
 const digests: Readonly<Record<string, string>> = {
   ...Object.fromEntries(SAVED.map((name, i) => [name, sum(`${i}`)])),

@@ -27,6 +27,7 @@ const problems = (args: GatewayState, looked: Record<string, Looked>, known: rea
   gatewayProblems({
     args,
     ips: expandEgressIPs(args.egressIPs),
+    placement: args.placement,
     label: args.label,
     ownerId: args.ownerId,
     known: new Set(known),

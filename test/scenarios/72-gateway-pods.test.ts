@@ -1,0 +1,146 @@
+import { execOk, type Lab, podCall, podHold } from "../lab";
+import { fleetOf, gatewayOf, policyOf } from "../operator/program";
+import type { Declared } from "../operator/stack";
+import { type GatewayPod, inPod, markOf, POOL, podIn, putPods } from "./gateway-pod";
+import { addressesOf, type Scene, scenario } from "./scenario";
+import { shown } from "./shown";
+
+/** On another node than the pod, and on the same. */
+const CLIENTS = ["pod-client-1-1", "pod-gateway-1-1"];
+
+/** A fleet of all nodes and the pods, and a gateway whose gateways are the pods. */
+function programWith(lab: Lab, pods: readonly GatewayPod[], more: Record<string, unknown> = {}): Declared[] {
+  const fleet = fleetOf(lab, {
+    ignore: { pods: [lab.ranges.pods], services: [lab.ranges.services], nodes: [lab.ranges.nodes, POOL] },
+  });
+  const gateway = gatewayOf(
+    lab,
+    "gateway",
+    pods.map(({ address }) => address),
+    {
+      on: pods.map(({ name }) => name),
+      of: lab.nodes.map(({ name }) => name),
+      placement: "pod",
+      ...more,
+    },
+  );
+  return [
+    ...fleet,
+    ...pods.map((pod) => markOf(fleet, pod)),
+    gateway,
+    policyOf("policy", "gateway", addressesOf(lab, CLIENTS)),
+  ];
+}
+
+/** What the outside sees of each client, and a transfer of each through the gateway pod. */
+async function through({ lab }: Scene, pod: GatewayPod): Promise<void> {
+  const [server] = lab.outside;
+  if (!server) throw new Error("a lab without outside");
+  for (const client of CLIENTS) {
+    const { source, error } = await podCall(lab, client, server.address);
+    const { bytes } = await podCall(lab, client, server.address, { proto: "http", path: "/bytes/1000000" });
+    expect({ client, source, error, bytes }).toEqual({
+      client,
+      source: pod.address,
+      error: undefined,
+      bytes: 1_000_000,
+    });
+    const { source: datagram } = await podCall(lab, client, server.address, { proto: "udp" });
+    expect({ client, datagram }).toEqual({ client, datagram: pod.address });
+  }
+}
+
+/** Everything of ours that a namespace has, in its kernel and in the state that its machine keeps for it. */
+const ofOurs = (lab: Lab, pod: GatewayPod): Promise<string> =>
+  inPod(
+    lab,
+    pod,
+    "{ iptables-save; ipset save; ip -d link; ip rule; ip route show table all; ip addr; } | grep -iE 'egw|EGRESSGATEWAY|proto 38' || :; ls -d /var/lib/pulumi-egress/netns/* 2>/dev/null || :",
+  );
+
+/** What else a pod has that one could leave changed. */
+const KERNEL =
+  "ip -4 -o addr | sed 's/.*: //'; ip -4 route show table all; ip rule; grep . /proc/sys/net/ipv4/conf/*/rp_filter";
+
+/** A body that has pods on their nodes. */
+const withPods =
+  (pods: readonly GatewayPod[], body: (scene: Scene) => Promise<void>) =>
+  async (scene: Scene): Promise<void> => {
+    const { takeAway } = await putPods(scene.lab, pods);
+    try {
+      await body(scene);
+    } finally {
+      await takeAway();
+    }
+  };
+
+const POD = podIn("gateway-1", 5);
+
+scenario(
+  "a gateway pod gives pods of its own node and of others its own address, and leaves nothing",
+  { senders: CLIENTS },
+  withPods([POD], async (scene) => {
+    const { lab, stack, change } = scene;
+    const program = programWith(lab, [POD]);
+    const before = await inPod(lab, POD, KERNEL);
+    await change(CLIENTS, () => stack.up(program), { to: [POD.address] });
+    expect(await shown(stack, program)).toEqual({});
+    await through(scene, POD);
+
+    // The machine is a node of its own: one has no mark, set or file of the other.
+    expect(await execOk(lab, "gateway-1", ["ls", "/var/lib/pulumi-egress/claims"])).not.toContain(
+      await claimOf(lab, POD),
+    );
+    await inPod(lab, POD, "ip addr show dev eth0 | grep -q :egw && exit 1 || exit 0");
+
+    await change(
+      CLIENTS,
+      async () => {
+        await inPod(lab, POD, "iptables -t nat -F EGRESSGATEWAY-SNAT-EIP; ip link set egw.vxlan down");
+        const drift = await shown(stack, program);
+        expect(Object.keys(drift)).toEqual(["egress-5", "gateway", "policy"]);
+        expect(drift["egress-5"]?.join()).toMatch(/^egress-5 changed {2}link egw.vxlan/);
+        await execOk(lab, "gateway-1", ["iptables", "-t", "mangle", "-F", "EGRESSGATEWAY-RESET-MARK"]);
+        expect(Object.keys(await shown(stack, program))).toEqual(["egress-5", "gateway", "gateway-1", "policy"]);
+        await stack.up(program);
+      },
+      { to: [POD.address] },
+    );
+    expect(await shown(stack, program)).toEqual({});
+    await through(scene, POD);
+    await change(CLIENTS, () => stack.destroy(), { established: "cut" });
+    expect(await ofOurs(lab, POD)).toBe("");
+    expect(await inPod(lab, POD, KERNEL)).toBe(before);
+  }),
+);
+
+/** The file name of the pod's own claim. */
+const claimOf = async (lab: Lab, { node, name }: GatewayPod): Promise<string> =>
+  (await execOk(lab, node, ["ls", `/var/lib/pulumi-egress/netns/${name}/claims`]))
+    .split("\n")
+    .filter((one) => one.startsWith("node-"))[0] ?? "";
+
+scenario(
+  "what a gateway pod can't be is refused in preview",
+  { senders: [] },
+  withPods([POD], async ({ lab, stack }) => {
+    const program = programWith(lab, [POD]);
+    const refused = (some: readonly Declared[]) => stack.preview(some).catch(({ message }: Error) => message);
+    const gone = { ...POD, name: "egress-9" };
+    expect(await refused(programWith(lab, [gone]))).toMatch(/192\.168\.0\.101 has no network namespace "egress-9"/);
+    const other = programWith(lab, [POD], { egressIPs: ["10.1.0.6"] });
+    expect(await refused(other)).toMatch(
+      /gateway: egressIPs: 10\.1\.0\.6 is no address of a gateway pod on its uplink: egress-5 has 10\.1\.0\.5 on eth0/,
+    );
+    const clients = lab.nodes.map(({ name }) => name).filter((name) => name !== POD.node);
+    const alone = [
+      ...program.slice(0, -2),
+      gatewayOf(lab, "gateway", [POD.address], { on: [POD.name], of: clients, placement: "pod" }),
+    ];
+    expect(await refused(alone)).toMatch(/gateway: gateways\[0\]: pod "egress-5" is run by node "gateway-1"/);
+    const itself = [...program.slice(0, -1), policyOf("policy", "gateway", ["10.1.0.0/28"])];
+    expect(await refused(itself)).toMatch(
+      /policy: sources\.cidrs\[0\]: "10\.1\.0\.5" of "10\.1\.0\.0\/28" is a pod of gateway "gateway"/,
+    );
+  }),
+);
