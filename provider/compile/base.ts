@@ -15,7 +15,7 @@ import {
 import { type NodeView, own } from "./view";
 
 /** What enrolment puts on a node: the tunnel device with its address, and the sets that all policies share. */
-export function compileBase({ node }: NodeView): Owned[] {
+export function compileBase({ node, facts }: NodeView): Owned[] {
   const { fleet, index } = node;
   const ignored = [...fleet.ignore, `${node.underlay}/32`];
   const set = (name: string) => ({ kind: "ipset" as const, name, type: "hash:net" as const, timeout: 0 });
@@ -27,6 +27,10 @@ export function compileBase({ node }: NodeView): Owned[] {
     // It begins with what the host has for new devices; without it nothing that comes out of the tunnel is forwarded.
     { kind: "sysctl", name: `net/ipv4/conf/${TUNNEL}/forwarding`, value: "1" },
     { kind: "address", device: TUNNEL, address: tunnelAddress(fleet.tunnelCIDR, index), label: "" },
+    ...Object.entries(facts.loosened ?? {}).map(([device, setting]) => {
+      const [former, value] = [`${setting.slice(0, 1)} -`, setting.slice(2)];
+      return { kind: "sysctl" as const, name: `net/ipv4/conf/${device}/rp_filter`, value, former };
+    }),
     set(PEERS),
     set(IGNORE),
     set(GUARD_IGNORE),

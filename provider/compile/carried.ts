@@ -1,5 +1,6 @@
-import type { OwnedRule } from "./chain";
-import { IGNORE } from "./names";
+import type { Owned } from "../kernel/state";
+import { chainOf, type OwnedRule } from "./chain";
+import { CHAINS, IGNORE, policyComment } from "./names";
 import type { NodeView } from "./view";
 
 /** A gateway pod that this machine runs. */
@@ -8,14 +9,22 @@ interface CarriedPod {
   /** The device by which it is routed. */
   readonly device: string;
   readonly owner: string;
+  /** What it answers goes to its client by the cluster's own routes, as it came from outside. */
+  readonly answersByCluster: boolean;
 }
 
 /** Those that gateways here have, each once. */
 export function carriedPods({ gateways, facts }: NodeView): CarriedPod[] {
+  const inCluster = new Set(
+    gateways.flatMap(({ answers, nodes }) =>
+      answers === "cluster" ? Object.values(nodes).map(({ underlay }) => underlay) : [],
+    ),
+  );
   const pods = gateways.flatMap(({ owner, nodes }) =>
     Object.values(nodes).flatMap(({ pod, underlay }): [string, CarriedPod][] => {
       const device = pod && facts.carried?.[underlay];
-      return device ? [[underlay, { address: underlay, device, owner: owner.id }]] : [];
+      const answersByCluster = inCluster.has(underlay);
+      return device ? [[underlay, { address: underlay, device, owner: owner.id, answersByCluster }]] : [];
     }),
   );
   return [...new Map(pods.reverse()).values()].sort((a, b) => (a.address < b.address ? -1 : 1));
@@ -38,3 +47,40 @@ export function acceptedSources(view: NodeView): OwnedRule[] {
     { rule: `-s ${address}/32 -m set ! --match-set ${IGNORE} dst -j ACCEPT`, owner },
   ]);
 }
+
+/** What comes from the devices of such pods with a source outside the cluster, each device once. */
+function answering(view: NodeView): { readonly match: string; readonly owner: string }[] {
+  const pods = carriedPods(view).filter(({ answersByCluster }) => answersByCluster);
+  const devices = new Map(pods.map(({ device, owner }) => [device, owner]));
+  return [...devices].map(([device, owner]) => ({ match: `-i ${device} -m set ! --match-set ${IGNORE} src`, owner }));
+}
+
+/** Their sources are not what is routed by the device: here that is not asked, but whether somebody asked them. */
+export const answersOfPods = (view: NodeView): OwnedRule[] =>
+  answering(view).map(({ match, owner }) => ({ rule: `${match} -j ${CHAINS.answer}`, owner }));
+
+/** To a selected pod, from where its policy leads; errors come from on the way there. */
+export function answerChain(view: NodeView): Owned[] {
+  const [first] = answering(view);
+  if (!first) return [];
+  const carried = new Set(carriedPods(view).map(({ address }) => address));
+  const policies = view.policies.filter(({ gateway, policy }) => {
+    const holder = gateway.nodes[gateway.placement[policy.egressIP] ?? ""];
+    return gateway.answers === "cluster" && holder?.pod === true && carried.has(holder.underlay);
+  });
+  return chainOf("mangle", CHAINS.answer, view.node.owner.id, [
+    ...policies.flatMap(({ policy: { owner }, sets: { source, destination } }) => {
+      const to = `-m set --match-set ${source} dst`;
+      const comment = policyComment(owner.id);
+      return [
+        `${to} -m set --match-set ${destination} src ${comment} -j RETURN`,
+        ...["3", "11"].map((type) => `-p icmp -m icmp --icmp-type ${type} ${to} ${comment} -j RETURN`),
+      ].map((rule) => ({ rule, owner: owner.id }));
+    }),
+    { rule: "-j DROP", owner: view.node.owner.id },
+  ]);
+}
+
+/** The beginning of a connection whose client is on another node was never seen here: without it conntrack takes its answer for invalid, and others drop that. */
+export const unknownAnswers = (view: NodeView): OwnedRule[] =>
+  answering(view).map(({ match, owner }) => ({ rule: `${match} -m conntrack --ctstate INVALID -j ACCEPT`, owner }));

@@ -10,9 +10,11 @@ import {
   MASK_ROLE,
   markOf,
   ROLE_ANSWER,
+  ROLE_BITS,
+  ROLE_CLUSTER,
   tunnelMac,
 } from "../model/mark";
-import { acceptedSources, passingTunnel } from "./carried";
+import { acceptedSources, answerChain, answersOfPods, passingTunnel, unknownAnswers } from "./carried";
 import { chainOf, hooks, type OwnedRule } from "./chain";
 import { contestedBy } from "./contested";
 import {
@@ -34,6 +36,7 @@ const NODE_IP = `${hex(CLASS_NODE_IP)}/${hex(MASK_CLASS)}`;
 const FORWARD_ROLE = `-m connmark --mark ${hex(CLASS_NODE)}/${hex(MASK_ROLE)}`;
 const OTHER_ROLE = `-m connmark ! --mark ${hex(CLASS_NODE)}/${hex(MASK_ROLE)}`;
 const ANSWER_ROLE = `-m connmark --mark ${hex(CLASS_NODE + ROLE_ANSWER)}/${hex(MASK_ROLE)}`;
+const CLUSTER_ROLE = `-m connmark --mark ${hex(CLASS_NODE + ROLE_CLUSTER)}/${hex(MASK_ROLE)}`;
 const RESTORE = `-j CONNMARK --restore-mark --nfmask ${hex(MASK_MARK)} --ctmask ${hex(MASK_MARK)}`;
 const SAVE = `-j CONNMARK --save-mark --nfmask ${hex(MASK_MARK)} --ctmask ${hex(MASK_ALL)}`;
 const FIRST_PACKET = "-m conntrack --ctstate NEW ! --ctstatus CONFIRMED";
@@ -63,7 +66,9 @@ export function rulesOf(view: NodeView): Owned[] {
   const dropsOutput = facts.dropPolicies.includes("OUTPUT");
 
   return [
+    ...answerChain(view),
     ...chainOf("mangle", CHAINS.markRequest, node.owner.id, [
+      ...answersOfPods(view),
       base(`-i ${TUNNEL} -j ${CHAINS.peer}`),
       base(`-i ${TUNNEL} -j RETURN`),
       base(`-m conntrack --ctdir ORIGINAL ${FORWARD_ROLE} ${RESTORE}`),
@@ -75,6 +80,7 @@ export function rulesOf(view: NodeView): Owned[] {
     ...chainOf("mangle", CHAINS.peer, node.owner.id, [
       base(`-m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY ${FORWARD_ROLE} -j RETURN`),
       base(`-m conntrack --ctstate RELATED,ESTABLISHED --ctdir ORIGINAL ${ANSWER_ROLE} -j RETURN`),
+      base(`-m conntrack --ctstate RELATED,ESTABLISHED --ctdir ORIGINAL ${CLUSTER_ROLE} -j RETURN`),
       ...peersOf(view).map((peer) => ({
         rule: `-m conntrack --ctstate NEW -m mac --mac-source ${tunnelMac(peer.index)} -j CONNMARK --set-xmark ${hex(markOf(peer.index) + ROLE_ANSWER)}/${hex(MASK_ALL)}`,
         owner: peer.owner,
@@ -85,7 +91,13 @@ export function rulesOf(view: NodeView): Owned[] {
     ...chainOf("mangle", CHAINS.admit, node.owner.id, [
       base("-m addrtype --dst-type LOCAL -j DROP"),
       base(`-m set --match-set ${IGNORE} dst -j DROP`),
-      ...each(here, (placed) => `${selects(placed)} ${comment(placed)} -j RETURN`),
+      ...here.flatMap((placed) => [
+        ...each(
+          isAnsweredByCluster(placed) ? [placed] : [],
+          () => `${selects(placed)} ${comment(placed)} ${ANSWER_BY_CLUSTER}`,
+        ),
+        ...each([placed], () => `${selects(placed)} ${comment(placed)} -j RETURN`),
+      ]),
       base("-j DROP"),
     ]),
     ...chainOf("mangle", CHAINS.admitGuard, node.owner.id, [
@@ -116,6 +128,10 @@ export function rulesOf(view: NodeView): Owned[] {
       base(`! -o ${TUNNEL} -m conntrack --ctstate INVALID,UNTRACKED -j ${CHAINS.stray}`),
       base(`! -o ${TUNNEL} ${FIRST_PACKET} -j ${CHAINS.guard}`),
       base(`-o ${TUNNEL} -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss ${node.mtu - 40}`),
+      // What a pod sends into the tunnel is as long as the answer to its SYN says, whichever way that takes.
+      ...(here.some(isAnsweredByCluster)
+        ? [base(`-p tcp ${CLUSTER_ROLE} -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss ${node.mtu - 40}`)]
+        : []),
       base(`-m mark --mark ${NODE} -j MARK --set-xmark ${hex(CLASS_KEEP)}/${hex(MASK_MARK)}`),
     ]),
     ...chainOf("mangle", CHAINS.guard, node.owner.id, [
@@ -166,6 +182,7 @@ export function rulesOf(view: NodeView): Owned[] {
       base("-j DROP"),
     ]),
     ...chainOf("filter", CHAINS.cut, node.owner.id, [
+      ...unknownAnswers(view),
       base(`${MID_FLOW} -m conntrack --ctstate INVALID,NEW ${CUT_MATCH} -j REJECT --reject-with tcp-reset`),
       base(`${OPENING} -m conntrack --ctstate NEW ${OPENING_MATCH} -j REJECT --reject-with tcp-reset`),
       base(`-p udp -m conntrack --ctstate NEW ${CUT_MATCH} -j REJECT --reject-with icmp-port-unreachable`),
@@ -175,6 +192,7 @@ export function rulesOf(view: NodeView): Owned[] {
       ? chainOf("filter", CHAINS.keep, node.owner.id, [
           base(`-o ${TUNNEL} -m mark --mark ${KEEP} -j ACCEPT`),
           base(`-i ${TUNNEL} -j ACCEPT`),
+          ...(here.some(isAnsweredByCluster) ? [base(`-m conntrack --ctdir REPLY ${CLUSTER_ROLE} -j ACCEPT`)] : []),
           base(
             `-p udp -m udp --dport ${node.fleet.tunnelPort} -m mark --mark ${KEEP} -m set --match-set ${PEERS} dst -j ACCEPT`,
           ),
@@ -200,6 +218,9 @@ const formerFirst = (policies: readonly PlacedPolicy[]): PlacedPolicy[] => [
   ...policies.filter(({ isFormer }) => isFormer),
   ...policies.filter(({ isFormer }) => !isFormer),
 ];
+
+const isAnsweredByCluster = ({ gateway }: PlacedPolicy): boolean => gateway.answers === "cluster";
+const ANSWER_BY_CLUSTER = `-j CONNMARK --set-xmark ${hex(ROLE_CLUSTER)}/${hex(ROLE_BITS)}`;
 
 const comment = ({ policy }: PlacedPolicy): string => policyComment(policy.owner.id);
 

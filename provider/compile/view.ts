@@ -16,6 +16,8 @@ export interface NodeFacts {
   readonly podDevices?: readonly string[];
   /** Address of a gateway pod that this machine runs → the device by which it is routed. */
   readonly carried?: Readonly<Record<string, string>>;
+  /** Devices whose rp_filter is loosened → what it was, what it is to be, and the address that it is lent for that: `1 2 a.b.c.d`. */
+  readonly loosened?: Readonly<Record<string, string>>;
   /** Digests of the programs' objects. */
   readonly objects?: Readonly<Record<ObjectName, string>>;
 }

@@ -5,11 +5,13 @@ export interface Sysctl {
   readonly kind: "sysctl";
   readonly name: string;
   readonly value: string;
+  /** Of a device that is not ours: what it was, and is again when we go. */
+  readonly former?: string;
 }
 
 export const sysctl: Kind<Sysctl> = {
   kind: "sysctl",
-  ownership: "it belongs to egw.vxlan and goes with it",
+  ownership: "it belongs to egw.vxlan and goes with it, or node.json has what it was",
   key: (o) => `sysctl ${o.name}`,
   text: (o) => `sysctl ${o.name} = ${o.value}`,
   parse: (output) =>

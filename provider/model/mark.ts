@@ -8,7 +8,8 @@ import { type Address, type Cidr, nthAddress } from "./address";
  *
  * class 0x26 = a node mark of ours (seed 002: `0x26 + value + 0000`), 0x12 = "keep": encapsulated by us.
  * Bits 0x4000 and 0x8000 are kube-proxy's and are never read or written by us.
- * role (connmark only): 00 = this connection goes out by that node, 01 = its answers go back to that node.
+ * role (connmark only): 00 = this connection goes out by that node, 01 = its answers go back to that node,
+ * 02 = it came from that node, and its answers go by the cluster's own routes.
  */
 export const CLASS_NODE = 0x26000000;
 export const CLASS_KEEP = 0x12000000;
@@ -22,6 +23,9 @@ export const MASK_ROLE = 0xff0000ff;
 /** Class, index and role: everything that is ours in a connmark. */
 export const MASK_ALL = 0xffff3fff;
 export const ROLE_ANSWER = 0x01;
+export const ROLE_CLUSTER = 0x02;
+/** The role alone. */
+export const ROLE_BITS = 0xff;
 /** Indexes are 1..16383; 0 is no node. */
 export const MAX_INDEX = 0x3fff;
 

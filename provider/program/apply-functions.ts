@@ -1,5 +1,6 @@
 import { SAVED, SUMS, SYSTEMD } from "./files";
 import { NO_SPACE, PLACE_FUNCTION } from "./frame";
+import { LEND_FUNCTION } from "./shell-probe";
 
 /** What a batch runs its steps by, undoes them by where one fails, and saves for the next boot. */
 export const APPLY_FUNCTIONS = `
@@ -8,6 +9,7 @@ egw_unburied() { echo @@failed; echo "0 conntrack"; head -c 4000 $T/err; echo; e
 egw_limit="timeout -k 5 60"
 egw_look() { { egw_kernel; egw_ipset; egw_bpf; } | cat; }
 ${PLACE_FUNCTION}
+${LEND_FUNCTION}
 # What namespaces had that are gone: nobody else comes to them any more.
 egw_tidy_namespaces() {
   [ -n "$EGW_NETNS" ] || return 0
@@ -20,7 +22,9 @@ egw_tool() {
     ip) egw_promoting "$2" timeout -k 5 60 ip $3 -batch - ;;
     ipset) timeout -k 5 120 ipset -exist restore ;;
     iptables) timeout -k 5 120 iptables-restore -w 60 --noflush ;;
-    sysctl) while read -r k e v; do echo "$v" > /proc/sys/$k || return 1; done ;;
+    sysctl) while read -r k e v a; do
+      echo "$v" > /proc/sys/$k && { [ -z "$a" ] || egw_lend $k $a; } || return 1
+    done ;;
     arping) egw_probe_duplicates ;;
     conntrack) egw_cut "$2" ;;
     bpf-map) egw_bpf_maps ;;

@@ -1,6 +1,9 @@
 import { BPF_PROBE_FUNCTIONS } from "./bpf";
 import { FILE_FUNCTIONS } from "./files";
 
+/** The metric by which addresses are known that devices of others are lent. */
+const LENT = 3839;
+
 /**
  * Shell functions that print what is ours on a node, normalised: no counters, no interface numbers, nothing that moves by itself.
  * POSIX sh and the awk of any distribution. Foreign rules are printed only where they stand on the wrong side of a jump of ours.
@@ -62,6 +65,22 @@ egw_ipset() {
     ours && !dynamic { print }' | LC_ALL=C sort
 }
 ${BPF_PROBE_FUNCTIONS}
+# What a device without an address is lent, since its loose filter would be a strict one.
+egw_lent() { ip -4 -o addr show dev $1 2>/dev/null | sed -n 's/^.* inet \\([0-9.]*\\)[/ ].* metric ${LENT} .*/\\1/p'; }
+# Of the devices whose filter by the way back we loosened what it is now, and those where it is strict.
+egw_loosened() {
+  echo @@loosened
+  grep -so '"loosened":{[^}]*}' $D/node.json | grep -o '"[A-Za-z0-9_.-]*":"[01] 2[ 0-9.]*"' | cut -d '"' -f 2 | while read -r d; do
+    f=/proc/sys/net/ipv4/conf/$d/rp_filter
+    [ -r $f ] && echo "\${f#/proc/sys/} = $(cat $f) $(egw_lent $d)" | sed 's/ $//'
+  done
+  echo @@host-strict
+  awk '
+    { split(FILENAME, part, "/"); d = part[7] }
+    d == "all" { all = $1; next }
+    d != "default" { own[d] = $1 }
+    END { for (d in own) if ((own[d] > all ? own[d] : all) == 1) print d, own[d] }' /proc/sys/net/ipv4/conf/*/rp_filter | sort
+}
 egw_facts() {
   echo @@facts
   echo "kernel $(uname -r)"
@@ -84,6 +103,7 @@ egw_facts() {
     !/^[0-9]+:/ { if (/(^| )default / && !/^throw/) { t = 254; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1); out[t] } next }
     !/proto 38/ { t = ""; for (i = 1; i < NF; i++) if ($i == "lookup") t = $(i + 1); if (t == "" || t in out) print }'
   echo @@host-tables; egw_tables_of_others
+  egw_loosened
   echo @@host-udp; awk '$2 ~ /:/ { sub(/.*:/, "", $2); print $2 }' /proc/net/udp /proc/net/udp6 2>/dev/null | sort -u
   echo @@host-filters; egw_filters_of_others
   echo @@verdicts; egw_verdicts
@@ -112,6 +132,14 @@ egw_registry() {
   done
 }
 `;
+
+/** egw_lend SYSCTL ADDRESS, or a \`-\`: the device of a setting has this address of ours, or none. */
+export const LEND_FUNCTION = `
+egw_lend() {
+  lender=\${1#net/ipv4/conf/}; lender=\${lender%/*}
+  for lent in $(egw_lent $lender); do [ $lent = $2 ] || ip addr del $lent/32 dev $lender || return 1; done
+  [ $2 = - ] || ip addr replace $2/32 dev $lender metric ${LENT}
+}`;
 
 /** Where a machine keeps what it has to remember; what its network namespaces have to is in `netns/NAME` there. */
 export const STATE_DIRECTORY = "/var/lib/pulumi-egress";

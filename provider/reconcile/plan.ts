@@ -47,6 +47,7 @@ export function plan(desired: readonly KernelObject[], actual: readonly KernelOb
     ...changeEgressAddresses(changes),
     ...growPrograms(changes, desired, actual),
     ...shrinkPaths(changes),
+    ...shrinkSysctls(changes, desired),
     ...shrinkSets(changes),
     ...changeTable("mangle", last, desired),
     ...shrinkPrograms(changes, desired, actual),
@@ -98,8 +99,22 @@ function growDevice({ device: { from, to }, lost }: Changes): Step[] {
 }
 
 function growSysctls({ added, removed }: Changes): Step[] {
-  return step("sysctl", settings(added), settings(removed));
+  const isChanged = (o: KernelObject): boolean => removed.some((other) => keyOf(other) === keyOf(o));
+  return step("sysctl", settings(added), [
+    ...settings(removed),
+    ...settings(asTheyWere(added.filter((o) => !isChanged(o)))),
+  ]);
 }
+
+/** Settings of devices of others become what they were. */
+function shrinkSysctls({ removed }: Changes, desired: readonly KernelObject[]): Step[] {
+  const wanted = new Set(desired.map(keyOf));
+  const gone = removed.filter((o) => !wanted.has(keyOf(o)));
+  return step("sysctl", settings(asTheyWere(gone)), settings(asTheyWere(gone).length > 0 ? gone : []));
+}
+
+const asTheyWere = (objects: readonly KernelObject[]): Sysctl[] =>
+  ofKind(objects, "sysctl").flatMap((o) => (o.former === undefined ? [] : [{ ...o, value: o.former }]));
 
 /** A route or rule that changes keeps its key: `replace` puts the new one in place of the old one, a rule is added before its old one goes. */
 function growPaths(changes: Changes): Step[] {

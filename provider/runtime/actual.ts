@@ -45,16 +45,26 @@ export function isAsRecorded(
   const isSameHost =
     recorded.dropPolicies.join() === present.dropPolicies.join() &&
     recorded.podDevices?.join() === present.podDevices?.join() &&
-    JSON.stringify(recorded.carried) === JSON.stringify(present.carried);
-  return isSame && isSameHost && hasLabels;
+    JSON.stringify([recorded.carried, recorded.loosened]) === JSON.stringify([present.carried, present.loosened]);
+  const loosened = lines(sections.get("loosened") ?? "");
+  const isLoose = Object.entries(recorded.loosened ?? {}).every(([device, setting]) =>
+    loosened.includes(`net/ipv4/conf/${device}/rp_filter = ${setting.slice(2)}`),
+  );
+  return isSame && isSameHost && isLoose && hasLabels;
 }
+
+/** Settings of devices of others are in no digest: at boot these devices come later than what is ours. */
+const formerSettings = (text: string, { loosened = {} }: NodeFacts): KernelObject[] =>
+  sysctl.parse(text).map((o) => ({ ...o, former: `${loosened[o.name.split("/")[3] ?? ""]?.slice(0, 1)} -` }));
+
+const isOfOthers = (o: KernelObject): boolean => o.kind === "sysctl" && o.former !== undefined;
 
 /** A section that the node left out is as it was after the last apply, which was checked against what the manifest compiles to. */
 export function actualObjects(sections: Sections, claims: readonly Claim[], facts: NodeFacts): KernelObject[] {
   const isSame = (name: Section): boolean => sections.has(`same-${name}`);
   const compiled = SECTIONS.some(isSame) ? compileNode(claims, facts).map(({ object }) => object) : [];
   const of = (name: Section, parse: () => KernelObject[]): KernelObject[] =>
-    isSame(name) ? compiled.filter((o) => sectionOf(o) === name && !isUnlabelled(o)) : parse();
+    isSame(name) ? compiled.filter((o) => sectionOf(o) === name && !isUnlabelled(o) && !isOfOthers(o)) : parse();
   const text = (name: string): string => sections.get(name) ?? "";
   const withLabels = of("kernel", () => [
     ...link.parse(text("link")),
@@ -69,6 +79,7 @@ export function actualObjects(sections: Sections, claims: readonly Claim[], fact
   ]);
   return [
     ...withLabels,
+    ...formerSettings(text("loosened"), facts),
     ...unlabelled(claims, lines(text("host-addresses")), withLabels),
     ...of("ipset", () => [...ipset.parse(text("ipset")), ...setMember.parse(text("ipset"))]),
     ...of("bpf", () => BPF_KINDS.flatMap((kind) => kind.parse(text("bpf")))),

@@ -63,7 +63,8 @@ export function batchFor(
 ): { batch: Batch; desired: Owned[] } {
   requireEnrolment(snapshot, claims);
   const { host } = snapshot;
-  const facts = factsOf(allocateTables(snapshot, claims), host, claims);
+  const { loosened } = snapshot.node ?? {};
+  const facts = factsOf({ tables: allocateTables(snapshot, claims), loosened }, host, claims);
   const desired = compileNode(claims, facts);
   const objects = desired.map(({ object }) => object);
   const isEnrolled = claims.some((claim) => claim.kind === "node");
@@ -76,6 +77,7 @@ export function batchFor(
     dropPolicies: facts.dropPolicies,
     podDevices: facts.podDevices ?? [],
     carried: facts.carried ?? {},
+    loosened: facts.loosened ?? {},
     restore: restoreOf(host),
   };
   const written = claims

@@ -13,12 +13,17 @@ export function carriedPods(claims: readonly Claim[], host: HostFacts): Readonly
   const addresses = pods.flatMap(({ pod, underlay }) => (pod ? [underlay] : []));
   return Object.fromEntries(
     [...new Set(addresses)].sort().flatMap((address) => {
-      const route = routeTo(address, routesOf(host));
-      const isHere =
-        route?.isDirect && ![node.uplink, TUNNEL, "lo"].includes(route.device) && isDeviceName(route.device);
-      return isHere ? [[address, route.device]] : [];
+      const device = deviceOfPod(address, node.uplink, host);
+      return device === undefined ? [] : [[address, device]];
     }),
   );
+}
+
+/** The device by which a machine reaches a pod of its own; undefined for a pod of another one. */
+export function deviceOfPod(address: string, uplink: string, host: HostFacts): string | undefined {
+  const route = routeTo(address, routesOf(host));
+  if (!route?.isDirect || [uplink, TUNNEL, "lo"].includes(route.device)) return undefined;
+  return isDeviceName(route.device) ? route.device : undefined;
 }
 
 function routeTo(address: string, routes: readonly Route[]): Route | undefined {

@@ -12,6 +12,7 @@ import { actualObjects, isAsRecorded } from "./actual";
 import { carriedPods } from "./carried-pods";
 import { parseClaims } from "./claims";
 import { type NodeFiles, parseFiles } from "./files";
+import { looseDevices } from "./loose-devices";
 import { podDevices } from "./pod-devices";
 
 /** Changes whenever the same claims compile to another state, or are none any more: then a node's digests no longer speak for its state. */
@@ -27,6 +28,8 @@ export interface NodeFile {
   readonly podDevices: readonly string[];
   /** Address of each gateway pod that the machine ran then → its device. */
   readonly carried?: Readonly<Record<string, string>>;
+  /** Devices whose rp_filter we loosened → what it was, what it is to be, and the address that it is lent for that: `1 2 a.b.c.d`. */
+  readonly loosened?: Readonly<Record<string, string>>;
   /** Digests of the boot program and its unit as they were put on the node, by name. */
   readonly restore: Readonly<Record<string, string>>;
 }
@@ -51,6 +54,8 @@ export interface HostFacts {
   readonly filters: readonly { readonly device: string; readonly direction: string; readonly name: string }[];
   /** How often a program has come to each verdict, by its place in egw_verdicts; those that are not 0. */
   readonly verdicts: ReadonlyMap<number, number>;
+  /** Devices that drop what they would not send an answer to by → their own rp_filter. */
+  readonly strict?: ReadonlyMap<string, string>;
   /** Local UDP ports in use. */
   readonly udpPorts: ReadonlySet<number>;
 }
@@ -85,9 +90,10 @@ export function parseSnapshot(stdout: string): Snapshot {
     dropPolicies: node?.dropPolicies ?? [],
     podDevices: node?.podDevices ?? [],
     carried: node?.carried ?? {},
+    loosened: node?.loosened ?? {},
     objects: objectDigests(),
   };
-  const isSame = isAsRecorded(sections, claims, recorded, factsOf(recorded.tables, host, claims));
+  const isSame = isAsRecorded(sections, claims, recorded, factsOf(recorded, host, claims));
   let actual = isSame ? undefined : actualObjects(sections, claims, recorded);
   return {
     generation: Number(text("generation").trim() || 0),
@@ -108,7 +114,15 @@ export function parseSnapshot(stdout: string): Snapshot {
 
 /** What can't be read is as good as lost, and is put together again; that it differs is drift of the file. */
 function parseNodeFile(text: string): NodeFile | undefined {
-  const empty = { version: 1, tables: {}, dropPolicies: [], podDevices: [], carried: {}, restore: {} } as const;
+  const empty = {
+    version: 1,
+    tables: {},
+    dropPolicies: [],
+    podDevices: [],
+    carried: {},
+    loosened: {},
+    restore: {},
+  } as const;
   try {
     const found: unknown = JSON.parse(text);
     if (found === null || typeof found !== "object") return undefined;
@@ -120,6 +134,10 @@ function parseNodeFile(text: string): NodeFile | undefined {
         (value as readonly unknown[]).every((one) => typeof one === "string" && isDeviceName(one))) &&
       (name !== "carried" ||
         Object.entries(value as object).every(([ip, one]) => parseAddress(ip) !== undefined && isDeviceName(one))) &&
+      (name !== "loosened" ||
+        Object.entries(value as object).every(
+          ([device, was]) => isDeviceName(device) && /^[01] 2( [0-9.]+)?$/.test(was),
+        )) &&
       (name !== "tables" || Object.values(value as object).every(Number.isSafeInteger));
     const entries = Object.entries(found).filter(([name, value]) => name in empty && fits(name, value));
     return { ...empty, ...Object.fromEntries(entries) };
@@ -130,14 +148,19 @@ function parseNodeFile(text: string): NodeFile | undefined {
 
 /** What the claims on a node, or others in their place, compile to there. */
 export const compiledOn = ({ claims, node, host }: Snapshot, instead: readonly Claim[] = claims): Owned[] =>
-  compileNode(instead, factsOf(node?.tables ?? {}, host, instead));
+  compileNode(instead, factsOf(node ?? { tables: {} }, host, instead));
 
-/** What a node is, for claims on it. */
-export const factsOf = (tables: NodeFacts["tables"], host: HostFacts, claims: readonly Claim[]): NodeFacts => ({
+/** What a node is, for claims on it. `held`: what it has allocated, and what it has loosened. */
+export const factsOf = (
+  { tables, loosened }: Pick<NodeFacts, "tables" | "loosened">,
+  host: HostFacts,
+  claims: readonly Claim[],
+): NodeFacts => ({
   tables,
   dropPolicies: host.dropPolicies,
   podDevices: podDevices(claims, host),
   carried: carriedPods(claims, host),
+  loosened: looseDevices(claims, host, loosened),
   objects: objectDigests(),
 });
 
@@ -165,6 +188,7 @@ function parseHost(sections: Sections): HostFacts {
     tables: new Set(lines(sections.get("host-tables") ?? "").map(Number)),
     filters: pairs("host-filters").map(([device = "", direction = "", name = ""]) => ({ device, direction, name })),
     verdicts: new Map(pairs("verdicts").map(([index, count]) => [Number(index), Number(count)])),
+    strict: new Map(pairs("host-strict").map(([device = "", own = ""]) => [device, own])),
     udpPorts: new Set(lines(sections.get("host-udp") ?? "").map((port) => Number.parseInt(port, 16))),
   };
 }

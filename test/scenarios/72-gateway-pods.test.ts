@@ -120,6 +120,62 @@ const claimOf = async (lab: Lab, { node, name }: GatewayPod): Promise<string> =>
     .split("\n")
     .filter((one) => one.startsWith("node-"))[0] ?? "";
 
+const FAR = podIn("gateway-2", 6);
+
+scenario(
+  "answers of a gateway pod come by the cluster's own routes, though its machine has not seen what they answer",
+  { senders: CLIENTS },
+  withPods([FAR, POD], async (scene) => {
+    const { lab, stack, change } = scene;
+    const of = (device: string) => `/proc/sys/net/ipv4/conf/${device}/rp_filter`;
+    const strictness = () => execOk(lab, POD.node, ["cat", of(POD.device)]);
+    await onAllNodes(lab, `iptables -I ${DROP_INVALID}`);
+    for (const pod of [FAR, POD]) {
+      const program = programWith(lab, [pod], { answers: "cluster" });
+      await change(CLIENTS, () => stack.up(program), { to: [pod.address] });
+      expect(await shown(stack, program)).toEqual({});
+      await through(scene, pod);
+      expect(await tunnelled(lab, "client-1")).toEqual({ sent: true, received: false });
+    }
+    expect(await strictness()).toBe("2\n");
+    const program = programWith(lab, [POD], { answers: "cluster" });
+    await execOk(lab, POD.node, ["sh", "-c", `echo 1 > ${of(POD.device)}`]);
+    const setting = `net/ipv4/conf/${POD.device}/rp_filter`;
+    expect(await shown(stack, program)).toEqual({
+      [POD.node]: [`${POD.node} changed  sysctl ${setting} = 2 192.168.0.101  is  sysctl ${setting} = 1 192.168.0.101`],
+    });
+    await stack.up(program);
+    expect(await strictness()).toBe("2\n");
+
+    // What nobody asked for has another source than the pod's device is for, and goes nowhere.
+    const [stranger] = addressesOf(lab, ["pod-client-2-1"]);
+    const other = "203.0.113.77";
+    await inPod(
+      lab,
+      POD,
+      `ip addr add ${other}/32 dev lo; ping -q -c 3 -i 0.2 -W 1 -I ${other} ${stranger}; ip addr del ${other}/32 dev lo`,
+    );
+    const dropped = await execOk(lab, POD.node, ["iptables-save", "-c", "-t", "mangle"]);
+    expect(dropped).toMatch(/^\[3:252\] -A EGRESSGATEWAY-ANSWER -j DROP$/m);
+    await change(CLIENTS, () => stack.destroy(), { established: "cut" });
+    expect(await strictness()).toBe("1\n");
+    await onAllNodes(lab, `iptables -D ${DROP_INVALID}`);
+  }),
+);
+
+/** As kube-proxy has it. */
+const DROP_INVALID = "KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP";
+
+const onAllNodes = (lab: Lab, command: string) =>
+  Promise.all(lab.nodes.map(({ name }) => execOk(lab, name, ["sh", "-c", command])));
+
+/** Whether anything went into a node's tunnel, and came out of it. */
+async function tunnelled(lab: Lab, node: string): Promise<{ sent: boolean; received: boolean }> {
+  const [, received = "", sent = ""] =
+    /egw\.vxlan: *\d+ +(\d+)(?: +\d+){7} +(\d+)/.exec(await execOk(lab, node, ["cat", "/proc/net/dev"])) ?? [];
+  return { sent: Number(sent) > 0, received: Number(received) > 0 };
+}
+
 scenario(
   "what a gateway pod can't be is refused in preview",
   { senders: [] },

@@ -4,7 +4,7 @@ import { shortHash } from "../../../provider/compile/names";
 import { compileNode } from "../../../provider/compile/node";
 import { type NodeFacts, viewOf } from "../../../provider/compile/view";
 import type { KernelObject } from "../../../provider/kernel/state";
-import type { Claim } from "../../../provider/model/claim";
+import type { Claim, GatewayClaim } from "../../../provider/model/claim";
 import { printState } from "../kernel/print-state";
 import { FACTS, gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";
 
@@ -25,6 +25,13 @@ const payments = policyClaim("payments", {
 /** Seed 002's example: one pod to one destination. */
 const example = policyClaim("example", { sources: ["172.29.234.173/32"], destinations: ["10.6.105.150/32"] });
 const usual = [gatewayClaim(), web, payments];
+
+/** The usual gateway, but that its gateways are pods. */
+function ofPods(more: Partial<GatewayClaim> = {}): GatewayClaim {
+  const claim = gatewayClaim(more);
+  const nodes = Object.entries(claim.nodes).map(([name, peer]) => [name, peer.gateway ? { ...peer, pod: true } : peer]);
+  return { ...claim, nodes: Object.fromEntries(nodes) };
+}
 
 const NODES: Readonly<Record<string, { claims: readonly Claim[]; facts?: Partial<NodeFacts> }>> = {
   "an-enrolled-node": { claims: [nodeClaim("client-1")] },
@@ -48,6 +55,15 @@ const NODES: Readonly<Record<string, { claims: readonly Claim[]; facts?: Partial
   },
   "a-client-node-with-programs": { claims: [nodeClaim("client-1"), gatewayClaim({ datapath: "bpf" }), web, payments] },
   "a-gateway-node-with-programs": { claims: [nodeClaim("gateway-1"), gatewayClaim({ datapath: "bpf" }), web] },
+  "a-gateway-node-whose-answers-take-the-cluster": {
+    claims: [nodeClaim("gateway-1"), gatewayClaim({ answers: "cluster" }), web],
+    facts: { dropPolicies: ["FORWARD"] },
+  },
+  "a-gateway-pod": { claims: [{ ...nodeClaim("gateway-1"), netns: "pod" }, ofPods(), web] },
+  "a-node-that-runs-a-gateway-pod": {
+    claims: [nodeClaim("client-1"), ofPods({ answers: "cluster" }), web],
+    facts: { carried: { "192.168.0.101": "veth1" }, loosened: { veth1: "1 2 192.168.0.11" } },
+  },
   "the-example-on-a-client-node": { claims: [nodeClaim("client-1"), gatewayClaim(), example] },
   "the-example-on-its-gateway-node": { claims: [nodeClaim("gateway-1"), gatewayClaim(), example] },
 };
