@@ -1,5 +1,12 @@
-import { EGRESS_FLAGS, type Member } from "../kernel/bpf-layout";
-import type { NodeClaim } from "../model/claim";
+import { podEntry } from "../kernel/bpf-entry";
+import { EGRESS_FLAGS, type Member, OBJECTS } from "../kernel/bpf-layout";
+import type { BpfProgram } from "../kernel/bpf-program";
+import type { Owned } from "../kernel/state";
+import type { TcFilter } from "../kernel/tc-filter";
+import type { Claim, GatewayClaim, NodeClaim } from "../model/claim";
+import { carriedPods } from "./carried";
+import { shortHash, TUNNEL } from "./names";
+import { type NodeFacts, type NodeView, own } from "./view";
 
 /** Where the programs of connections.bpf.c are attached: the device of a pod, or one by which nodes reach each other. */
 export interface ConnectionPlace {
@@ -29,4 +36,81 @@ export function connectionConstants(
     tunnel_port: { type: "port", value: fleet.tunnelPort },
     trace: { type: "u32", value: 0 },
   };
+}
+
+/** Gateways whose pods' connections are told apart on the nodes around them: answers come past these, not by the tunnel. */
+export const tracksConnections = ({ datapath, answers, nodes }: GatewayClaim): boolean =>
+  datapath === "bpf" && answers === "cluster" && Object.values(nodes).some(({ pod }) => pod === true);
+
+type Constants = ReturnType<typeof connectionConstants>;
+
+/** What tells the object with these constants from every other one. */
+const hashOf = (constants: Constants, digests: NodeFacts["objects"]): string =>
+  shortHash(JSON.stringify([digests?.connections, constants]));
+
+/** Every object that a node with these claims may have, by its hash: for the network, for clients, for each gateway pod. */
+export function connectionObjects(
+  node: NodeClaim,
+  claims: readonly Claim[],
+  digests: NodeFacts["objects"],
+): Map<string, Constants> {
+  const pods = claims.flatMap((claim) => (claim.kind === "gateway" ? Object.values(claim.nodes) : []));
+  const places: Omit<ConnectionPlace, "device">[] = [
+    {},
+    { isClient: true },
+    ...pods.flatMap(({ pod, underlay }) => (pod ? [{ gatewayPod: underlay }] : [])),
+  ];
+  const all = places.map((place) => connectionConstants(node, { device: "", ...place }));
+  return new Map(all.map((constants) => [hashOf(constants, digests), constants]));
+}
+
+/** Programs, filters and the addresses of gateway pods on a node that runs one, or whose pods use one. */
+export function compileConnections(view: NodeView): Owned[] {
+  const { node, facts } = view;
+  const gateways = view.gateways.filter(tracksConnections);
+  const owner = gateways[0]?.owner.id;
+  if (owner === undefined || node.netns !== undefined) return [];
+  const placed = placesOf(view).map((place) => ({
+    place,
+    hash: hashOf(connectionConstants(node, place), facts.objects),
+  }));
+  const programs = [...new Set(placed.map(({ hash }) => hash))].map(
+    (hash): BpfProgram => ({
+      kind: "bpf-program",
+      object: "connections",
+      hash,
+      devices: [TUNNEL, node.uplink],
+      programs: [...OBJECTS.connections.programs].sort(),
+    }),
+  );
+  return [
+    ...own(owner, ...programs, ...placed.flatMap(({ place, hash }) => filtersOf(place, hash))),
+    ...gateways.flatMap(({ owner: { id }, nodes }) =>
+      Object.values(nodes).flatMap(({ pod, underlay }) => (pod ? own(id, podEntry(underlay)) : [])),
+    ),
+  ];
+}
+
+function placesOf(view: NodeView): ConnectionPlace[] {
+  const { node, facts } = view;
+  const pods = carriedPods(view).filter(({ answersByCluster }) => answersByCluster);
+  const ofPods = new Set(pods.map(({ device }) => device));
+  const between = [node.uplink, ...Object.keys(facts.loosened ?? {})];
+  const clients = (facts.podDevices ?? []).filter((device) => !between.includes(device));
+  return [...between.map((device) => ({ device })), ...clients.map((device) => ({ device, isClient: true }))]
+    .filter(({ device }) => !ofPods.has(device))
+    .concat(pods.map(({ device, address }) => ({ device, gatewayPod: address })));
+}
+
+function filtersOf({ device, isClient, gatewayPod }: ConnectionPlace, hash: string): TcFilter[] {
+  const name = isClient || gatewayPod !== undefined ? "workload" : "network";
+  const filter = (direction: TcFilter["direction"], program: string): TcFilter => ({
+    kind: "tc-filter",
+    device,
+    direction,
+    program,
+    of: `connections ${hash}`,
+    behind: [],
+  });
+  return [filter("ingress", `from_${name}`), filter("egress", `to_${name}`)];
 }

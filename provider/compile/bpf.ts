@@ -13,6 +13,7 @@ import type { KernelObject, Owned } from "../kernel/state";
 import type { TcFilter } from "../kernel/tc-filter";
 import type { GatewayClaim, NodeClaim, PeerNode } from "../model/claim";
 import { tunnelMac } from "../model/mark";
+import { compileConnections, tracksConnections } from "./bpf-connections";
 import { type PolicyRule, policyEntries } from "./bpf-policies";
 import { shortHash, TUNNEL } from "./names";
 import { type NodeFacts, type NodeView, own, type PlacedPolicy, peersOf } from "./view";
@@ -21,7 +22,9 @@ import { type NodeFacts, type NodeView, own, type PlacedPolicy, peersOf } from "
 export function compilePrograms(view: NodeView): Owned[] {
   const { node, facts } = view;
   const roles = rolesOf(view);
-  const maps = [...new Set(roles.flatMap((role) => OBJECTS[role].maps))];
+  const connections = compileConnections(view);
+  const objects: ObjectName[] = [...roles, ...(connections.length > 0 ? ["connections" as const] : [])];
+  const maps = [...new Set(objects.flatMap((name) => OBJECTS[name].maps))];
   const base: KernelObject[] = [
     ...maps.flatMap(mapOf),
     ...roles.map((object) => ({
@@ -35,7 +38,8 @@ export function compilePrograms(view: NodeView): Owned[] {
   const filters = roles.flatMap((role) => filtersOf(role, node, facts.podDevices ?? [], hashOf(role, view)));
   return [
     ...own(ownerOf(view), ...base, ...filters),
-    ...(roles.length === 0 ? [] : policiesOf(view)),
+    ...connections,
+    ...(objects.length === 0 ? [] : policiesOf(view)),
     ...(roles.includes("client") ? peers(view) : []),
     ...(roles.includes("gateway") ? [...egressIPs(view), ...fleet(view)] : []),
   ];
@@ -53,7 +57,8 @@ const withPrograms = (view: NodeView) => view.gateways.filter(hasPrograms);
 export const hasPrograms = ({ datapath, answers }: GatewayClaim): boolean =>
   datapath === "bpf" && answers !== "cluster";
 /** The first of the gateways that need the programs. */
-const ownerOf = (view: NodeView): string => withPrograms(view)[0]?.owner.id ?? "";
+const ownerOf = (view: NodeView): string =>
+  (withPrograms(view)[0] ?? view.gateways.find(tracksConnections))?.owner.id ?? "";
 
 /** What a node does for gateways with programs: it sends to other gateway nodes, or is one. Where the egress IPs are just now is no matter. */
 function rolesOf(view: NodeView): ObjectName[] {
@@ -145,7 +150,7 @@ function policiesOf(view: NodeView): Owned[] {
 /** A policy of a gateway without programs is an exception for them: its packets are left to the stack. */
 function ruleOf(placed: PlacedPolicy, view: NodeView): PolicyRule {
   const { policy, gateway, destinations, sets } = placed;
-  const isLeft = !hasPrograms(gateway);
+  const isLeft = !hasPrograms(gateway) && !tracksConnections(gateway);
   return {
     id: sets.source,
     owner: policy.owner.id,

@@ -208,7 +208,7 @@ egw_remove_filters() {
 # In front of what others have: at a preference before all of theirs, or where there is none, at the first one, where of filters
 # the newest is asked first. What gets the rest of another program of ours stands behind that, and is put there before it.
 egw_filter_place() {
-  case $program in from_outside) slot=2 ;; from_client | uplink_gateway) slot=1 ;; *) slot=0 ;; esac
+  case $program in from_workload | to_workload | from_network | to_network) slot=-1 ;; from_outside) slot=2 ;; from_client | uplink_gateway) slot=1 ;; *) slot=0 ;; esac
   egw_filters_of_hook | awk -v name=" egw-$program:" -v slot=$slot '
     {
       # Of the lines of a filter the first; a heading ends with the chain.
@@ -222,7 +222,7 @@ egw_filter_place() {
     }
     END {
       base = front && front < 41 ? front - 3 : 38
-      if (base > 0) print base + slot ":0x" 1 + slot
+      if (slot < 0 ? base > 1 : base > 0) print base + slot ":0x" (slot < 0 ? 9 : 1 + slot)
       else { for (n = 1; sprintf("0x%x", n) in used; n++); print "1:" (stays != "" ? stays : sprintf("0x%x", n)) }
     }'
 }

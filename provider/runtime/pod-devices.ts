@@ -1,4 +1,5 @@
 import { hasPrograms } from "../compile/bpf";
+import { tracksConnections } from "../compile/bpf-connections";
 import { TUNNEL } from "../compile/names";
 import type { Claim } from "../model/claim";
 import { firstMeeting, rangeOf, rangesOf } from "../model/ranges";
@@ -13,7 +14,9 @@ import type { HostFacts } from "./snapshot";
 export function podDevices(claims: readonly Claim[], host: HostFacts): string[] {
   const node = claims.find((claim) => claim.kind === "node");
   const gateways = new Set(
-    claims.flatMap((claim) => (claim.kind === "gateway" && hasPrograms(claim) ? [claim.owner.id] : [])),
+    claims.flatMap((claim) =>
+      claim.kind === "gateway" && (hasPrograms(claim) || tracksConnections(claim)) ? [claim.owner.id] : [],
+    ),
   );
   if (node?.kind !== "node" || gateways.size === 0) return [];
   const sources = claims.flatMap((claim) => {

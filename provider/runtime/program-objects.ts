@@ -1,5 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { constantsOf, programHash } from "../compile/bpf";
+import { connectionObjects } from "../compile/bpf-connections";
 import { OBJECTS, type ObjectName, write } from "../kernel/bpf-layout";
 import { constantAt, withConstants } from "../kernel/bpf-object";
 import type { BpfProgram } from "../kernel/bpf-program";
@@ -33,18 +34,19 @@ export function objectsOf(
   const digests = objectDigests();
   const nodes = claims.filter((claim): claim is NodeClaim => claim.kind === "node");
   return (Object.keys(OBJECTS) as ObjectName[]).flatMap((name) => {
-    const byHash = new Map(nodes.map((node) => [programHash(name, node, digests), node]));
-    return [...byHash]
+    const byHash = nodes.flatMap((node) =>
+      name === "connections"
+        ? [...connectionObjects(node, claims, digests)]
+        : [[programHash(name, node, digests), constantsOf(node)] as const],
+    );
+    return [...new Map(byHash)]
       .filter(([hash]) => loads.has(`load ${name} ${hash}`))
-      .map(([hash, node]) => objectOf(name, hash, node));
+      .map(([hash, constants]) => objectOf(name, hash, constants));
   });
 }
 
-function objectOf(name: ObjectName, hash: string, node: NodeClaim): ProgramObject {
-  const constants = Object.entries(constantsOf(node)).map(([constant, { type, value }]) => [
-    constant,
-    write(type, value),
-  ]);
+function objectOf(name: ObjectName, hash: string, values: ReturnType<typeof constantsOf>): ProgramObject {
+  const constants = Object.entries(values).map(([constant, { type, value }]) => [constant, write(type, value)]);
   const object = withConstants(programsOf(name), Object.fromEntries(constants));
   const text = gzipSync(object, { level: 9 }).toString("base64");
   return {

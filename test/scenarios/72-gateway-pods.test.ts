@@ -2,6 +2,7 @@ import { execOk, type Lab, podCall, podHold } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import type { Declared } from "../operator/stack";
 import { type GatewayPod, inPod, markOf, POOL, podIn, putPods } from "./gateway-pod";
+import { counted } from "./programs";
 import { addressesOf, type Scene, scenario } from "./scenario";
 import { shown } from "./shown";
 
@@ -162,6 +163,57 @@ scenario(
     await onAllNodes(lab, `iptables -D ${DROP_INVALID}`);
   }),
 );
+
+scenario(
+  "programs around gateway pods know their connections, on other nodes than their clients and on the same",
+  { senders: CLIENTS },
+  withPods([FAR, POD], async (scene) => {
+    const { lab, stack, change } = scene;
+    for (const pod of [FAR, POD]) {
+      const program = programWith(lab, [pod], { answers: "cluster", datapath: "bpf" });
+      await change(CLIENTS, () => stack.up(program), { to: [pod.address] });
+      expect(await shown(stack, program)).toEqual({});
+      const before = await countedOn(lab, [pod.node, "client-1"]);
+      await through(scene, pod);
+      const after = await countedOn(lab, [pod.node, "client-1"]);
+      const known = [...after].filter(([what, count]) => count > (before.get(what) ?? 0)).map(([what]) => what);
+      expect(known.filter((what) => / connection-/.test(what)).sort()).toEqual(
+        expect.arrayContaining([
+          "client-1 from-network connection-hit",
+          "client-1 from-workload connection-hit",
+          "client-1 from-workload connection-new",
+          "client-1 to-workload connection-hit",
+          `${pod.node} from-network connection-hit`,
+          `${pod.node} from-workload connection-hit`,
+          `${pod.node} from-workload connection-new`,
+          `${pod.node} to-network connection-hit`,
+          `${pod.node} to-workload connection-hit`,
+        ]),
+      );
+      expect(known.filter((what) => / drop-/.test(what))).toEqual([]);
+    }
+    const program = programWith(lab, [POD], { answers: "cluster", datapath: "bpf" });
+    await execOk(lab, POD.node, ["tc", "filter", "del", "dev", POD.device, "ingress"]);
+    expect(await shown(stack, program)).toEqual({
+      gateway: [
+        expect.stringMatching(`^${POD.node} missing  tc-filter ${POD.device} ingress from_workload of connections `),
+      ],
+    });
+    await stack.up(program);
+    expect(await shown(stack, program)).toEqual({});
+    await change(CLIENTS, () => stack.destroy(), { established: "cut" });
+  }),
+);
+
+/** `node hook verdict` → how often. */
+async function countedOn(lab: Lab, nodes: readonly string[]): Promise<Map<string, number>> {
+  const all = await Promise.all(
+    nodes.map(async (node) =>
+      [...(await counted(lab, node))].map(([what, count]) => [`${node} ${what}`, count] as const),
+    ),
+  );
+  return new Map(all.flat());
+}
 
 /** As kube-proxy has it. */
 const DROP_INVALID = "KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP";

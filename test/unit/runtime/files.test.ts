@@ -16,6 +16,7 @@ const NODE: NodeFile = {
   dropPolicies: [],
   podDevices: [],
   carried: {},
+  loosened: {},
   restore: RESTORE_DIGESTS,
 };
 
