@@ -10,10 +10,12 @@ egw_limit="timeout -k 5 60"
 egw_look() { { egw_kernel; egw_ipset; egw_bpf; } | cat; }
 ${PLACE_FUNCTION}
 ${LEND_FUNCTION}
-# What namespaces had that are gone: nobody else comes to them any more.
+# What namespaces had that are gone: nobody comes to them any more.
 egw_tidy_namespaces() {
-  [ -n "$EGW_NETNS" ] || return 0
-  for d in \${D%/*}/*; do [ -e /run/netns/\${d##*/} ] || rm -rf "$d"; done
+  n=\${D%/netns/*}/netns
+  for d in $n/*; do
+    [ ! -d "$d" ] || [ -e "/run/netns/\${d##*/}" ] || { rm -rf "$d"; rmdir $n 2>/dev/null; }
+  done
 }
 egw_put() { cat > $T/put && egw_place $T/put $D/$1; }
 # egw_tool TOOL FILE [OPTION]: the files are there before the first step, so that none needs room on a disk.

@@ -50,6 +50,16 @@ test("the command holds nothing that a login shell could read otherwise, and no 
   expect(other.replaceAll("f".repeat(32), nonce).replaceAll("4712", "4711")).toBe(command);
 });
 
+test("in a namespace it has its name besides, and says so where there is none", () => {
+  const command = remoteCommand({ nonce, length: 1, sudo: false, netns: "cni-6f1e.1_a" });
+  const inside = command.slice(command.indexOf("'") + 1, command.lastIndexOf("'"));
+  expect(inside).not.toMatch(/['\\!\n]/);
+  expect(inside).toContain("nsenter --net=/run/netns/cni-6f1e.1_a env EGW_NETNS=cni-6f1e.1_a sh ");
+  expect(parse(`egw ${nonce} no-namespace\n`)).toEqual({ kind: "no-namespace" });
+  for (const netns of ["", "..", "../x", "a b", "$(reboot)", "a'b", "a\nb", "x".repeat(65)])
+    expect(() => remoteCommand({ nonce, length: 1, sudo: false, netns })).toThrow(/namespace/);
+});
+
 test.each([
   [{ nonce: "$(reboot)", length: 1 }, /nonce/],
   [{ nonce: "ABCDEF0123456789", length: 1 }, /nonce/],
