@@ -84,6 +84,8 @@ scenario(
     const { lab, stack, change } = scene;
     const program = programWith(lab, [POD]);
     const before = await inPod(lab, POD, KERNEL);
+    // As a CNI does whose pods are all masqueraded.
+    await onAllNodes(lab, `iptables -t nat -A ${MASQUERADE_POOL}`);
     await change(CLIENTS, () => stack.up(program), { to: [POD.address] });
     expect(await shown(stack, program)).toEqual({});
     await through(scene, POD);
@@ -110,6 +112,7 @@ scenario(
     expect(await shown(stack, program)).toEqual({});
     await through(scene, POD);
     await change(CLIENTS, () => stack.destroy(), { established: "cut" });
+    await onAllNodes(lab, `iptables -t nat -D ${MASQUERADE_POOL}`);
     expect(await ofOurs(lab, POD)).toBe("");
     expect(await inPod(lab, POD, KERNEL)).toBe(before);
   }),
@@ -218,6 +221,8 @@ async function countedOn(lab: Lab, nodes: readonly string[]): Promise<Map<string
 /** As kube-proxy has it. */
 const DROP_INVALID = "KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP";
 
+const MASQUERADE_POOL = `POSTROUTING -s ${POOL} ! -d 10.0.0.0/16 -j MASQUERADE`;
+
 const onAllNodes = (lab: Lab, command: string) =>
   Promise.all(lab.nodes.map(({ name }) => execOk(lab, name, ["sh", "-c", command])));
 
@@ -227,6 +232,25 @@ async function tunnelled(lab: Lab, node: string): Promise<{ sent: boolean; recei
     /egw\.vxlan: *\d+ +(\d+)(?: +\d+){7} +(\d+)/.exec(await execOk(lab, node, ["cat", "/proc/net/dev"])) ?? [];
   return { sent: Number(sent) > 0, received: Number(received) > 0 };
 }
+
+scenario(
+  "a gateway pod that is gone is said to be, and can be written off",
+  { senders: [] },
+  withPods([POD], async ({ lab, stack, change }) => {
+    const program = programWith(lab, [POD]);
+    const [server] = lab.outside;
+    await change(CLIENTS, () => stack.up(program), { to: [POD.address] });
+    await execOk(lab, POD.node, ["ip", "netns", "del", POD.name]);
+    const gone = `${POD.name} unknown  node ${POD.name}: 192.168.0.101 has no network namespace "${POD.name}"`;
+    const drift = await shown(stack, program);
+    for (const name of [POD.name, "gateway", "policy"])
+      expect(drift[name]).toContainEqual(expect.stringContaining(gone));
+    expect((await podCall(lab, "pod-client-1-1", server?.address ?? "", { timeoutMs: 700 })).error).toBe("timeout");
+    await stack.configure("egress:abandon", POD.name);
+    await change(CLIENTS, () => stack.destroy(), { established: "cut" });
+    expect(await execOk(lab, POD.node, ["sh", "-c", "ls -d /var/lib/pulumi-egress || :"])).toBe("");
+  }),
+);
 
 scenario(
   "what a gateway pod can't be is refused in preview",

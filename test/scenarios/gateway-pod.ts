@@ -31,8 +31,9 @@ export async function putPods(lab: Lab, pods: readonly GatewayPod[]): Promise<{ 
   }
   const takeAway = async (): Promise<void> => {
     for (const pod of pods) {
-      await exec(lab, pod.node, ["sh", "-c", TAKE_AWAY, "take", pod.name, pod.device]);
+      // Others first: what still comes for it would go round between its node and the router.
       for (const host of around(lab, pod)) await onRoute(lab, host, "del", pod);
+      await exec(lab, pod.node, ["sh", "-c", TAKE_AWAY, "take", pod.name, pod.device]);
     }
   };
   return { takeAway };
@@ -53,7 +54,7 @@ ip -n $1 route add default via 169.254.1.1 dev eth0
 nsenter --net=/run/netns/$1 sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'`;
 
 const TAKE_AWAY = `ip link del $2
-ip netns del $1
+ip netns del $1 2>/dev/null
 umount -n /run/netns && rmdir /run/netns`;
 
 const around = (lab: Lab, { node }: GatewayPod): string[] => [
