@@ -101,7 +101,7 @@ egw_cut() {
       s = number(src); d = number(dst)
       for (j = 1; j <= c; j++) {
         if (!hits(filter[j]) || !selects("", j) || stays(j)) continue
-        if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() ? " comment " dport : "") > members
+        if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() || (src, sport, dst, dport) in open ? " comment " dport : "") > members
         if ($1 == "tcp" && opens() && !anew(j) && !((src, sport, dst, dport) in open)) print "add egw-cut-opening " src ",tcp:" sport "," dst " comment " dport > members
         else if ($1 == "udp" && !anew(j)) print "add egw-cut " src ",udp:" sport "," dst " timeout ${UDP_TIMEOUT}" > members
         else if ($1 == "icmp" && type == 8 && !anew(j)) print "add egw-cut " src ",icmp:8/0," dst " timeout ${ICMP_TIMEOUT}" > members
