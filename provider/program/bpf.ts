@@ -149,10 +149,10 @@ egw_load() {
   egw_put_away && mv $BPF/loading $BPF/$object-$hash-$x-$u
 }
 # 1 where a device takes aggregates that have kept the bits of the tunnel: it hands them on whole, or leaves it to the kernel to cut them.
-# Where nobody says so it is 0.
+# Where nobody says so it is 0, and by the device of a gateway pod, which hands them on to a card of its machine.
 egw_takes_aggregates() {
-  { ip -d link show dev $1; ethtool -k $1; } 2>/dev/null | awk '
-    $1 == "veth" { pair = 1 }
+  { ip -d link show dev $1; ethtool -k $1; } 2>/dev/null | awk -v pod="$EGW_NETNS" '
+    $1 == "veth" && pod == "" { pair = 1 }
     /^[ \t]*tx-udp_tnl-(csum-)?segmentation: off/ { off++ }
     END { print (pair || off == 2) + 0 }'
 }

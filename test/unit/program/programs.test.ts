@@ -104,19 +104,26 @@ const features = (plain: string, summed: string): string =>
 const link = (kind: string): string =>
   `2: x: <UP> mtu 1500\n    link/ether 02:00:00:00:00:01 promiscuity 0\n    ${kind}\n`;
 
-test.each<[string, string, string, string]>([
+test.each<[string, string, string, string, string?]>([
   ["a card that cuts what is tunnelled itself", "numtxqueues 8", features("on", "on"), "0"],
   ["one that cuts only one kind", "numtxqueues 8", features("off [fixed]", "on"), "0"],
   ["one that leaves it to the kernel", "numtxqueues 8", features("off [fixed]", "off [fixed]"), "1"],
   ["a veth pair, which hands on what it gets", "veth addrgenmode eui64", features("on", "on"), "1"],
+  [
+    "the veth pair of a gateway pod, behind which is a card",
+    "veth addrgenmode eui64",
+    features("on", "on"),
+    "0",
+    "pod-1",
+  ],
   ["a device of which nobody says anything", "numtxqueues 8", "", "0"],
-])("aggregates with the bits of the tunnel: %s", (_, kind, said, taken) => {
+])("aggregates with the bits of the tunnel: %s", (_, kind, said, taken, pod = "") => {
   const shell = new Shell();
   shell.write("link", link(kind));
   shell.write("features", said);
   shell.tool("ip", `cat ${shell.folder}/link`);
   shell.tool("ethtool", `cat ${shell.folder}/features`);
-  const { stdout } = shell.run(`${BPF_APPLY_FUNCTIONS}\negw_takes_aggregates x`);
+  const { stdout } = shell.run(`EGW_NETNS=${pod}\n${BPF_APPLY_FUNCTIONS}\negw_takes_aggregates x`);
   shell.remove();
   expect(stdout.trim()).toBe(taken);
 });
