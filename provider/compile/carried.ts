@@ -84,3 +84,9 @@ export function answerChain(view: NodeView): Owned[] {
 /** The beginning of a connection whose client is on another node was never seen here: without it conntrack takes its answer for invalid, and others drop that. */
 export const unknownAnswers = (view: NodeView): OwnedRule[] =>
   answering(view).map(({ match, owner }) => ({ rule: `${match} -m conntrack --ctstate INVALID -j ACCEPT`, owner }));
+
+/** A gateway node all of whose gateways answer by the tunnel: what was to be answered by the cluster's routes, before that changed, is as well. */
+export function answersByTunnel({ node, gateways }: NodeView): boolean {
+  const own = gateways.filter(({ nodes }) => nodes[node.node]?.gateway);
+  return own.length > 0 && own.every(({ answers }) => answers !== "cluster");
+}

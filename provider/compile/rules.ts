@@ -14,7 +14,7 @@ import {
   ROLE_CLUSTER,
   tunnelMac,
 } from "../model/mark";
-import { acceptedSources, answerChain, answersOfPods, passingTunnel, unknownAnswers } from "./carried";
+import { acceptedSources, answerChain, answersByTunnel, answersOfPods, passingTunnel, unknownAnswers } from "./carried";
 import { chainOf, hooks, type OwnedRule } from "./chain";
 import { contestedBy } from "./contested";
 import {
@@ -73,6 +73,7 @@ export function rulesOf(view: NodeView): Owned[] {
       base(`-i ${TUNNEL} -j RETURN`),
       base(`-m conntrack --ctdir ORIGINAL ${FORWARD_ROLE} ${RESTORE}`),
       base(`-m conntrack --ctdir REPLY ${ANSWER_ROLE} ${RESTORE}`),
+      ...(answersByTunnel(view) ? [base(`-m conntrack --ctdir REPLY ${CLUSTER_ROLE} ${RESTORE}`)] : []),
       // A pod's own address is the cluster's as well: the tunnel ends there, and probes come to it.
       ...(node.netns === undefined ? [] : [base(`-m set --match-set ${IGNORE} src -j RETURN`)]),
       base(`-m set --match-set ${EGRESS_ADDRESSES} dst -m conntrack --ctstate INVALID,NEW,UNTRACKED -j DROP`),

@@ -35,6 +35,19 @@ const peerOf = ({ index, underlayIP, connection }: NodeRef, gateway: boolean): P
   ...(connection.netns === undefined ? {} : { pod: true }),
 });
 
+/** Where answers come to take the cluster's routes, clients let them in first; where they no longer do, last. Else all nodes are one wave. */
+function inOrderOfAnswers(
+  nodes: readonly NodeRef[],
+  state: GatewayState,
+  before: GatewayState | undefined,
+): [NodeRef[], NodeRef[]] {
+  const [was, is] = [before?.answers === "cluster", state.answers === "cluster"];
+  if (!before || was === is) return [[], [...nodes]];
+  const names = new Set(state.gateways.map(({ node }) => node));
+  const [gateways, clients] = [true, false].map((one) => nodes.filter(({ node }) => names.has(node) === one));
+  return (is ? [clients, gateways] : [gateways, clients]) as [NodeRef[], NodeRef[]];
+}
+
 /** What other gateways give up to this one: the addresses that other nodes have till then, and the changes on their nodes. */
 export interface Given {
   readonly fromOtherNodes: readonly string[];
@@ -82,10 +95,12 @@ export function growing(
   const names = new Set(nodesOf(state).map(({ node }) => node));
   const leaving = before ? reachable(nodesOf(before)).filter(({ node }) => !names.has(node)) : [];
   const rest = nodes.filter(({ node }) => !gaining.has(node));
+  const [early, late] = inOrderOfAnswers(rest, state, before);
   return [
     first.map((node) => write(node, moved)),
+    ...(early.length > 0 ? [early.map((node) => write(node, []))] : []),
     [
-      ...rest.map((node) => write(node, [])),
+      ...late.map((node) => write(node, [])),
       ...leaving.map((node) => removal(sessionOf(node), state.ownerId, policies.filter(isForeign))),
       ...left,
       ...given.wave,
