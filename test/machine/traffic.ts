@@ -22,7 +22,7 @@ cat /tmp/seen.log >&2; exit 1
 `;
 // What is cut by the capture or quoted by an ICMP error has no checksum of its own.
 const END = `sleep 0.5; kill $(cat /tmp/seen.pid); sleep 0.5
-tcpdump -n -vv -T vxlan -r /tmp/seen.pcap > /tmp/seen.txt 2> /dev/null
+tcpdump -Z root -n -vv -T vxlan -r /tmp/seen.pcap > /tmp/seen.txt || exit 1
 echo $(grep -c -e '(correct)' -e 'udp sum ok' -e 'ICMP echo' /tmp/seen.txt)
 grep -iE 'incorrect|bad .*cksum|wrong' /tmp/seen.txt | head -5; :
 `;
