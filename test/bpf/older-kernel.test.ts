@@ -101,6 +101,8 @@ describe.each(RELEASES)("Debian $name with its tools, Linux $kernel, emulated", 
     const port = way === "own" ? 4500 : 4600;
 
     stage("real packets go through both programs with right checksums", async () => {
+      // What the tunnel's device puts together has its checksum made by the last device only, if by any.
+      for (const node of ["client-1", "gateway-1"] as const) await fleet.on(node, "ethtool -K egw.vxlan gro off >&2");
       if (way === "device") await fleet.reload(way);
       const before = await carried();
       const { said, sums } = await captured(fleet, () => talk(fleet, port));
@@ -124,6 +126,7 @@ describe.each(RELEASES)("Debian $name with its tools, Linux $kernel, emulated", 
   });
 
   stage("aggregates and checksums that are left to devices come whole too, by both ways", async () => {
+    for (const node of ["client-1", "gateway-1"] as const) await fleet.on(node, "ethtool -K egw.vxlan gro on >&2");
     for (const host of ["pod", "outside"] as const) await fleet.on(host, "ethtool -K eth0 tx on tso on gso on >&2");
     await fleet.on("client-1", "ethtool -K veth1 tx off >&2");
     await fleet.on("gateway-1", "ethtool -K eth0 tx off >&2");
