@@ -135,14 +135,14 @@ scenario(
     const strictness = () => execOk(lab, POD.node, ["cat", of(POD.device)]);
     await onAllNodes(lab, `iptables -I ${DROP_INVALID}`);
     for (const pod of [FAR, POD]) {
-      const program = programWith(lab, [pod], { answers: "cluster" });
+      const program = programWith(lab, [pod], { answers: "cluster", datapath: "iptables" });
       await change(CLIENTS, () => stack.up(program), { to: [pod.address] });
       expect(await shown(stack, program)).toEqual({});
       await through(scene, pod);
       expect(await tunnelled(lab, "client-1")).toEqual({ sent: true, received: false });
     }
     expect(await strictness()).toBe("2\n");
-    const program = programWith(lab, [POD], { answers: "cluster" });
+    const program = programWith(lab, [POD], { answers: "cluster", datapath: "iptables" });
     await execOk(lab, POD.node, ["sh", "-c", `echo 1 > ${of(POD.device)}`]);
     const setting = `net/ipv4/conf/${POD.device}/rp_filter`;
     expect(await shown(stack, program)).toEqual({
@@ -152,13 +152,7 @@ scenario(
     expect(await strictness()).toBe("2\n");
 
     // What nobody asked for has another source than the pod's device is for, and goes nowhere.
-    const [stranger] = addressesOf(lab, ["pod-client-2-1"]);
-    const other = "203.0.113.77";
-    await inPod(
-      lab,
-      POD,
-      `ip addr add ${other}/32 dev lo; ping -q -c 3 -i 0.2 -W 1 -I ${other} ${stranger}; ip addr del ${other}/32 dev lo`,
-    );
+    await sendStray(lab, POD);
     const dropped = await execOk(lab, POD.node, ["iptables-save", "-c", "-t", "mangle"]);
     expect(dropped).toMatch(/^\[3:252\] -A EGRESSGATEWAY-ANSWER -j DROP$/m);
     await change(CLIENTS, () => stack.destroy(), { established: "cut" });
@@ -195,6 +189,10 @@ scenario(
       );
       expect(known.filter((what) => / drop-/.test(what))).toEqual([]);
     }
+    const dropped = async () => (await counted(lab, POD.node)).get("from-workload drop-other-source") ?? 0;
+    const before = await dropped();
+    await sendStray(lab, POD);
+    expect((await dropped()) - before).toBe(3);
     const program = programWith(lab, [POD], { answers: "cluster", datapath: "bpf" });
     await execOk(lab, POD.node, ["tc", "filter", "del", "dev", POD.device, "ingress"]);
     expect(await shown(stack, program)).toEqual({
@@ -207,6 +205,14 @@ scenario(
     await change(CLIENTS, () => stack.destroy(), { established: "cut" });
   }),
 );
+
+/** Three packets of a pod to one that no policy selects, with a source of nobody here. */
+async function sendStray(lab: Lab, pod: GatewayPod): Promise<void> {
+  const [stranger] = addressesOf(lab, ["pod-client-2-1"]);
+  const other = "203.0.113.77";
+  const ping = `ping -q -c 3 -i 0.2 -W 1 -I ${other} ${stranger}`;
+  await inPod(lab, pod, `ip addr add ${other}/32 dev lo; ${ping}; ip addr del ${other}/32 dev lo`);
+}
 
 /** `node hook verdict` → how often. */
 async function countedOn(lab: Lab, nodes: readonly string[]): Promise<Map<string, number>> {
