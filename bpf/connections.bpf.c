@@ -98,7 +98,7 @@ static __always_inline int from_gateway_pod_in_pieces(struct __sk_buff *skb, con
 }
 
 /* Ingress of a pod's device. */
-SEC("tc")
+SEC("tc/from_workload")
 int from_workload(struct __sk_buff *skb) {
   struct passage passage;
   enum egw_verdict verdict;
@@ -113,7 +113,7 @@ int from_workload(struct __sk_buff *skb) {
 }
 
 /* Egress of a pod's device (seed: client-I, gateway-I). */
-SEC("tc")
+SEC("tc/to_workload")
 int to_workload(struct __sk_buff *skb) {
   struct passage passage;
   enum egw_verdict verdict;
@@ -140,7 +140,7 @@ static __always_inline int answer_from_network(struct __sk_buff *skb, struct pas
 }
 
 /* Ingress of the uplink, or of a device by which nodes reach each other's pods (seed: eth0/tunl-I). */
-SEC("tc")
+SEC("tc/from_network")
 int from_network(struct __sk_buff *skb) {
   struct passage passage;
   enum egw_verdict verdict;
@@ -156,7 +156,7 @@ int from_network(struct __sk_buff *skb) {
 }
 
 /* Egress of them (seed: eth0/tunl-E). */
-SEC("tc")
+SEC("tc/to_network")
 int to_network(struct __sk_buff *skb) {
   struct passage passage;
   enum egw_verdict verdict;
