@@ -1,6 +1,7 @@
 """Both ends of what is said over a path: `serve` at the outside, the others in a pod. Prints JSON."""
 
 import json
+import os
 import socket
 import sys
 import threading
@@ -8,6 +9,8 @@ import time
 
 HOST, TCP, UDP, CLOSED = "203.0.113.9", 7001, 7002, 7999
 LENGTH = 2_000_000
+# Seconds that a connection may stand still: more where the machine is slow.
+PATIENCE = float(os.environ.get("EGW_PATIENCE", "3"))
 
 
 def serve():
@@ -32,7 +35,7 @@ def serve():
         datagrams.sendto(json.dumps(peer).encode().ljust(len(data)), peer)
 
 
-def dial(seconds=3):
+def dial(seconds=PATIENCE):
     connection = socket.create_connection((HOST, TCP), seconds)
     reader = connection.makefile("rb")
     return connection, reader, json.loads(reader.readline())

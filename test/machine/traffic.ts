@@ -51,7 +51,7 @@ export async function captured<T>(fleet: Fleet, act: () => Promise<T>): Promise<
 /** All kinds of traffic from the pod to the outside and back. `port`: of the datagrams. */
 export async function talk(fleet: Fleet, port: number): Promise<Talk> {
   const pings = await fleet.on("pod", `ping -c 3 -i 0.3 -W 3 ${OUTSIDE} | grep -c 'bytes from'; :`);
-  const call = JSON.parse(await fleet.on("pod", "timeout 120 python3 /talk.py call"));
+  const call = JSON.parse(await fleet.on("pod", "EGW_PATIENCE=30 timeout 120 python3 /talk.py call"));
   const ports = JSON.parse(await fleet.on("pod", `timeout 60 python3 /talk.py send ${POD} ${port} 10 3000 10`));
   return { pings: Number(pings), call, ports };
 }
