@@ -40,7 +40,7 @@ export function passingTunnel(view: NodeView): OwnedRule[] {
   ]);
 }
 
-/** What a pod sends keeps its address, to the outside and to other nodes of the tunnel, whatever the CNI does with pods. */
+/** What a pod sends keeps its address, to the outside and to other nodes of the tunnel, whatever the CNI does with pods; behind two hooks, as what is translated here. */
 export function acceptedSources(view: NodeView): OwnedRule[] {
   return carriedPods(view).flatMap(({ address, owner }) => [
     { rule: `-s ${address}/32 -p udp -m udp --dport ${view.node.fleet.tunnelPort} -j ACCEPT`, owner },

@@ -175,6 +175,7 @@ export function rulesOf(view: NodeView): Owned[] {
       ...each(here, (placed) => `${selects(placed)} ${snat(placed)}`),
     ]),
     ...chainOf("nat", CHAINS.snatBackup, node.owner.id, [
+      ...acceptedSources(view),
       base(NOT_GUARD_IGNORED),
       ...each(here, (placed) => `${guards(placed)} ${snat(placed)}`),
     ]),

@@ -55,20 +55,26 @@ egw_give_back() {
   [ -s $T/given-devices ] || return 0
   egw_carried > $T/given || return 1
   egw_forget < $T/given || return 1
-  sed -n 's/.*| *-I/-I/p' $T/given > $T/given-anew
+  egw_put_in $T/given && return 0
+  # The program goes on; what is in conntrack already would outlive what it stands for.
+  egw_forget < $T/given
+  return 1
+}
+egw_put_in() {
+  sed -n 's/.*| *-I/-I/p' $1 > $T/given-anew
   conntrack -R $T/given-anew >/dev/null 2>&1 && return 0
   while read -r line; do
     conntrack $line >/dev/null 2> $T/err </dev/null || grep -q exists $T/err || { tail -n 3 $T/err >&2; return 1; }
   done < $T/given-anew
 }
-# The filters are gone: so are the flows. What the programs have learned behind that list begins anew.
+# The filters are gone: so are the flows. What the programs have taken behind that list goes the same way, as soon as may be.
 egw_given_back() {
   [ -s $T/given-devices ] || return 0
   egw_carried > $T/given-now || return 1
   awk -F '[|]' -v given=$T/given -v flows=$T/cut-flows '
-    BEGIN { while ((getline line < given) > 0) { split(line, w, "|"); known[w[1]] } }
+    BEGIN { while ((getline line < given) > 0) { split(line, w, "|"); if (w[2] != "") known[w[1]] } }
     { print $1 > flows; if (!($1 in known)) print }' $T/given-now > $T/given-late
-  egw_forget < $T/given-late && egw_cut_flows && rm -f $T/cut-flows
+  egw_forget < $T/given-late && egw_put_in $T/given-late && egw_cut_flows && rm -f $T/cut-flows
 }
 # Of each flow: its entry | how conntrack names it | how it is put in. (Before -u, conntrack 1.4.7 loses -m: the status comes in its place.)
 egw_carried() {
@@ -96,7 +102,7 @@ egw_carried() {
       }
       # Of what just opens conntrack has seen all.
       if ($(NF - 2) == "opening") { print v["bpf"] "||"; next }
-      print v["bpf"] "|" name "|" (v["mark"] ? "-I " way " -t " $3 " -u ASSURED,SEEN_REPLY -m " v["mark"] : "")
+      print v["bpf"] "|" name "|" (v["mark"] + 0 ? "-I " way " -t " $3 " -u ASSURED,SEEN_REPLY -m " v["mark"] : "")
     }'
 }
 egw_forget() { cut -d '|' -f 2 | sed '/^$/d' | while read -r line; do egw_delete $line >/dev/null || exit 1; done; }

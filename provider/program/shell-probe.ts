@@ -96,7 +96,7 @@ egw_facts() {
   # Of several tools of that name only the one of iputils tells by its exit code that an address is free.
   arping -V 2>/dev/null | grep -q iputils || echo "no-tool arping"
   iptables-save -t filter 2>/dev/null | awk '/^:(INPUT|FORWARD|OUTPUT) DROP/ { print "policy-drop " substr($1, 2) } /^-A EGRESS/ { exit }'
-  echo @@host-addresses; ip -4 -o addr show | awk '{ print $2, $4 }'
+  echo @@host-addresses; ip -4 -o addr show | awk '!/ metric ${LENT} / { print $2, $4 }'
   echo @@host-links; ip -o link show | awk '{ for (i = 4; i < NF; i++) if ($i == "mtu") { sub(/@.*|:$/, "", $2); print $2, $(i + 1) } }'
   echo @@host-routes; ip -4 -N route show table main | head -n 2000
   echo @@host-rules; { ip -4 -N route show table all; ip -4 -N rule show; } | awk '

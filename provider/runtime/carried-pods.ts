@@ -26,6 +26,13 @@ export function deviceOfPod(address: string, uplink: string, host: HostFacts): s
   return isDeviceName(route.device) ? route.device : undefined;
 }
 
+/** The network and device of a pod of this machine that shares its device with others, as it is behind a bridge. */
+export function sharedDevice(address: string, uplink: string, host: HostFacts): string | undefined {
+  if (deviceOfPod(address, uplink, host) === undefined) return undefined;
+  const route = routeTo(address, routesOf(host));
+  return route && route.end - route.start > 1 ? `${route.cidr} dev ${route.device}` : undefined;
+}
+
 function routeTo(address: string, routes: readonly Route[]): Route | undefined {
   const holding = routes.filter(({ cidr }) => contains(cidr, address));
   return holding.sort((a, b) => a.end - a.start - (b.end - b.start))[0];

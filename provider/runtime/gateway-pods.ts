@@ -1,6 +1,7 @@
 import type { EgressGatewayArgs, NodeRef, Problem } from "../model/args";
 import type { ConnectionRef } from "../model/connection";
 import { quote } from "../model/problem";
+import { sharedDevice } from "./carried-pods";
 import { knownSessions } from "./context";
 import { fleetOf, nodesOf } from "./gateway-state";
 import type { Looked } from "./look";
@@ -48,6 +49,7 @@ export function podProblems(
       message: `${ip} is no address of a gateway pod on its uplink: ${all.join("; ")}. Give the pods' own addresses.`,
     })),
     ...machineProblems(args),
+    ...sharingProblems(args, looked),
   ];
 }
 
@@ -61,8 +63,20 @@ function machineProblems(args: EgressGatewayArgs): Problem[] {
       const message = `pod ${quote(node)} is run by node ${quote(machine)}, which is enrolled and would drop what comes to the pod by the tunnel. Add it to clients.`;
       return [{ path: `gateways[${i}]`, message }];
     }
-    if (args.answers !== "cluster") return [];
-    const message = `with answers "cluster" the machine that runs pod ${quote(node)} (${connection.host}) has to let by what the pod answers. Enrol it, and add it to clients.`;
+    const message = `the machine that runs pod ${quote(node)} (${connection.host}) has to keep the pod's address on what it sends. Enrol it, and add it to clients.`;
+    return [{ path: `gateways[${i}]`, message }];
+  });
+}
+
+/** The programs that tell a gateway pod's connections apart take all that comes by its device for the pod's. */
+function sharingProblems(args: EgressGatewayArgs, looked: ReadonlyMap<string, Looked>): Problem[] {
+  if (args.answers !== "cluster" || args.datapath !== "bpf") return [];
+  return args.gateways.flatMap(({ node, connection, underlayIP }, i): Problem[] => {
+    const machine = nodesOf(args).find((other) => isMachineOf(connection, other.connection));
+    const host = machine && looked.get(machine.node)?.snapshot?.host;
+    const shared = host && sharedDevice(underlayIP, machine.uplink, host);
+    if (!shared) return [];
+    const message = `pod ${quote(node)} shares a device with others on ${quote(machine.node)} (${shared}), whose packets the programs would drop. Give it a device of its own, or choose answers "tunnel" or datapath "iptables".`;
     return [{ path: `gateways[${i}]`, message }];
   });
 }

@@ -164,7 +164,7 @@ describe("on a node of its own", () => {
     // A flow of the programs survives others in their place.
     const flows = "/sys/fs/bpf/pulumi-egress/maps-*/egw_flows";
     node.must(
-      `bpftool map update pinned ${flows} key hex $(printf '01 %.0s' $(seq 16)) value hex $(printf '02 %.0s' $(seq 16))`,
+      `bpftool map update pinned ${flows} key hex $(printf '01 %.0s' $(seq 16)) value hex $(printf '02 %.0s' $(seq 24))`,
     );
     const changed = [nodeClaim("gateway-1", { mtu: 1400 }), GATEWAY, ...POLICIES];
     expect(differences(node.apply(changed))).toEqual([]);

@@ -56,15 +56,26 @@ test("an address that a pod does not have is refused, and what can't be seen is 
   ]);
 });
 
-test("the machine of a pod has to be a client where answers come by the cluster", () => {
+test("the machine of a pod has to be a client", () => {
   const looked = { "egress-1": has("10.9.0.1") };
-  expect(problems({ clients: [machine], answers: "cluster" }, looked)).toEqual([
-    expect.stringMatching(
-      /^gateways\[0\]: with answers "cluster" the machine that runs pod "egress-1" \(192\.0\.2\.92\)/,
-    ),
+  expect(problems({ clients: [machine] }, looked)).toEqual([
+    expect.stringMatching(/^gateways\[0\]: the machine that runs pod "egress-1" \(192\.0\.2\.92\) .* Enrol it/),
   ]);
-  expect(problems({ clients: [machine] }, looked)).toEqual([]);
+  expect(problems({}, looked)).toEqual([]);
   expect(problems({ answers: "cluster" }, looked)).toEqual([]);
+});
+
+test("programs tell the connections of a pod apart that has a device of its own", () => {
+  const behind = (route: string, args: Partial<EgressGatewayArgs>) => {
+    const looked = { "egress-1": has("10.9.0.1"), [plain.node]: seen({ routes: [route] }) };
+    return problems({ answers: "cluster", datapath: "bpf", ...args }, looked);
+  };
+  expect(behind("10.9.0.0/24 dev cni0 proto kernel", {})).toEqual([
+    expect.stringMatching(/^gateways\[0\]: pod "egress-1" shares a device .* \(10\.9\.0\.0\/24 dev cni0\)/),
+  ]);
+  expect(behind("10.9.0.1 dev veth1 scope link", {})).toEqual([]);
+  expect(behind("10.9.0.0/24 dev cni0 proto kernel", { answers: "tunnel" })).toEqual([]);
+  expect(behind("10.9.0.0/24 dev cni0 proto kernel", { datapath: "iptables" })).toEqual([]);
 });
 
 const GATEWAY: GatewayClaim = {
