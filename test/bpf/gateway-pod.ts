@@ -7,7 +7,7 @@ import { type ConnectionPlace, connectionConstants } from "../../provider/compil
 import { encode, OBJECTS, write } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
 import { compiled, hex, SOURCES } from "./kernel";
-import { makeMaps, mapsOf } from "./maps";
+import { CLASSIFIER, makeMaps, mapsOf } from "./maps";
 import { type Event, takeEvents } from "./trace";
 
 export const OUTSIDE = "203.0.113.9";
@@ -134,7 +134,7 @@ export class GatewayPod {
       const file = path.join(this.folder, "patched.o");
       fs.writeFileSync(file, withConstants(object, { ...Object.fromEntries(constants), trace: write("u32", 1) }));
       const programs = `${this.pins(node)}/${device}`;
-      this.inside(node, "bpftool", "prog", "loadall", file, programs, ...mapsOf(maps, "connections"));
+      this.inside(node, "bpftool", "prog", "loadall", file, programs, ...CLASSIFIER, ...mapsOf(maps, "connections"));
       const [from, to] = device in SEEDS_NAMES ? OBJECTS.connections.programs : OBJECTS.connections.programs.slice(2);
       this.inside(node, "tc", "qdisc", "add", "dev", device, "clsact");
       for (const [direction, program] of [["ingress", from] as const, ["egress", to] as const])
