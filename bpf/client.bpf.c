@@ -49,11 +49,15 @@ static __always_inline bool is_tcp_syn(const struct packet *packet) {
   return packet->tuple.protocol == IPPROTO_TCP && packet->is_first;
 }
 
-/* Notes a packet of a flow, from the pod or (`end` = EGW_NAT_FIN_IN) to it. Which ends a connection has come to is for who takes it over. */
+/*
+ * Notes a packet of a flow, from the pod or (`end` = EGW_NAT_FIN_IN) to it. Which ends a connection has come to is for who takes it over.
+ * Anybody outside can say that it is reset: where its pod goes on, it is not.
+ */
 static __always_inline void note(struct egw_flow *flow, const struct packet *packet, __u8 end, __u64 now) {
   renew(&flow->seen, now);
-  if (packet->is_error || !(packet->is_fin || packet->is_reset)) return;
-  flow->state |= packet->is_reset ? EGW_NAT_RESET : end;
+  if (packet->is_error) return;
+  if (end == EGW_NAT_FIN_OUT && !packet->is_reset && flow->state & EGW_NAT_RESET) flow->state &= ~EGW_NAT_RESET;
+  if (packet->is_fin || packet->is_reset) flow->state |= packet->is_reset ? EGW_NAT_RESET : end;
 }
 
 /* Whether a packet comes by the device by which its source is routed: else a pod could speak for another one. */

@@ -59,7 +59,11 @@ static __always_inline void note_out(struct egw_nat *nat, const struct packet *p
   /* A SYN begins anew by the ports of a connection that has ended. */
   if (packet->is_first && packet->is_syn) state = 0;
   if (packet->is_fin) state |= EGW_NAT_FIN_OUT;
-  if (packet->is_reset) state |= EGW_NAT_RESET;
+  /* Anybody outside can say that a connection is reset: where its pod goes on, it is not. */
+  if (packet->is_reset)
+    state |= EGW_NAT_RESET;
+  else if (!packet->is_error)
+    state &= ~EGW_NAT_RESET;
   note(nat, state, now);
 }
 

@@ -191,6 +191,15 @@ export function offsetsOf(name: StructName): { readonly member: string; readonly
   });
 }
 
+/** The place of each member, of a struct that begins at byte `from`. */
+export function placesOf<N extends StructName>(
+  name: N,
+  from: number,
+): Readonly<Record<keyof (typeof STRUCTS)[N], number>> {
+  const places = offsetsOf(name).map(({ member, at }) => [member, from + at]);
+  return Object.fromEntries(places) as Record<keyof (typeof STRUCTS)[N], number>;
+}
+
 /** The bytes of a struct, on a little-endian host, which all that run our objects are. */
 export function encode<N extends StructName>(name: N, values: Values<N>): Buffer {
   const parts = membersOf(name).map(([member, type]) => write(type, (values as Record<string, unknown>)[member]));

@@ -30,9 +30,9 @@ egw_tool() {
     arping) egw_probe_duplicates ;;
     conntrack) egw_cut "$2" ;;
     bpf-map) egw_bpf_maps ;;
-    bpf-entry) egw_bpf_entries ;;
+    bpf-entry) egw_hand_over egw_bpf_entries "$2" ;;
     bpf-program) egw_bpf_programs ;;
-    tc) cat > $T/filter-lines && egw_give_back $T/filter-lines && egw_filters < $T/filter-lines && egw_given_back ;;
+    tc) egw_hand_over egw_filters "$2" ;;
   esac < "$2"
 }
 # The kernel takes a device's other addresses of a network away with the first of them, unless it is told to keep them.
@@ -83,6 +83,7 @@ egw_run() {
     if ! egw_tool $tool $T/$i.in > $T/out 2> $T/err; then
       echo @@failed; echo "$i $tool"; head -c 4000 $T/err; head -c 1000 $T/out; echo
       rm -f $T/reserve
+      undoing=1
       for u in $done_steps; do
         j=\${u%%:*}; t=\${u#*:}
         [ $j = $i ] && [ $t = iptables ] && continue

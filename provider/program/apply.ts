@@ -6,6 +6,7 @@ import { BPF_BOOT_FUNCTIONS } from "./bpf-boot";
 import { CUT_FUNCTION, cutLines } from "./cut";
 import { FILE_FUNCTIONS } from "./files";
 import { hereDocument, whole } from "./frame";
+import { HAND_OVER_FUNCTIONS } from "./hand-over";
 import { RESTORE_PROGRAM, RESTORE_UNIT } from "./restore";
 import { PROBE_FUNCTIONS, STATE } from "./shell-probe";
 
@@ -105,6 +106,7 @@ ${APPLY_FUNCTIONS}
 ${BPF_APPLY_FUNCTIONS}
 ${BPF_BOOT_FUNCTIONS}
 ${CUT_FUNCTION}
+${HAND_OVER_FUNCTIONS}
 egw_main() {
 umask 077
 T=$D/batch
@@ -116,10 +118,12 @@ flock -w 60 9 || { echo @@busy; exit 0; }
 [ $D -ef /proc/self/fd/9 ] || { echo @@stale; exit 0; }
 if [ "$(egw_generation)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
 ${tables.length === 0 ? "" : `if egw_tables_of_others | grep -qxE '${tables.join("|")}'; then rmdir $D/claims $D $UP 2>/dev/null; echo @@stale; exit 0; fi`}
+left=$(grep -sx 'ifindex=[0-9]*' $T/given-up)
 rm -rf $T; mkdir $T || egw_full
 TMPDIR=$T
 egw_tidy_namespaces
 egw_tidy_bpf
+egw_drop_left "$left"
 ${documents.join("\n")}
 ${tools.length === 0 ? "" : "egw_look > $T/before || egw_full\n"}head -c ${RESERVE} /dev/zero > $T/reserve || egw_full
 ${batch.bury === undefined ? "" : `egw_bury ${checked(ADDRESS, batch.bury, "an address")} || egw_unburied`}

@@ -1,29 +1,12 @@
 import { ENTRY_MAPS } from "../kernel/bpf-entry";
-import { LAYOUT_VERSION } from "../kernel/bpf-layout";
-
-/** The folder of the maps of our layout. */
-export const MAPS = `maps-${LAYOUT_VERSION}`;
-
-/** Where programs and maps of ours are pinned: `maps-VERSION`, a folder for each object, and `clsact` for the hooks that are ours. */
-export const BPF_DIRECTORY = "/sys/fs/bpf/pulumi-egress";
+import { MAP_FUNCTIONS, MAPS } from "./bpf-maps";
 
 /**
  * egw_bpf prints maps, programs and filters of ours, and the entries that user space writes: lines `map`, `program`, `filter`, `entry`
  * as the kinds read them. Filters of others are printed where they stand in front of one of ours only.
  */
 export const BPF_PROBE_FUNCTIONS = `
-BPF=${BPF_DIRECTORY}\${EGW_NETNS:+-$EGW_NETNS}
-# Each verdict that a program has come to, by its place in egw_verdicts, and how often: the sum over all CPUs.
-egw_verdicts() {
-  [ -e $BPF/${MAPS}/egw_verdicts ] && command -v bpftool >/dev/null 2>&1 || return 0
-  bpftool map dump pinned $BPF/${MAPS}/egw_verdicts 2>/dev/null | LC_ALL=C awk '
-    function byte(hex) { return (index(DIGITS, substr(hex, 1, 1)) - 1) * 16 + index(DIGITS, substr(hex, 2, 1)) - 1 }
-    function number(first, bytes,  i, sum) { for (i = first + bytes - 1; i >= first; i--) sum = sum * 256 + byte($i); return sum }
-    BEGIN { DIGITS = "0123456789abcdef" }
-    /key:/ { for (i = 1; i <= NF; i++) if ($i ~ /key:$/) { if (i == NF) { getline; i = 0 } key = number(i + 1, 4); break } }
-    /CPU [0-9]+[)]:/ { for (i = 1; i < NF; i++) if ($i ~ /^[0-9]+[)]:$/) sum[key] += number(i + 1, 8) }
-    END { for (key in sum) if (sum[key] > 0) printf "%d %.0f\\n", key, sum[key] }' | sort -n
-}
+${MAP_FUNCTIONS}
 egw_filters_of_others() {
   command -v bpftool >/dev/null 2>&1 || return 0
   bpftool net show 2>/dev/null | awk '$2 ~ /^(clsact|tcx).(ingress|egress)$/ && $3 !~ /^egw-/ {
@@ -76,9 +59,7 @@ egw_bpf() {
       printf "%s", filters
     }'
   for m in ${ENTRY_MAPS.join(" ")}; do
-    [ -e $BPF/${MAPS}/$m ] || continue
-    bpftool map dump pinned $BPF/${MAPS}/$m 2>/dev/null | awk -v m=$m '
-      /^key: / { gsub(/ /, ""); sub(/^key:/, ""); sub(/value:/, " "); print "entry", m, $0 }' | LC_ALL=C sort
+    [ ! -e $BPF/${MAPS}/$m ] || egw_entries $m | sed 's/^/entry /' | LC_ALL=C sort
   done
 }
 `;

@@ -42,7 +42,7 @@ const ICMP_TIMEOUT = 30;
  */
 export const CUT_FUNCTION = `${FLOW_FUNCTIONS}
 egw_cut() {
-  { egw_flows "$1"; conntrack -L 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts="$1" -v flows=$T/cut-flows -v opened=$T/cut-open -v members=$T/cut-members -v deletions=$T/cut-deletions '
+  { { egw_flows "$1" && conntrack -L; } 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts="$1" -v flows=$T/cut-flows -v opened=$T/cut-open -v members=$T/cut-members -v deletions=$T/cut-deletions '
     function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
     function within(list, value,  i) { for (i = 1; i <= size[list]; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
@@ -96,11 +96,13 @@ egw_cut() {
       mark = mark - (int(mark / 16384) % 4) * 16384
       carried = $NF ~ /^bpf=/ ? substr($NF, 5) : ""
       # Where a program has taken what the pod sends, the connection is open, though the stack has seen its beginning only.
-      if ($1 == "tcp" && carried != "" && $(NF - 1) ~ /^ifindex=[1-9]/ && $(NF - 2) != "opening") { open[src, sport, dst, dport]; print src ",tcp:" sport "," dst > opened }
+      if ($1 == "tcp" && carried != "" && $(NF - 1) ~ /^ifindex=[1-9]/ && $(NF - 2) != "opening" && $3 > 0) { open[src, sport, dst, dport]; print src ",tcp:" sport "," dst > opened }
       if (carried == "") for (f in filters) if (f == UNMARKED ? mark < 16777216 : hits(f)) tally(seen, f)
       s = number(src); d = number(dst)
       for (j = 1; j <= c; j++) {
         if (!hits(filter[j]) || !selects("", j) || stays(j)) continue
+        # What has ended long ago has nothing to be remembered for.
+        if (carried != "" && $3 < 1) { print carried > flows; break }
         if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() || (src, sport, dst, dport) in open ? " comment " dport : "") > members
         if ($1 == "tcp" && opens() && !anew(j) && !((src, sport, dst, dport) in open)) print "add egw-cut-opening " src ",tcp:" sport "," dst " comment " dport > members
         else if ($1 == "udp" && !anew(j)) print "add egw-cut " src ",udp:" sport "," dst " timeout ${UDP_TIMEOUT}" > members
@@ -188,10 +190,14 @@ egw_bury() {
       state = $2 == "egw-cut" ? "ESTABLISHED -u ASSURED" : "SYN_SENT"
       print "-I -p tcp -s", m[1], "--sport", m[2], "-d", m[3], "--dport", p, "--dst-nat", to ":1 --state", state, "-t", t
     }' > $T/graves || egw_full
-  [ -s $T/graves ] || return 0
-  conntrack -R $T/graves >/dev/null 2>&1 && return 0
+  egw_put_in $T/graves 2> $T/err
+}
+# Lines of conntrack options: all in one process, which stops at the first that is there already; then one for each.
+egw_put_in() {
+  [ -s $1 ] || return 0
+  conntrack -R $1 >/dev/null 2>&1 && return 0
   while read -r line; do
-    conntrack $line >/dev/null 2> $T/err </dev/null || grep -q exists $T/err || return 1
-  done < $T/graves
+    conntrack $line >/dev/null 2> $T/put-in </dev/null || grep -q exists $T/put-in || { tail -n 3 $T/put-in >&2; return 1; }
+  done < $1
 }
 `;

@@ -114,6 +114,14 @@ test.each<[string, readonly (readonly ["pod" | "outside", NonNullable<Shape["fla
   ],
   ["a reset by the pod", [["pod", ["RST"]]], 8],
   ["a reset by the other side", [["outside", ["RST", "ACK"]]], 8],
+  [
+    "a reset that the pod does not believe",
+    [
+      ["outside", ["RST", "ACK"]],
+      ["pod", ["ACK"]],
+    ],
+    0,
+  ],
 ])("a flow knows how far its connection has ended: %s", (_, packets, state) => {
   flow(syn);
   for (const [side, flags] of packets) {

@@ -240,6 +240,16 @@ test("a SYN by the ports of a connection that has ended begins anew", () => {
   expect(nats().map(({ state }) => state)).toEqual([0]);
 });
 
+test("a reset from outside ends a connection until its pod goes on", () => {
+  fromClient(syn);
+  fromOutside({ from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["RST"] });
+  expect(nats()[0]?.state).toBe(9);
+  fromClient({ ...syn, flags: ["ACK"] });
+  expect(nats()[0]?.state).toBe(1);
+  fromClient({ ...syn, flags: ["RST"] });
+  expect(nats()[0]?.state).toBe(9);
+});
+
 const nats = () => programs.entries("egw_nat_out").map(({ value }) => decode("egw_nat", value));
 /** What leaves by the uplink. */
 const toOutside = (shape: Shape, mark = 0) => programs.run("to_outside", frame(shape), { mark });
@@ -282,7 +292,7 @@ describe("ports that the stack gives out", () => {
     fromOutside({ ...answer, fragment: 0x2000, flags: ["RST"] });
     expect(nats()).toMatchObject([{ state: shape.protocol === "tcp" ? 9 : 1 }]);
     expect(shown(toOutside({ ...shape, from: at(POD.port), flags: ["FIN", "ACK"] }))).toEqual(PASSED);
-    expect(nats()).toMatchObject([{ state: shape.protocol === "tcp" ? 11 : 1 }]);
+    expect(nats()).toMatchObject([{ state: shape.protocol === "tcp" ? 3 : 1 }]);
   });
 
   test("are read of the first of fragments and behind options", () => {

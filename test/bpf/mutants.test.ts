@@ -153,6 +153,8 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ["a flow is kept alive by what its pod sends", "client.bpf.c", "note(flow, &packet, EGW_NAT_FIN_OUT, now);", ""],
   ["a flow is kept alive by its answers", "client.bpf.c", "note(flow, packet, EGW_NAT_FIN_IN, now);", ""],
   ["a pod's end of a connection is its own", "client.bpf.c", "&packet, EGW_NAT_FIN_OUT", "&packet, EGW_NAT_FIN_IN"],
+  ["a pod that goes on is not reset", "client.bpf.c", "flow->state &= ~EGW_NAT_RESET;", ";"],
+  ["a pod that goes on has not ended", "nat.h", "state &= ~EGW_NAT_RESET;", ";"],
   ["a reset ends a connection at once", "client.bpf.c", "packet->is_reset ? EGW_NAT_RESET : end", "end"],
   [
     "a network without a gateway is closed",

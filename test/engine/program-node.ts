@@ -58,19 +58,27 @@ sysctl -qw net.ipv4.ip_forward=1`);
     return parseSnapshot(this.must(probeScript(COMPILER)));
   }
 
-  /** Makes its claims these; gives what the kernel then shows. `between`: what somebody does after the probe. */
-  apply(claims: readonly Claim[], between = ":"): Snapshot {
+  /**
+   * Makes its claims these; gives what the kernel then shows. `between`: what somebody does after the probe; `first`: what the
+   * batch does first.
+   */
+  apply(claims: readonly Claim[], between = ":", first = ":"): Snapshot {
     const { batch } = batchFor(this.probe(), claims);
     this.must(between);
-    const told = this.must(applyScript(batch));
+    const told = this.must(`${first}\n${applyScript(batch)}`);
     if (!told.includes("@@applied")) throw new Error(told.slice(0, 4000));
     return parseSnapshot(told.slice(told.indexOf("@@applied")));
   }
 
-  /** The same with a step that fails behind all others; gives what the node says to that. */
-  fail(claims: readonly Claim[]): string {
+  /** The same with a step that fails behind all others; gives what the node says to that. `instead`: as of `refuse`. */
+  fail(claims: readonly Claim[], instead = ":"): string {
     const { batch } = batchFor(this.probe(), claims);
-    return this.must(applyScript({ ...batch, steps: [...batch.steps, FAILING] }));
+    return this.must(within(applyScript({ ...batch, steps: [...batch.steps, FAILING] }), instead));
+  }
+
+  /** A batch that can't be done, with shell functions instead of its own; gives what the node says to that. */
+  refuse(claims: readonly Claim[], instead: string): string {
+    return this.must(within(applyScript(batchFor(this.probe(), claims).batch), instead));
   }
 
   /** Programs on hooks in the order in which a packet meets them. */
@@ -93,6 +101,10 @@ sysctl -qw net.ipv4.ip_forward=1`);
     return spawnSync("sh", ["-c", script]).status === 0;
   }
 }
+
+/** A batch with functions of our own behind its own. */
+const within = (script: string, functions: string): string =>
+  script.replace("\negw_main() {", () => `\n${functions}\negw_main() {`);
 
 const programKinds: readonly KernelObject["kind"][] = ["bpf-map", "bpf-entry", "bpf-program", "tc-filter"];
 const isOfPrograms = ({ kind }: KernelObject): boolean => programKinds.includes(kind);

@@ -2,7 +2,7 @@ import { compileNode } from "../../provider/compile/node";
 import type { NodeFacts } from "../../provider/compile/view";
 import type { KernelObject } from "../../provider/kernel/state";
 import type { Claim } from "../../provider/model/claim";
-import { BPF_DIRECTORY } from "../../provider/program/bpf";
+import { BPF_DIRECTORY } from "../../provider/program/bpf-maps";
 import { objectDigests } from "../../provider/transport/programs";
 import { execOk, type Lab, labDrift } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";

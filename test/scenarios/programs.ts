@@ -1,5 +1,5 @@
 import { encode, HOOKS, VERDICTS } from "../../provider/kernel/bpf-layout";
-import { BPF_DIRECTORY, MAPS } from "../../provider/program/bpf";
+import { BPF_DIRECTORY, MAPS } from "../../provider/program/bpf-maps";
 import { execOk, type Lab } from "../lab";
 
 const bytesOf = (words: readonly string[]): Buffer => Buffer.from(words.map((word) => Number.parseInt(word, 16)));

@@ -1,6 +1,6 @@
 import { OBJECTS, type ObjectName } from "../../../provider/kernel/bpf-layout";
 import type { TcFilter } from "../../../provider/kernel/tc-filter";
-import { BPF_DIRECTORY } from "../../../provider/program/bpf";
+import { BPF_DIRECTORY } from "../../../provider/program/bpf-maps";
 import {
   allMissing,
   changed,

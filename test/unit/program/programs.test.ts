@@ -26,7 +26,7 @@ test("the shell has entries in the maps of our layout, and shows those of each m
     fleetEntry("192.168.0.11"),
     podEntry("10.0.2.20"),
   ];
-  const [, shown = ""] = /for m in (.*); do\n\s*\[ -e/.exec(BPF_PROBE_FUNCTIONS) ?? [];
+  const [, shown = ""] = /for m in (.*); do\n\s*\[ ! -e/.exec(BPF_PROBE_FUNCTIONS) ?? [];
   expect(shown.split(" ").sort()).toEqual(entries.map(({ map }) => map).sort());
 });
 

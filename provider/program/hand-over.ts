@@ -1,0 +1,127 @@
+import { sizeOf } from "../kernel/bpf-layout";
+import { CLASS_NODE } from "../model/mark";
+import { MAPS } from "./bpf-maps";
+import { READ_MEMBERS } from "./cut-flows";
+
+/** Where a peer's entry has the last bytes of its MAC, which are its node's index. */
+const INDEX_AT = sizeOf("address") + 4;
+
+/**
+ * What programs carry goes to the stack where they don't carry it any more, each connection on the path that it is on, be its pod selected
+ * by now or not. Conntrack has seen only some of each, so that it would take the rest for invalid; while the program stands it sees none, so
+ * nothing passes between the end of an entry and that of its successor.
+ *
+ * egw_hand_over TOOL FILE runs the tool with the file, and hands over what that ends: where from_pod goes from a device, the flows of the pods
+ * behind it; where a gateway node is no peer any more, the flows to it. In an undo a connection that can't be put in is no reason to stop.
+ */
+export const HAND_OVER_FUNCTIONS = `
+egw_hand_over() {
+  if [ "$1" = egw_filters ]; then
+    sed -n 's/^detach \\([^ ]*\\) [^ ]* from_pod$/\\1/p' "$2" | sort -u | while read -r d; do
+      sed 's/^/ifindex=/' /sys/class/net/$d/ifindex 2>/dev/null
+    done
+  else
+    sed -n 's/^delete egw_peers //p' "$2" | while read -r key; do
+      printf 'gateway=%d.%d.%d.%d\\n' $(echo $key | sed 's/../0x& /g')
+    done
+  fi > $T/given-up
+  rm -f $T/given
+  [ -s $T/given-up ] || { $1 < "$2"; return; }
+  egw_give_back || [ -n "$undoing" ] || return 1
+  if [ "$1" = egw_filters ]; then
+    $1 < "$2" && egw_given_back
+  else
+    # The stack goes on with them as soon as nothing learns them again.
+    grep -v '^delete egw_peers ' "$2" > $T/given-entries; grep '^delete egw_peers ' "$2" > $T/given-peers
+    { [ ! -s $T/given-entries ] || $1 < $T/given-entries; } && egw_given_back && $1 < $T/given-peers
+  fi && rm -f $T/given-up
+}
+egw_give_back() {
+  egw_paths > $T/given-paths && egw_carried > $T/given || return 1
+  egw_has_room $T/given && egw_forget $T/given || return 1
+  egw_put_back $T/given && return 0
+  # The program goes on; what is in conntrack already would outlive what it stands for.
+  egw_forget $T/given
+  return 1
+}
+# Nothing carries them any more: so go the flows. What the programs have taken behind that list goes to conntrack as soon as may be.
+egw_given_back() {
+  egw_carried > $T/given-now || return 1
+  awk -F '[|]' -v given=$T/given -v flows=$T/cut-flows '
+    BEGIN { while ((getline line < given) > 0) { split(line, w, "|"); if (w[2] != "") known[w[1]] } }
+    { print $1 > flows; if (!($1 in known)) print }' $T/given-now > $T/given-late
+  egw_forget $T/given-late && egw_put_back $T/given-late || [ -n "$undoing" ] || return 1
+  egw_cut_flows && rm -f $T/cut-flows
+}
+# Of a batch that was killed as it handed over: conntrack has the connections already where the program has gone.
+egw_drop_left() {
+  for d in $1; do
+    n=$(grep -lx "\${d#ifindex=}" /sys/class/net/*/ifindex | cut -d / -f 5)
+    [ -n "$n" ] && tc filter show dev $n ingress 2>/dev/null | grep -q ' egw-from_pod:' || echo $d
+  done > $T/given-up
+  [ ! -s $T/given-up ] || { : > $T/given-paths; egw_carried | cut -d '|' -f 1 > $T/cut-flows; egw_cut_flows; }
+  rm -f $T/given-up $T/cut-flows
+}
+# The mark of each gateway node, by what its tunnel device is called.
+egw_paths() {
+  { [ ! -e $BPF/${MAPS}/egw_peers ] || egw_entries egw_peers || echo unread; } | LC_ALL=C awk '${READ_MEMBERS}
+    $1 == "unread" { exit 1 }
+    { hex = $2 $3; i = port(${INDEX_AT}); printf "cut mark %d/0 - %s\\n", ${CLASS_NODE} + int(i / 64) * 65536 + i % 64 * 256, address(0) }'
+}
+# Of each flow: its entry | how conntrack names it | how it is put in. (Before -u, conntrack 1.4.7 loses -m: the status comes in its place.)
+egw_carried() {
+  { egw_flows $T/given-paths || echo unread; } | awk -v going=$T/given-up '
+    BEGIN { while ((getline what < going) > 0) isGoing[what] }
+    $1 == "unread" { exit 1 }
+    $NF in told { next }
+    {
+      for (key in v) delete v[key]
+      for (i = 2; i <= NF; i++) { k = $i; sub(/=.*/, "", k); if (!(k in v)) v[k] = substr($i, length(k) + 2) }
+      if (!(("ifindex=" v["ifindex"]) in isGoing || ("gateway=" v["gateway"]) in isGoing)) next
+      told[$NF]
+      way = "-p " $1 " -s " v["src"] " -d " v["dst"]
+      back = " -r " v["dst"] " -q " v["src"]
+      if ($1 == "icmp") { name = way " --icmp-id " v["id"]; way = way " --icmp-type 8 --icmp-code 0 --icmp-id " v["id"] }
+      else {
+        name = way = way " --sport " v["sport"] " --dport " v["dport"]
+        way = way back " --reply-port-src " v["dport"] " --reply-port-dst " v["sport"] ($1 == "tcp" ? " --state " $4 : "")
+      }
+      # Of what just opens conntrack has seen all; what has ended long ago belongs to nobody.
+      if ($(NF - 2) == "opening" || $3 < 1) { print v["bpf"] "||"; next }
+      print v["bpf"] "|" name "|" (v["mark"] + 0 ? "-I " way " -t " $3 " -u ASSURED,SEEN_REPLY -m " v["mark"] : "")
+    }'
+}
+egw_room() { n=/proc/sys/net/netfilter/nf_conntrack; echo $(($(cat \${n}_max) - $(cat \${n}_count))); }
+egw_has_room() {
+  wanted=$(grep -c '| *-I' $1); room=$(egw_room)
+  [ $wanted -le $room ] && return 0
+  echo "$wanted connections that programs carry have to go to conntrack, which has room for $room: net.netfilter.nf_conntrack_max has to be larger" >&2
+  return 1
+}
+# Each deletion walks the whole table. So one is called for all of a path that have a source, or a source and a destination, where all are in the list.
+egw_forget() {
+  [ -s $1 ] || return 0
+  { conntrack -L 2>/dev/null || echo unread; } | awk -v list=$1 '
+    BEGIN { while ((getline line < list) > 0) { split(line, w, "|"); if (w[2] != "") listed[w[2]] } }
+    /^unread/ { print "conntrack can not be read" > "/dev/stderr"; unread = 1; exit 1 }
+    {
+      for (key in v) delete v[key]
+      for (i = 2; i <= NF; i++) { k = $i; sub(/=.*/, "", k); if (!(k in v)) v[k] = substr($i, length(k) + 2) }
+      source = "-m " (v["mark"] + 0) " -s " v["src"]; pair = source " -d " v["dst"]
+      there[source]++; there[pair]++
+      name = "-p " $1 " -s " v["src"] " -d " v["dst"] ($1 == "icmp" ? " --icmp-id " v["id"] : " --sport " v["sport"] " --dport " v["dport"])
+      if (!(name in listed) || name in of) next
+      of[name] = source; with[name] = pair; going[source]++; going[pair]++
+    }
+    END {
+      if (unread) exit 1
+      for (name in of) {
+        line = going[of[name]] == there[of[name]] ? of[name] : going[with[name]] == there[with[name]] ? with[name] : name
+        if (!(line in told)) print line
+        told[line]
+      }
+    }' > $T/given-gone || return 1
+  while read -r line; do egw_delete $line >/dev/null || return 1; done < $T/given-gone
+}
+egw_put_back() { sed -n 's/.*| *-I/-I/p' $1 > $T/given-anew; egw_put_in $T/given-anew; }
+`;

@@ -1,0 +1,184 @@
+import { spawnSync } from "node:child_process";
+import { encode, LAYOUT_VERSION } from "../../provider/kernel/bpf-layout";
+import type { Claim } from "../../provider/model/claim";
+import { markOf } from "../../provider/model/mark";
+import { testUnless } from "../setup/skip";
+import { gatewayClaim, nodeClaim, peer, policyClaim } from "../unit/reconcile/states";
+import { ProgramNode } from "./program-node";
+
+const missing = ["bpftool", "tc", "conntrack"].find((tool) => spawnSync(tool, ["-V"]).error);
+const test = testUnless(missing === undefined ? false : `no ${missing} here`);
+
+const client = peer("client-1", false);
+const nodeOf = (name: "gateway-1" | "gateway-2") => ({ nodes: { "client-1": client, [name]: peer(name, true) } });
+const A = gatewayClaim({ ...nodeOf("gateway-1"), placement: { "192.0.2.1": "gateway-1" }, datapath: "bpf" });
+const B = gatewayClaim(
+  { ...nodeOf("gateway-2"), placement: { "192.0.2.2": "gateway-2" }, datapath: "bpf" },
+  "gateway-b",
+);
+/** The same by iptables. */
+const B_PLAIN: Claim = { ...B, datapath: undefined };
+const POLICIES = [
+  policyClaim("policy-1", { sources: ["10.0.1.11/32", "10.0.1.12/32"] }),
+  policyClaim("policy-2", { gateway: "gateway-b", destinations: ["198.51.100.0/24"], egressIP: "192.0.2.2" }),
+];
+const CLAIMS = [nodeClaim("client-1"), A, B, ...POLICIES];
+const TO_A = { destination: "203.0.113.9", gateway: "192.168.0.101", mark: markOf(101) };
+const TO_B = { destination: "198.51.100.9", gateway: "192.168.0.102", mark: markOf(102) };
+
+const M = `/sys/fs/bpf/pulumi-egress/maps-${LAYOUT_VERSION}`;
+const hex = (bytes: Buffer): string => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+
+let node: ProgramNode;
+
+interface Carried {
+  readonly port: number;
+  readonly to?: typeof TO_A;
+  readonly pod?: 1 | 2;
+  readonly state?: number;
+  /** Seconds since its last packet. */
+  readonly silent?: number;
+}
+
+/** A connection that a program carries: an entry of egw_flows, and what the stack has seen of its beginning. */
+function carry({ port, to = TO_A, pod = 1, state = 0, silent = 0 }: Carried, seen = true): void {
+  const source = `10.0.1.1${pod}`;
+  const ifindex = Number(node.must(`cat /sys/class/net/veth${pod}/ifindex`));
+  const now = BigInt(Math.floor(Number(node.must("cut -d ' ' -f 1 /proc/uptime")) * 1e9));
+  const key = encode("egw_tuple", {
+    source,
+    destination: to.destination,
+    source_port: port,
+    destination_port: 443,
+    protocol: 6,
+  });
+  const last = now - BigInt(silent) * 1_000_000_000n;
+  const value = encode("egw_flow", { seen: last < 0n ? 0n : last, gateway: to.gateway, ifindex, state });
+  node.must(`bpftool map update pinned ${M}/egw_flows key hex ${hex(key)} value hex ${hex(value)}`);
+  if (seen) opened(port, to, source);
+}
+
+function opened(port: number, to = TO_A, source = "10.0.1.11"): void {
+  node.must(
+    `conntrack -I -p tcp -s ${source} -d ${to.destination} --sport ${port} --dport 443 -r ${to.destination} -q ${source} --reply-port-src 443 --reply-port-dst ${port} --state SYN_SENT -t 100 -m ${to.mark}`,
+  );
+}
+
+/** Ports, states and marks of what conntrack has, sorted. */
+const tracked = (): string[] =>
+  node
+    .must("conntrack -L 2>/dev/null")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => {
+      const [, state, port, mark] = /^tcp +\d+ \d+ (\S+) .*? sport=(\d+) .* mark=(\d+)/.exec(line) ?? [];
+      return `${port} ${state} ${Number(mark).toString(16)}`;
+    })
+    .sort();
+
+const flows = (): string[] =>
+  (JSON.parse(node.must(`bpftool -j map dump pinned ${M}/egw_flows`)) as { key: string[] }[])
+    .map(({ key }) => String(Number(key[8]) * 256 + Number(key[9])))
+    .sort();
+
+const A_MARK = markOf(101).toString(16);
+const B_MARK = markOf(102).toString(16);
+const hasProgram = (): boolean => node.filters().includes("veth1 clsact/ingress egw-from_pod");
+
+describe("what programs carry", () => {
+  beforeEach(async () => {
+    if (missing !== undefined) return;
+    node = await ProgramNode.start("192.168.0.11");
+    node.apply(CLAIMS);
+  });
+  afterEach(() => node?.stop());
+
+  test("goes to conntrack on its path where the program goes, and what has long ended does not", () => {
+    carry({ port: 1001 });
+    carry({ port: 1002, to: TO_B });
+    carry({ port: 1003, state: 6 });
+    carry({ port: 1004, state: 8, silent: 1000 });
+    // Of another connection the stack has seen no more either, but it is the stack's.
+    opened(2001);
+    node.apply([nodeClaim("client-1"), gatewayClaim({ ...A, datapath: undefined }), B_PLAIN, ...POLICIES]);
+    expect(tracked()).toEqual([
+      `1001 ESTABLISHED ${A_MARK}`,
+      `1002 ESTABLISHED ${B_MARK}`,
+      `1003 TIME_WAIT ${A_MARK}`,
+      `1004 SYN_SENT ${A_MARK}`,
+      `2001 SYN_SENT ${A_MARK}`,
+    ]);
+    expect(hasProgram()).toBe(false);
+  });
+
+  test("to a gateway node that has no programs any more goes to conntrack, while the device keeps its program", () => {
+    carry({ port: 1001 });
+    carry({ port: 1002, to: TO_B });
+    node.apply([nodeClaim("client-1"), A, B_PLAIN, ...POLICIES]);
+    expect(tracked()).toEqual([`1001 SYN_SENT ${A_MARK}`, `1002 ESTABLISHED ${B_MARK}`]);
+    expect(flows()).toEqual(["1001"]);
+    expect(hasProgram()).toBe(true);
+  });
+
+  test("is found by one walk through conntrack's table where a pod's connections are all carried", () => {
+    for (let port = 1001; port <= 1040; port++) carry({ port, pod: 1 });
+    for (let port = 1001; port <= 1003; port++) carry({ port, pod: 2 });
+    opened(2001, TO_A, "10.0.1.12");
+    node.must(
+      `mkdir /run/tools; printf '#!/bin/sh\\ncase $1 in -D) echo "$*" >> /run/deleted ;; esac\\nexec ${spawnSync("sh", ["-c", "command -v conntrack"], { encoding: "utf8" }).stdout.trim()} "$@"\\n' > /run/tools/conntrack; chmod +x /run/tools/conntrack`,
+    );
+    node.apply(
+      [nodeClaim("client-1"), gatewayClaim({ ...A, datapath: undefined }), B_PLAIN, ...POLICIES],
+      ":",
+      "PATH=/run/tools:$PATH",
+    );
+    expect(tracked().filter((line) => line.includes("ESTABLISHED"))).toHaveLength(43);
+    expect(node.must("sort /run/deleted").trim().split("\n")).toEqual([
+      `-D -m ${markOf(101)} -s 10.0.1.11`,
+      ...[1001, 1002, 1003].map((port) => `-D -p tcp -s 10.0.1.12 -d 203.0.113.9 --sport ${port} --dport 443`),
+    ]);
+  });
+
+  test("keeps its program where conntrack has no room for it", () => {
+    carry({ port: 1001 }, false);
+    carry({ port: 1002 }, false);
+    const claims = [nodeClaim("client-1"), gatewayClaim({ ...A, datapath: undefined }), B_PLAIN, ...POLICIES];
+    const told = node.refuse(claims, "egw_room() { echo 1; }");
+    expect(told).toContain(
+      "2 connections that programs carry have to go to conntrack, which has room for 1: net.netfilter.nf_conntrack_max has to be larger",
+    );
+    expect(told).toContain("@@rolled-back");
+    expect(flows()).toEqual(["1001", "1002"]);
+    expect(hasProgram()).toBe(true);
+  });
+
+  test("keeps its program where it can't be read", () => {
+    carry({ port: 1001 });
+    const claims = [nodeClaim("client-1"), gatewayClaim({ ...A, datapath: undefined }), B_PLAIN, ...POLICIES];
+    const told = node.refuse(claims, "egw_flows() { return 1; }");
+    expect(told).toContain("@@rolled-back");
+    expect(tracked()).toEqual([`1001 SYN_SENT ${A_MARK}`]);
+    expect(hasProgram()).toBe(true);
+  });
+
+  test("is no reason for an undo to leave a program: that goes, and its flows with it", () => {
+    node.apply([nodeClaim("client-1"), gatewayClaim({ ...A, datapath: undefined }), B_PLAIN, ...POLICIES]);
+    // What a program took in the moment before the batch failed.
+    const taken = `egw_look() { { egw_kernel; egw_ipset; egw_bpf; } | cat; }; egw_give_back() { return 1; }`;
+    const told = node.fail(CLAIMS, taken);
+    expect(told).toContain("@@rolled-back");
+    expect(hasProgram()).toBe(false);
+  });
+
+  test("of a batch that was killed before it forgot the flows is forgotten by the next one", () => {
+    carry({ port: 1001, pod: 1 });
+    carry({ port: 1002, pod: 2 });
+    const numbers = node.must("cat /sys/class/net/veth1/ifindex /sys/class/net/veth2/ifindex").trim().split("\n");
+    node.must(
+      `tc filter del dev veth1 ingress; mkdir -p /var/lib/pulumi-egress/batch; printf 'ifindex=${numbers[0]}\\nifindex=${numbers[1]}\\n$(id)\\n' > /var/lib/pulumi-egress/batch/given-up`,
+    );
+    node.apply(CLAIMS);
+    expect(flows()).toEqual(["1002"]);
+    expect(hasProgram()).toBe(true);
+  });
+});

@@ -1,0 +1,61 @@
+import * as os from "node:os";
+import { encode, LAYOUT_VERSION, type Values } from "../../../provider/kernel/bpf-layout";
+import { BPF_PROBE_FUNCTIONS } from "../../../provider/program/bpf";
+import { CUT_FUNCTION } from "../../../provider/program/cut";
+import { HAND_OVER_FUNCTIONS } from "../../../provider/program/hand-over";
+import { Shell } from "./shell";
+
+const GATEWAY = "192.168.0.101";
+const OPENING = 0x8000_0000;
+const tuple = encode("egw_tuple", {
+  source: "10.0.1.11",
+  destination: "203.0.113.9",
+  source_port: 40000,
+  destination_port: 443,
+  protocol: 6,
+});
+const words = (bytes: Buffer): string => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+
+/** What `egw_carried` says of one flow of the device 5, with what egw_peers holds. */
+function carried(peers: string, change: Partial<Values<"egw_flow">> = {}): string {
+  const shell = new Shell();
+  const seen = BigInt(Math.floor(os.uptime() * 1e9));
+  const value = encode("egw_flow", { seen, gateway: GATEWAY, ifindex: 5, state: 0, ...change });
+  shell.write("flows", `key:\n${words(tuple)}\nvalue:\n${words(value)}\nFound 1 element\n`);
+  shell.write("peers", peers);
+  shell.write("given-up", "ifindex=5\n");
+  shell.tool("bpftool", `case "$*" in *egw_peers) cat ${shell.folder}/peers ;; *) cat ${shell.folder}/flows ;; esac`);
+  const map = `pins/maps-${LAYOUT_VERSION}`;
+  const { stdout } = shell.run(
+    `${BPF_PROBE_FUNCTIONS}\n${CUT_FUNCTION}\n${HAND_OVER_FUNCTIONS}\nT=${shell.folder} BPF=${shell.folder}/pins; mkdir -p ${shell.folder}/${map}; : > ${shell.folder}/${map}/egw_flows; : > ${shell.folder}/${map}/egw_peers; egw_paths > $T/given-paths; egw_carried`,
+  );
+  shell.remove();
+  return stdout.trim();
+}
+
+const PEERS = "key: c0 a8 00 65  value: 66 26 00 00 00 65 00 00\n";
+const NAME = "-p tcp -s 10.0.1.11 -d 203.0.113.9 --sport 40000 --dport 443";
+
+test("what goes to the stack gets the mark of its gateway node, and how far it has ended", () => {
+  // 0x65 = 1 * 64 + 37
+  const mark = 0x26000000 + 0x10000 + 37 * 0x100;
+  const back = "-r 203.0.113.9 -q 10.0.1.11 --reply-port-src 443 --reply-port-dst 40000";
+  const [, name, put] = carried(PEERS).split("|");
+  expect(name).toBe(NAME);
+  expect(put).toMatch(
+    new RegExp(`^-I +${NAME} ${back} --state ESTABLISHED -t 43[12]\\d{3} -u ASSURED,SEEN_REPLY -m ${mark}$`),
+  );
+  expect(carried(PEERS, { state: 6 })).toMatch(/ --state TIME_WAIT -t 1[12]\d /);
+});
+
+test("without a known gateway node nothing is put in: it would leave as it is", () => {
+  expect(carried("").split("|").slice(1)).toEqual([NAME, ""]);
+});
+
+test("what only begins is conntrack's already", () => {
+  expect(
+    carried(PEERS, { ifindex: OPENING + 5 })
+      .split("|")
+      .slice(1),
+  ).toEqual(["", ""]);
+});
