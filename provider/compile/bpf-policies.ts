@@ -1,13 +1,6 @@
 import { GATEWAY_EXCLUDED } from "../kernel/bpf-layout";
-import {
-  type Address,
-  type Cidr,
-  contains,
-  formatAddress,
-  formatNetwork,
-  type Network,
-  parseNetwork,
-} from "../model/address";
+import { type Address, type Cidr, formatAddress, formatNetwork, type Network, parseNetwork } from "../model/address";
+import { masked, NetworkMap } from "../model/network-map";
 import { shortHash } from "./names";
 
 /** What one policy selects, and where that goes; of two that select the same the first one counts. */
@@ -128,28 +121,37 @@ function classesOf(keys: readonly string[]): Map<string, Address> {
 /** Destinations with what becomes of them: as few as a longest-prefix match needs. */
 function decide(rules: readonly PolicyRule[], never: readonly Cidr[]): Decision[] {
   const excluded: Verdict = { ...EXCLUDED, owner: rules[0]?.owner ?? "" };
+  const none = lengthsOf(never);
+  const lists = rules.map((rule) => ({ rule, match: lengthsOf(rule.match), nomatch: lengthsOf(rule.nomatch) }));
+  // Of the addresses in a network that are in none of the longer ones.
+  const verdictOn = (network: Network): Verdict => {
+    if (none.longest(network) !== undefined) return excluded;
+    const lengthIn = (list: NetworkMap<number>): number => list.longest(network) ?? -1;
+    return lists.find(({ match, nomatch }) => lengthIn(match) > lengthIn(nomatch))?.rule ?? excluded;
+  };
   const all = [...new Set([...rules.flatMap(({ match, nomatch }) => [...match, ...nomatch]), ...never])];
-  const networks = all.sort((a, b) => parsed(a).length - parsed(b).length || (a < b ? -1 : 1));
+  const networks = all
+    .map((destination) => ({ destination, network: parsed(destination) }))
+    .sort((a, b) => a.network.length - b.network.length || (a.destination < b.destination ? -1 : 1));
   const kept: Decision[] = [];
-  for (const destination of networks) {
-    const { owner, egressIP, gateway } = verdictOn(destination, rules, never) ?? excluded;
-    const around = kept.findLast((entry) => contains(entry.destination, destination)) ?? excluded;
-    if (around.egressIP !== egressIP || around.gateway !== gateway)
-      kept.push({ owner, destination, egressIP, gateway });
+  const decisions = new NetworkMap<Decision>();
+  for (const { destination, network } of networks) {
+    const { owner, egressIP, gateway } = verdictOn(network);
+    const around = decisions.longest(network) ?? excluded;
+    if (around.egressIP === egressIP && around.gateway === gateway) continue;
+    const decision = { owner, destination, egressIP, gateway };
+    kept.push(decision);
+    decisions.set(network, decision);
   }
   return kept;
 }
 
-/** Of the addresses in a network that are in none of the longer ones. */
-function verdictOn(network: Cidr, rules: readonly PolicyRule[], never: readonly Cidr[]): Verdict | undefined {
-  if (never.some((one) => contains(one, network))) return undefined;
-  return rules.find(({ match, nomatch }) => longest(match, network) > longest(nomatch, network));
+/** Of each of these networks its length. */
+function lengthsOf(cidrs: readonly Cidr[]): NetworkMap<number> {
+  const lengths = new NetworkMap<number>();
+  for (const network of cidrs.map(parsed)) lengths.set(network, network.length);
+  return lengths;
 }
-
-const longest = (networks: readonly Cidr[], inner: Cidr): number =>
-  Math.max(-1, ...networks.filter((one) => contains(one, inner)).map((one) => parsed(one).length));
-
-const masked = (address: number, length: number): number => address - (address % 2 ** (32 - length));
 
 function parsed(cidr: Cidr): Network {
   const network = parseNetwork(cidr);

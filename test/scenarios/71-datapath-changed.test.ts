@@ -46,3 +46,30 @@ scenario(
     await change([...ONE, ...TWO], () => stack.destroy(), { established: "cut" });
   },
 );
+
+// Its pod's device keeps a program, which has no way to the gateway node any more.
+scenario(
+  "an open connection goes on where one of its pod's two gateways gives its programs up, and where it gets them",
+  { senders: [] },
+  async ({ lab, stack, change }) => {
+    const [near, far] = lab.outside;
+    const [pod = ""] = ONE;
+    if (!near || !far) throw new Error("a lab without two networks outside");
+    const program = (two: string) => [
+      ...fleetOf(lab),
+      gatewayOf(lab, "one", [FIRST], { placement: { [FIRST]: "gateway-1" }, datapath: "bpf" }),
+      gatewayOf(lab, "two", [SECOND], { placement: { [SECOND]: "gateway-2" }, datapath: two }),
+      policyOf("policy-one", "one", addressesOf(lab, [pod]), { destinations: { cidrs: [`${near.address}/32`] } }),
+      policyOf("policy-two", "two", addressesOf(lab, [pod]), { destinations: { cidrs: [`${far.address}/32`] } }),
+    ];
+    await change([pod], () => stack.up(program("bpf")), { to: [FIRST, SECOND] });
+    const held = await Promise.all([near, far].map(({ address }) => podHold(lab, pod, address)));
+    const say = () => Promise.all(held.map((one) => one.say(5000)));
+    for (const two of ["bpf", "iptables", "bpf", "iptables"]) {
+      await stack.up(program(two));
+      expect(await shown(stack, program(two))).toEqual({});
+      for (let i = 0; i < 3; i++) expect({ two, broken: await say() }).toEqual({ two, broken: [undefined, undefined] });
+    }
+    await change([pod], () => stack.destroy(), { established: "cut" });
+  },
+);
