@@ -32,6 +32,8 @@ declareText(require("node:fs").readFileSync(__dirname + "/program.json", "utf8")
 export class CliStack implements AnyStack {
   private readonly project: PulumiProject;
   private isMade = false;
+  /** Since the last `up`: a plain `destroy` reads what was said before. */
+  private isConfiguredAnew = false;
 
   constructor(lab: Lab) {
     this.project = new PulumiProject(lab);
@@ -60,6 +62,7 @@ export class CliStack implements AnyStack {
       ...each("--target", target),
       ...each("--replace", replace),
     );
+    this.isConfiguredAnew = false;
   }
 
   async preview(program: readonly Declared[]): Promise<Planned[]> {
@@ -69,12 +72,13 @@ export class CliStack implements AnyStack {
   }
 
   async destroy(): Promise<void> {
-    await this.command("destroy", "--yes", "--skip-preview");
+    await this.command("destroy", "--yes", "--skip-preview", ...(this.isConfiguredAnew ? ["--run-program"] : []));
   }
 
   async configure(key: string, value?: string): Promise<void> {
     await this.make();
     await this.project.ok("config", ...(value === undefined ? ["rm", key] : ["set", key, value]));
+    this.isConfiguredAnew = true;
   }
 
   outputs(name: string): Record<string, unknown> {
