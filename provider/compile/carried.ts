@@ -55,9 +55,19 @@ function answering(view: NodeView): { readonly match: string; readonly owner: st
   return [...devices].map(([device, owner]) => ({ match: `-i ${device} -m set ! --match-set ${IGNORE} src`, owner }));
 }
 
-/** Their sources are not what is routed by the device: here that is not asked, but whether somebody asked them. */
-export const answersOfPods = (view: NodeView): OwnedRule[] =>
-  answering(view).map(({ match, owner }) => ({ rule: `${match} -j ${CHAINS.answer}`, owner }));
+/**
+ * By a device whose filter is loose. Of sources inside the cluster what it would have asked is asked here, so that nobody behind
+ * it takes the address of another pod or of a node; of a gateway pod's others not where they are routed, but whether somebody asked them.
+ */
+export const sourceChecks = (view: NodeView): OwnedRule[] => [
+  ...Object.keys(view.facts.loosened ?? {})
+    .sort()
+    .map((device) => ({
+      rule: `-i ${device} -m set --match-set ${IGNORE} src -m rpfilter --invert -j DROP`,
+      owner: view.node.owner.id,
+    })),
+  ...answering(view).map(({ match, owner }) => ({ rule: `${match} -j ${CHAINS.answer}`, owner })),
+];
 
 /** To a selected pod, from where its policy leads; errors come from on the way there. */
 export function answerChain(view: NodeView): Owned[] {

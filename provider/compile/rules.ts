@@ -14,7 +14,7 @@ import {
   ROLE_CLUSTER,
   tunnelMac,
 } from "../model/mark";
-import { acceptedSources, answerChain, answersByTunnel, answersOfPods, passingTunnel, unknownAnswers } from "./carried";
+import { acceptedSources, answerChain, answersByTunnel, passingTunnel, sourceChecks, unknownAnswers } from "./carried";
 import { chainOf, hooks, type OwnedRule } from "./chain";
 import { contestedBy } from "./contested";
 import {
@@ -68,7 +68,7 @@ export function rulesOf(view: NodeView): Owned[] {
   return [
     ...answerChain(view),
     ...chainOf("mangle", CHAINS.markRequest, node.owner.id, [
-      ...answersOfPods(view),
+      ...sourceChecks(view),
       base(`-i ${TUNNEL} -j ${CHAINS.peer}`),
       base(`-i ${TUNNEL} -j RETURN`),
       base(`-m conntrack --ctdir ORIGINAL ${FORWARD_ROLE} ${RESTORE}`),

@@ -1,4 +1,4 @@
-import { execOk, type Lab, podCall, podHold } from "../lab";
+import { execOk, type Lab, podCall } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import type { Declared } from "../operator/stack";
 import { type GatewayPod, inPod, markOf, POOL, podIn, putPods } from "./gateway-pod";
@@ -155,6 +155,11 @@ scenario(
     await sendStray(lab, POD);
     const dropped = await execOk(lab, POD.node, ["iptables-save", "-c", "-t", "mangle"]);
     expect(dropped).toMatch(/^\[3:252\] -A EGRESSGATEWAY-ANSWER -j DROP$/m);
+    // Nor has it the address of another pod, though the device's own filter is loose.
+    await sendStray(lab, POD, addressesOf(lab, ["pod-client-1-1"])[0]);
+    const forged = await execOk(lab, POD.node, ["iptables-save", "-c", "-t", "mangle"]);
+    const rule = `-A EGRESSGATEWAY-MARK-REQUEST -i ${POD.device} -m set --match-set egw-ignore src -m rpfilter --invert -j DROP`;
+    expect(forged.split("\n").find((line) => line.endsWith(rule))).toBe(`[3:252] ${rule}`);
     await change(CLIENTS, () => stack.destroy(), { established: "cut" });
     expect(await strictness()).toBe("1\n");
     await onAllNodes(lab, `iptables -D ${DROP_INVALID}`);
@@ -206,10 +211,9 @@ scenario(
   }),
 );
 
-/** Three packets of a pod to one that no policy selects, with a source of nobody here. */
-async function sendStray(lab: Lab, pod: GatewayPod): Promise<void> {
+/** Three packets of a pod to one that no policy selects, with a source of nobody here, or of somebody else. */
+async function sendStray(lab: Lab, pod: GatewayPod, other = "203.0.113.77"): Promise<void> {
   const [stranger] = addressesOf(lab, ["pod-client-2-1"]);
-  const other = "203.0.113.77";
   const ping = `ping -q -c 3 -i 0.2 -W 1 -I ${other} ${stranger}`;
   await inPod(lab, pod, `ip addr add ${other}/32 dev lo; ${ping}; ip addr del ${other}/32 dev lo`);
 }
