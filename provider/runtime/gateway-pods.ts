@@ -82,7 +82,7 @@ function sharingProblems(args: EgressGatewayArgs, looked: ReadonlyMap<string, Lo
 }
 
 /** Whether a connection reaches the machine that another one finds a pod on. */
-const isMachineOf = (pod: ConnectionRef, other: ConnectionRef): boolean =>
+export const isMachineOf = (pod: ConnectionRef, other: ConnectionRef): boolean =>
   other.netns === undefined && machineOf(pod) === machineOf(other);
 
 const machineOf = ({ host, port, proxy }: ConnectionRef): string =>

@@ -12,6 +12,7 @@ import { deviceTowards } from "./host";
 import { type Label, labelText } from "./label";
 import type { Looked } from "./look";
 import { isOwnStack } from "./owner";
+import { podRouteProblems } from "./pod-routes";
 import { programProblems } from "./program-problems";
 import { inner, memory } from "./run-memory";
 import type { HostFacts, Snapshot } from "./snapshot";
@@ -45,6 +46,7 @@ export function gatewayProblems(situation: Situation): Problem[] {
     tunnelProblems,
     droppedProblems,
     ({ args, placement, ips, looked }: Situation) => podProblems(args, ips, placement, looked),
+    ({ args, looked }: Situation) => podRouteProblems(args, looked),
     ({ args, looked }: Situation) => programProblems(args, looked),
   ].flatMap((rule) => rule(situation));
 }

@@ -280,6 +280,13 @@ scenario(
       gatewayOf(lab, "gateway", [POD.address], { on: [POD.name], of: clients, placement: "pod" }),
     ];
     expect(await refused(alone)).toMatch(/gateway: gateways\[0\]: pod "egress-5" is run by node "gateway-1"/);
+    const route = `ip route replace ${POD.address}`;
+    await execOk(lab, "client-1", ["sh", "-c", `${route} dev lo`]);
+    expect(await refused(program)).toMatch(
+      /gateway: clients\[\d\]: node "client-1" reaches 10\.1\.0\.5 by "lo", but its uplink is "eth0"/,
+    );
+    const machine = lab.nodes.find(({ name }) => name === POD.node);
+    await execOk(lab, "client-1", ["sh", "-c", `${route} via ${machine?.underlayIP}`]);
     const itself = [...program.slice(0, -1), policyOf("policy", "gateway", ["10.1.0.0/28"])];
     expect(await refused(itself)).toMatch(
       /policy: sources\.cidrs\[0\]: "10\.1\.0\.5" of "10\.1\.0\.0\/28" is a pod of gateway "gateway"/,
