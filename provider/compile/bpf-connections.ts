@@ -8,27 +8,22 @@ import { carriedPods } from "./carried";
 import { shortHash, TUNNEL } from "./names";
 import { type NodeFacts, type NodeView, own } from "./view";
 
-/** Where the programs of connections.bpf.c are attached: the device of a pod, or one by which nodes reach each other. */
-export interface ConnectionPlace {
-  readonly device: string;
+/** Whose device a program of connections.bpf.c is attached to: never a pod's that asks by gateway pods and is one. */
+export type Role =
+  | { readonly isClient?: undefined; readonly gatewayPod?: undefined }
   /** Its pod asks by gateway pods. */
-  readonly isClient?: boolean;
+  | { readonly isClient: true; readonly gatewayPod?: undefined }
   /** Its pod is a gateway pod, with this address. */
-  readonly gatewayPod?: string;
-}
+  | { readonly isClient?: undefined; readonly gatewayPod: string };
 
-/**
- * Constants of connections.bpf.c where it is attached.
- * @throws Error for a pod that is both: what it asks by itself would never come out. The verifier refuses such a program too.
- */
+/** Where the programs are attached: the device of a pod, or one by which nodes reach each other. */
+type ConnectionPlace = Role & { readonly device: string };
+
+/** Constants of connections.bpf.c where it is attached. */
 export function connectionConstants(
   { fleet }: { readonly fleet: Pick<NodeClaim["fleet"], "tunnelPort"> },
-  { device, isClient = false, gatewayPod }: ConnectionPlace,
+  { isClient, gatewayPod }: Role,
 ): Readonly<Record<string, { readonly type: Member; readonly value: unknown }>> {
-  if (isClient && gatewayPod !== undefined)
-    throw new Error(
-      `device ${device}: its pod ${gatewayPod} is a gateway pod and a client of one, which would send its packets in a circle. Take ${gatewayPod} out of the policy's sources, or let another pod be the gateway.`,
-    );
   const flags = (isClient ? EGRESS_FLAGS.client : 0) | (gatewayPod === undefined ? 0 : EGRESS_FLAGS.gateway);
   return {
     egress_flags: { type: "u32", value: flags },
@@ -55,12 +50,12 @@ export function connectionObjects(
   digests: NodeFacts["objects"],
 ): Map<string, Constants> {
   const pods = claims.flatMap((claim) => (claim.kind === "gateway" ? Object.values(claim.nodes) : []));
-  const places: Omit<ConnectionPlace, "device">[] = [
+  const roles: Role[] = [
     {},
     { isClient: true },
     ...pods.flatMap(({ pod, underlay }) => (pod ? [{ gatewayPod: underlay }] : [])),
   ];
-  const all = places.map((place) => connectionConstants(node, { device: "", ...place }));
+  const all = roles.map((role) => connectionConstants(node, role));
   return new Map(all.map((constants) => [hashOf(constants, digests), constants]));
 }
 
@@ -91,15 +86,21 @@ export function compileConnections(view: NodeView): Owned[] {
   ];
 }
 
+/**
+ * A gateway pod's device is that alone. That the pod is a source as well is refused in previews and by the batch (runtime/pod-roles.ts);
+ * where another pod behind its device is, refused in previews too, that one's packets are dropped as sources that are not the pod's.
+ */
 function placesOf(view: NodeView): ConnectionPlace[] {
   const { node, facts } = view;
   const pods = carriedPods(view).filter(({ answersByCluster }) => answersByCluster);
   const ofPods = new Set(pods.map(({ device }) => device));
-  const between = [node.uplink, ...Object.keys(facts.loosened ?? {})];
-  const clients = (facts.podDevices ?? []).filter((device) => !between.includes(device));
-  return [...between.map((device) => ({ device })), ...clients.map((device) => ({ device, isClient: true }))]
-    .filter(({ device }) => !ofPods.has(device))
-    .concat(pods.map(({ device, address }) => ({ device, gatewayPod: address })));
+  const between = [node.uplink, ...Object.keys(facts.loosened ?? {})].filter((device) => !ofPods.has(device));
+  const clients = (facts.podDevices ?? []).filter((device) => !between.includes(device) && !ofPods.has(device));
+  return [
+    ...between.map((device) => ({ device })),
+    ...clients.map((device) => ({ device, isClient: true as const })),
+    ...pods.map(({ device, address }) => ({ device, gatewayPod: address })),
+  ];
 }
 
 function filtersOf({ device, isClient, gatewayPod }: ConnectionPlace, hash: string): TcFilter[] {

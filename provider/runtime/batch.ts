@@ -11,6 +11,7 @@ import { plan } from "../reconcile/plan";
 import { type Step, step } from "../reconcile/step";
 import { fileDrift, RESTORE_DIGESTS } from "./files";
 import { labelText } from "./label";
+import { requireOneRole } from "./pod-roles";
 import { objectsOf } from "./program-objects";
 import { COMPILER, factsOf, type NodeFile, type Snapshot } from "./snapshot";
 
@@ -54,7 +55,7 @@ function withoutAddresses(claim: GatewayClaim, ips: readonly string[]): GatewayC
 
 /**
  * The batch that makes a node's claims these. `moved`: egress IPs for which nobody is asked any more. Pure.
- * @throws Error if no routing table is left for a leg, or the node's enrolment is lost while others need it.
+ * @throws Error if no routing table is left for a leg, a gateway pod comes to be a policy's source, or the node's enrolment is lost while others need it.
  */
 export function batchFor(
   snapshot: Snapshot,
@@ -62,6 +63,7 @@ export function batchFor(
   moved: readonly string[] = [],
 ): { batch: Batch; desired: Owned[] } {
   requireEnrolment(snapshot, claims);
+  requireOneRole(snapshot.claims, claims);
   const { host } = snapshot;
   const { loosened } = snapshot.node ?? {};
   const facts = factsOf({ tables: allocateTables(snapshot, claims), loosened }, host, claims);

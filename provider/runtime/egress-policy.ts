@@ -11,6 +11,7 @@ import { recording } from "./in-part";
 import { type Label, labelText } from "./label";
 import { type Looked, lookAll } from "./look";
 import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { podSourceProblems } from "./pod-sources";
 import { policiesByStack } from "./policies-by-stack";
 import { bring, takeAway } from "./policy-rollout";
 import { claimOf, type PolicyState } from "./policy-state";
@@ -75,6 +76,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...noteLive(ownerId, label, names, { instance, isNew: !held, had: held ? namesOf(held.gateway) : new Set() }),
     ...unreachable(held, looked),
     ...overlapProblems(state, held?.gateway.id ?? left?.gateway, looked),
+    ...podSourceProblems(state, looked),
     ...routeProblems(state, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
@@ -181,7 +183,7 @@ function overlapProblems(
     label: labelText(other.owner),
     ignore,
   }));
-  memory.policies.set(state.ownerId, { ...mine, formerly });
+  memory.policies.set(state.ownerId, { ...mine, formerly, fleet: state.gateway.fleet });
   return findOverlapsWith(mine, [...others, ...foreign]).map(({ labels, source, destination }) => {
     const other = labels.find((name) => name !== mine.label) ?? labels[1];
     return {

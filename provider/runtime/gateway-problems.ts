@@ -13,6 +13,7 @@ import { type Label, labelText } from "./label";
 import type { Looked } from "./look";
 import { isOwnStack } from "./owner";
 import { podRouteProblems } from "./pod-routes";
+import { podsAsSources } from "./pod-sources";
 import { programProblems } from "./program-problems";
 import { inner, memory } from "./run-memory";
 import type { HostFacts, Snapshot } from "./snapshot";
@@ -46,6 +47,7 @@ export function gatewayProblems(situation: Situation): Problem[] {
     tunnelProblems,
     droppedProblems,
     ({ args, placement, ips, looked }: Situation) => podProblems(args, ips, placement, looked),
+    ({ args, placement, looked }: Situation) => podsAsSources(args, placement, looked),
     ({ args, looked }: Situation) => podRouteProblems(args, looked),
     ({ args, looked }: Situation) => programProblems(args, looked),
   ].flatMap((rule) => rule(situation));

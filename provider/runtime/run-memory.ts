@@ -32,8 +32,8 @@ export interface RunMemory {
   readonly live: Map<string, Live>;
   /** Type and label → which object of the program it is. */
   readonly names: Map<string, { readonly instance: string | undefined }>;
-  /** Owner id → the policy, and the gateway that it has in state. */
-  readonly policies: Map<string, NamedPolicy & { readonly formerly?: string | undefined }>;
+  /** Owner id → the policy, the gateway that it has in state, and the fleet of the one that it is to have. */
+  readonly policies: Map<string, NamedPolicy & { readonly formerly?: string | undefined; readonly fleet?: string }>;
   /** Kind and name of what could not take what it is to select → the sources of that. */
   readonly notTaken: Map<string, readonly string[]>;
   /** Names of the policies that the engine is to create or update, and has not come to yet. */

@@ -1,5 +1,5 @@
 import * as os from "node:os";
-import { connectionConstants } from "../../provider/compile/bpf-connections";
+import { connectionConstants, type Role } from "../../provider/compile/bpf-connections";
 import {
   CONNECTION_KINDS,
   decode,
@@ -35,9 +35,8 @@ beforeAll(() => {
 });
 afterAll(() => kernel.stop());
 
-type Place = Omit<Parameters<typeof connectionConstants>[1], "device">;
-function load(place: Place, change: Readonly<Record<string, Buffer>> = {}): void {
-  const constants = Object.entries(connectionConstants({ fleet: { tunnelPort: TUNNEL } }, { device: "x", ...place }));
+function load(role: Role, change: Readonly<Record<string, Buffer>> = {}): void {
+  const constants = Object.entries(connectionConstants({ fleet: { tunnelPort: TUNNEL } }, role));
   const bytes = Object.fromEntries(constants.map(([name, { type, value }]) => [name, write(type, value)]));
   programs = kernel.load("connections.bpf.c", { ...bytes, ...change });
   programs.set("egw_pods", write("address", GATEWAY.address), write("u32", 1));

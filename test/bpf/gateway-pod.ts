@@ -3,7 +3,7 @@ import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { type ConnectionPlace, connectionConstants } from "../../provider/compile/bpf-connections";
+import { connectionConstants, type Role } from "../../provider/compile/bpf-connections";
 import { encode, OBJECTS, write } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
 import { compiled, hex, SOURCES } from "./kernel";
@@ -32,7 +32,7 @@ const HOSTS: readonly Host[] = ["far", "near", "pod", "client", "gateway", "outs
 
 interface Device {
   readonly device: string;
-  readonly as: Omit<ConnectionPlace, "device">;
+  readonly as: Role;
 }
 const DEVICES: Readonly<Record<Node, readonly Device[]>> = {
   client: [
@@ -128,9 +128,10 @@ export class GatewayPod {
     makeMaps((command, ...words) => this.inside(node, command, ...words), maps, "connections");
     for (const { device, as } of DEVICES[node]) {
       const fleet = { tunnelPort: TUNNEL.port };
-      const constants = Object.entries(connectionConstants({ fleet }, { device, ...as })).map(
-        ([name, { type, value }]) => [name, write(type, value)],
-      );
+      const constants = Object.entries(connectionConstants({ fleet }, as)).map(([name, { type, value }]) => [
+        name,
+        write(type, value),
+      ]);
       const file = path.join(this.folder, "patched.o");
       fs.writeFileSync(file, withConstants(object, { ...Object.fromEntries(constants), trace: write("u32", 1) }));
       const programs = `${this.pins(node)}/${device}`;

@@ -291,5 +291,17 @@ scenario(
     expect(await refused(itself)).toMatch(
       /policy: sources\.cidrs\[0\]: "10\.1\.0\.5" of "10\.1\.0\.0\/28" is a pod of gateway "gateway"/,
     );
+    const machines = gatewayOf(lab, "machines", ["192.168.0.200"]);
+    expect(await refused([...program, machines, policyOf("wide", "machines", ["10.1.0.0/28"])])).toMatch(
+      /wide: sources\.cidrs\[0\]: "10\.1\.0\.5" of "10\.1\.0\.0\/28" is pod "egress-5" of gateway "gateway"/,
+    );
+    expect(
+      await refused([
+        ...program.slice(0, -2),
+        machines,
+        policyOf("wide", "machines", ["10.1.0.0/28"]),
+        ...program.slice(-2),
+      ]),
+    ).toMatch(/gateway: gateways\[0\]: pod "egress-5" \(10\.1\.0\.5\) is a source of policy "wide"/);
   }),
 );
