@@ -48,6 +48,18 @@ function inOrderOfAnswers(
   return (is ? [clients, gateways] : [gateways, clients]) as [NodeRef[], NodeRef[]];
 }
 
+/** The same before gateways that gain addresses, which come first: clients have the claim that they have, but let such answers in. */
+function lettingIn(nodes: readonly NodeRef[], { answers, ...state }: GatewayState): Wave[] {
+  if (answers !== "cluster") return [];
+  const clients = nodes.filter(({ node }) => state.gateways.every((gateway) => gateway.node !== node));
+  const wave = clients.map(sessionOf).flatMap((session) => {
+    const claim = claimedOn(session, state);
+    const isStrict = claim !== undefined && claim.answers !== answers;
+    return isStrict ? [{ session, change: { write: [{ ...claim, answers }], remove: [] } }] : [];
+  });
+  return wave.length > 0 ? [wave] : [];
+}
+
 /** What other gateways give up to this one: the addresses that other nodes have till then, and the changes on their nodes. */
 export interface Given {
   readonly fromOtherNodes: readonly string[];
@@ -97,6 +109,7 @@ export function growing(
   const rest = nodes.filter(({ node }) => !gaining.has(node));
   const [early, late] = inOrderOfAnswers(rest, state, before);
   return [
+    ...(first.length > 0 ? lettingIn(rest, state) : []),
     first.map((node) => write(node, moved)),
     ...(early.length > 0 ? [early.map((node) => write(node, []))] : []),
     [

@@ -295,13 +295,5 @@ scenario(
     expect(await refused([...program, machines, policyOf("wide", "machines", ["10.1.0.0/28"])])).toMatch(
       /wide: sources\.cidrs\[0\]: "10\.1\.0\.5" of "10\.1\.0\.0\/28" is pod "egress-5" of gateway "gateway"/,
     );
-    expect(
-      await refused([
-        ...program.slice(0, -2),
-        machines,
-        policyOf("wide", "machines", ["10.1.0.0/28"]),
-        ...program.slice(-2),
-      ]),
-    ).toMatch(/gateway: gateways\[0\]: pod "egress-5" \(10\.1\.0\.5\) is a source of policy "wide"/);
   }),
 );

@@ -1,3 +1,4 @@
+import type { NodeRef } from "../../../provider/model/args";
 import type { Claim, GatewayClaim } from "../../../provider/model/claim";
 import { batchFor } from "../../../provider/runtime/batch";
 import { growing } from "../../../provider/runtime/gateway-rollout";
@@ -26,7 +27,7 @@ const mockSession = (name: string) => ({
 });
 jest.mock("../../../provider/runtime/context", () => ({
   session: (name: string) => mockSession(name),
-  knownSessions: () => ["n1", "n2"].map((name) => mockSession(name)),
+  knownSessions: () => ["n1", "n2", "n3", "n4"].map((name) => mockSession(name)),
   configValue: () => undefined,
 }));
 
@@ -96,4 +97,83 @@ test("others are asked for a new egress IP, unless a node of ours has just let g
     batchFor(snapshot, [node, { ...held, hold: [] }], moved).batch.steps.filter(({ tool }) => tool === "arping");
   expect(asks([]).map(({ input }) => input)).toEqual([[`eth0 ${IP}`]]);
   expect(asks([IP])).toEqual([]);
+});
+
+describe("answers", () => {
+  const [one, two, three, four] = nodes(4) as [NodeRef, NodeRef, NodeRef, NodeRef];
+  const answering = (answers: "cluster" | "tunnel", holder = "n1", clients = [three, four]): GatewayState => ({
+    ...state(holder),
+    gateways: [one, two],
+    clients,
+    answers,
+  });
+  const claimOn = (answers?: "cluster") => ({ ...says("n1"), ...(answers && { answers }) });
+  const everywhere = (claim: GatewayClaim) => Object.fromEntries(["n1", "n2", "n3", "n4"].map((name) => [name, claim]));
+  /** Node, who has the address by then, and by which way answers come, one list a wave. */
+  const told = (waves: readonly Wave[]) =>
+    waves.map((wave) =>
+      wave.flatMap(({ session, change }) =>
+        change.write.flatMap((claim: Claim) =>
+          claim.kind === "gateway" ? `${session.name} ${claim.placement[IP]} ${claim.answers ?? "tunnel"}` : [],
+        ),
+      ),
+    );
+
+  beforeEach(() => {
+    there = ["n1"];
+  });
+
+  test("clients let answers by the cluster in before the first gateway sends one", () => {
+    claimed = everywhere(claimOn());
+    expect(told(growing(answering("cluster"), answering("tunnel"), []))).toEqual([
+      [],
+      ["n3 n1 cluster", "n4 n1 cluster"],
+      ["n1 n1 cluster", "n2 n1 cluster"],
+    ]);
+  });
+
+  test("and until the last one has stopped", () => {
+    claimed = everywhere(claimOn("cluster"));
+    expect(told(growing(answering("tunnel"), answering("cluster"), []))).toEqual([
+      [],
+      ["n1 n1 tunnel", "n2 n1 tunnel"],
+      ["n3 n1 tunnel", "n4 n1 tunnel"],
+    ]);
+  });
+
+  test("also where a gateway that gains an address comes first: clients keep the placement that they have", () => {
+    claimed = everywhere(claimOn());
+    expect(told(growing(answering("cluster", "n2"), answering("tunnel"), []))).toEqual([
+      ["n3 n1 cluster", "n4 n1 cluster"],
+      ["n2 n2 cluster"],
+      ["n3 n2 cluster", "n4 n2 cluster"],
+      ["n1 n2 cluster"],
+      ["n2 n2 cluster"],
+    ]);
+    claimed = everywhere(claimOn("cluster"));
+    expect(told(growing(answering("tunnel", "n2"), answering("cluster"), []))).toEqual([
+      ["n2 n2 tunnel"],
+      ["n1 n2 tunnel"],
+      ["n3 n2 tunnel", "n4 n2 tunnel"],
+      ["n2 n2 tunnel"],
+    ]);
+  });
+
+  test("a client that is new lets them in with its first policies", () => {
+    const { n4: _, ...others } = everywhere(claimOn());
+    claimed = others;
+    expect(told(growing(answering("cluster", "n2"), answering("tunnel", "n1", [three]), [])).slice(0, 3)).toEqual([
+      ["n3 n1 cluster"],
+      ["n2 n2 cluster"],
+      ["n3 n2 cluster", "n4 n2 cluster"],
+    ]);
+  });
+
+  test("where they stay as they are, nobody waits", () => {
+    claimed = everywhere(claimOn("cluster"));
+    expect(told(growing(answering("cluster"), answering("cluster"), []))).toEqual([
+      [],
+      ["n1 n1 cluster", "n2 n1 cluster", "n3 n1 cluster", "n4 n1 cluster"],
+    ]);
+  });
 });
