@@ -6,6 +6,7 @@ import { isAbandoned } from "./abandon";
 import { attempt } from "./attempt";
 import { session } from "./context";
 import { type Drift, driftOn, isClean, joined } from "./drift";
+import { formerPlaceProblems } from "./former-place";
 import { leaveFormer } from "./former-registry";
 import { claimsSeen, startProbes } from "./hint";
 import { hostProblems, uplinkOf, warnForgotten } from "./host";
@@ -104,6 +105,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...settingsProblems(args, registry.snapshot),
     ...markProblems,
     ...nodeProblems,
+    ...(await formerPlaceProblems(held, args, seen.snapshot)),
   ];
   if (late.length > 0 || uplink === undefined || index === undefined) return { inputs: news, failures: failures(late) };
   if (dryRun && seen.snapshot) warnForgotten(seen.snapshot.host, args, egressIPsOn(seen.snapshot));

@@ -262,6 +262,42 @@ scenario(
   }),
 );
 
+const ANEW = podIn("gateway-1", 7);
+
+scenario(
+  "a gateway pod that is made anew is taken up when the old one is gone, of which nothing stays",
+  { senders: CLIENTS },
+  withPods([POD, ANEW], async (scene) => {
+    const { lab, stack, change } = scene;
+    const program = programWith(lab, [POD]);
+    await change(CLIENTS, () => stack.up(program), { to: [POD.address] });
+    const marks = programWith(lab, [ANEW]).filter(({ name }) => name === ANEW.name);
+    const renamed = marks.map((mark) => ({
+      ...mark,
+      name: POD.name,
+      inputs: (outputs: Parameters<Declared["inputs"]>[0]) => ({ ...mark.inputs(outputs), node: POD.name }),
+    }));
+    const gateway = programWith(lab, [{ ...ANEW, name: POD.name }]).filter(({ name }) => name === "gateway");
+    const anew = program.map((one) => [...renamed, ...gateway].find(({ name }) => name === one.name) ?? one);
+    await expect(stack.preview(anew)).rejects.toThrow(
+      'egress-5: connection.netns: node "egress-5" is still programmed in network namespace "egress-5" of 192.168.0.101',
+    );
+    await through(scene, POD);
+    await change(
+      CLIENTS,
+      async () => {
+        await execOk(lab, POD.node, ["ip", "netns", "del", POD.name]);
+        await stack.up(anew);
+      },
+      { to: [ANEW.address] },
+    );
+    expect(await shown(stack, anew)).toEqual({});
+    await through(scene, ANEW);
+    expect(await execOk(lab, POD.node, ["ls", "/var/lib/pulumi-egress/netns"])).toBe("egress-7\n");
+    await change(CLIENTS, () => stack.destroy(), { established: "cut" });
+  }),
+);
+
 scenario(
   "what a gateway pod can't be is refused in preview",
   { senders: [] },
