@@ -133,12 +133,31 @@ egw_registry() {
 }
 `;
 
-/** egw_lend SYSCTL ADDRESS, or a \`-\`: the device of a setting has this address of ours, or none. */
+/** egw_lend SYSCTL ADDRESS, or a `-`: the device of a setting has this address of ours, or none. */
 export const LEND_FUNCTION = `
 egw_lend() {
   lender=\${1#net/ipv4/conf/}; lender=\${lender%/*}
-  for lent in $(egw_lent $lender); do [ $lent = $2 ] || ip addr del $lent/32 dev $lender || return 1; done
-  [ $2 = - ] || ip addr replace $2/32 dev $lender metric ${LENT}
+  [ $2 = - ] || ip addr replace $2/32 dev $lender metric ${LENT} || return 1
+  for lent in $(egw_lent $lender); do [ $lent = $2 ] || egw_unlend $lender $lent || return 1; done
+}
+# With the last address of a device the kernel takes its routes and neighbours along (fib_disable_ip, arp_ifdown): they are put back at once.
+egw_unlend() {
+  kept=$(egw_behind $1)
+  printf '%s\\n' "addr del $2/32 dev $1" "$kept" | ip -4 -force -batch - >/dev/null 2>&1
+  egw_lent $1 | grep -qxF $2 && { echo "device $1 did not give $2 back" >&2; return 1; }
+  lost=$(printf '%s\\n' "$kept" | grep -vxF "$(egw_behind $1)")
+  [ -z "$lost" ] || { echo "device $1 has lost: $lost" >&2; return 1; }
+}
+# What makes the routes by a device and its lasting neighbours, next hops before what is behind them.
+egw_behind() {
+  ip -4 -N route show table all dev $1 | awk -v d=$1 '
+    / table 255( |$)/ { next }
+    { sub(/ *$/, ""); gsub(/ (linkdown|dead)/, ""); line = "route add " $0 " dev " d }
+    / via / { late[++n] = line; next }
+    { print line }
+    END { for (i = 1; i <= n; i++) print late[i] }'
+  ip -4 neigh show nud permanent dev $1 | awk -v d=$1 '$2 == "lladdr" { print "neigh add " $1 " lladdr " $3 " dev " d " nud permanent" }'
+  ip -4 neigh show proxy dev $1 | awk -v d=$1 '{ print "neigh add proxy " $1 " dev " d }'
 }`;
 
 /** Where a machine keeps what it has to remember; what its network namespaces have to is in `netns/NAME` there. */

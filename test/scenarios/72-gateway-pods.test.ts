@@ -133,6 +133,21 @@ scenario(
     const { lab, stack, change } = scene;
     const of = (device: string) => `/proc/sys/net/ipv4/conf/${device}/rp_filter`;
     const strictness = () => execOk(lab, POD.node, ["cat", of(POD.device)]);
+    // What a CNI has put on a pod's device.
+    const behind = (pod: GatewayPod) =>
+      execOk(lab, pod.node, [
+        "sh",
+        "-c",
+        `ip -4 route show dev ${pod.device}; ip neigh show dev ${pod.device} nud permanent`,
+      ]);
+    const macOf = (name: string) => `ip -n ${name} -o link show eth0 | sed 's/.*ether \\([^ ]*\\).*/\\1/'`;
+    for (const { name, node, device, address } of [FAR, POD])
+      await execOk(lab, node, [
+        "sh",
+        "-c",
+        `ip neigh replace ${address} lladdr $(${macOf(name)}) dev ${device} nud permanent`,
+      ]);
+    const before = await Promise.all([FAR, POD].map(behind));
     await onAllNodes(lab, `iptables -I ${DROP_INVALID}`);
     for (const pod of [FAR, POD]) {
       const program = programWith(lab, [pod], { answers: "cluster", datapath: "iptables" });
@@ -162,6 +177,7 @@ scenario(
     expect(forged.split("\n").find((line) => line.endsWith(rule))).toBe(`[3:252] ${rule}`);
     await change(CLIENTS, () => stack.destroy(), { established: "cut" });
     expect(await strictness()).toBe("1\n");
+    expect(await Promise.all([FAR, POD].map(behind))).toEqual(before);
     await onAllNodes(lab, `iptables -D ${DROP_INVALID}`);
   }),
 );
