@@ -133,6 +133,9 @@ egw_registry() {
 }
 `;
 
+/** The metric of a route that is there for a moment only: behind every other one. */
+const CLOSED = 4294967294;
+
 /** egw_lend SYSCTL ADDRESS, or a `-`: the device of a setting has this address of ours, or none. */
 export const LEND_FUNCTION = `
 egw_lend() {
@@ -141,9 +144,15 @@ egw_lend() {
   for lent in $(egw_lent $lender); do [ $lent = $2 ] || egw_unlend $lender $lent || return 1; done
 }
 # With the last address of a device the kernel takes its routes and neighbours along (fib_disable_ip, arp_ifdown): they are put back at once.
+# Meanwhile nothing goes where the next best route leads.
 egw_unlend() {
   kept=$(egw_behind $1)
-  printf '%s\\n' "addr del $2/32 dev $1" "$kept" | ip -4 -force -batch - >/dev/null 2>&1
+  closed=$(echo "$kept" | awk '$2 == "add" && $1 == "route" { t = ""; for (i = 1; i < NF; i++) if ($i == "table") t = " table " $(i + 1); print "blackhole " $3 t " metric ${CLOSED} proto 38" }' | sort -u)
+  {
+    echo "$closed" | sed '/./s/^/route add /'
+    printf '%s\\n' "addr del $2/32 dev $1" "$kept"
+    echo "$closed" | sed '/./s/^/route del /'
+  } | ip -4 -force -batch - >/dev/null 2>&1
   egw_lent $1 | grep -qxF $2 && { echo "device $1 did not give $2 back" >&2; return 1; }
   lost=$(printf '%s\\n' "$kept" | grep -vxF "$(egw_behind $1)")
   [ -z "$lost" ] || { echo "device $1 has lost: $lost" >&2; return 1; }
