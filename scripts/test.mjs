@@ -14,8 +14,9 @@ const help = `Usage: npm test [-- OPTION OF JEST]...
                       namespaces, some with the real Pulumi CLI; up to eleven minutes, needs root
   npm run test:unit   the unit tests alone, up to two minutes, without root
   npm run test:full   all that npm test leaves out too, and every scenario once more with
-                      gateways whose datapath is bpf; an hour and a half; a whole run is
-                      noted in test/FULL.md
+                      gateways whose datapath is bpf, and the programs on older kernels in
+                      emulated machines; an hour and a half; a whole run is noted in
+                      test/FULL.md
 
 Each brings what it needs first, says why something is skipped, and ends with
 "N passed, N failed, N skipped". Exit codes: 0 nothing failed, 1 something did.

@@ -41,7 +41,7 @@ export interface ProgramObject {
   readonly hash: string;
   /** Base64 of what gzip made of it. */
   readonly lines: readonly string[];
-  /** Where in its file the number of the tunnel or the uplink belongs. */
+  /** Where in its file (bytes from its beginning) 32 bits belong: the number of the tunnel or the uplink, or whether that takes aggregates. */
   readonly devices: readonly { readonly device: "tunnel" | "uplink" | "aggregates"; readonly at: number }[];
 }
 

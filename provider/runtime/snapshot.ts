@@ -16,7 +16,7 @@ import { looseDevices } from "./loose-devices";
 import { podDevices } from "./pod-devices";
 
 /** Changes whenever the same claims compile to another state, or are none any more: then a node's digests no longer speak for its state. */
-export const COMPILER = `14-${programsDigest()}`;
+export const COMPILER = `15-${programsDigest()}`;
 
 /** What a node remembers besides its claims: `node.json`. */
 export interface NodeFile {
