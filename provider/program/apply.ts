@@ -119,7 +119,7 @@ flock -w 60 9 || { echo @@busy; exit 0; }
 if [ "$(egw_generation)" != ${batch.expectedGeneration} ]; then echo @@stale; exit 0; fi
 ${tables.length === 0 ? "" : `if egw_tables_of_others | grep -qxE '${tables.join("|")}'; then rmdir $D/claims $D $UP 2>/dev/null; echo @@stale; exit 0; fi`}
 left=$(grep -sx 'ifindex=[0-9]*' $T/given-up)
-rm -rf $T; mkdir $T || egw_full
+rm -rf $T; mkdir $T && echo "$left" > $T/given-up || egw_full
 TMPDIR=$T
 egw_tidy_namespaces
 egw_tidy_bpf

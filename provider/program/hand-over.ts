@@ -29,27 +29,35 @@ egw_hand_over() {
   [ -s $T/given-up ] || { $1 < "$2"; return; }
   egw_give_back || [ -n "$undoing" ] || return 1
   if [ "$1" = egw_filters ]; then
-    $1 < "$2" && egw_given_back
+    $1 < "$2" && egw_given_back cut-first
   else
     # The stack goes on with them as soon as nothing learns them again.
     grep -v '^delete egw_peers ' "$2" > $T/given-entries; grep '^delete egw_peers ' "$2" > $T/given-peers
     { [ ! -s $T/given-entries ] || $1 < $T/given-entries; } && egw_given_back && $1 < $T/given-peers
   fi && rm -f $T/given-up
 }
+# The second time it is what began while the first one went on.
 egw_give_back() {
-  egw_paths > $T/given-paths && egw_carried > $T/given || return 1
-  egw_has_room $T/given && egw_forget $T/given || return 1
-  egw_put_back $T/given && return 0
+  egw_paths > $T/given-paths && egw_give_late && egw_give_late && return 0
   # The program goes on; what is in conntrack already would outlive what it stands for.
-  egw_forget $T/given
+  cat $T/given $T/given-late > $T/given-none 2>/dev/null; egw_forget $T/given-none
   return 1
 }
-# Nothing carries them any more: so go the flows. What the programs have taken behind that list goes to conntrack as soon as may be.
-egw_given_back() {
+egw_give_late() {
+  egw_list_late && egw_has_room $T/given-late && egw_forget $T/given-late && egw_put_back $T/given-late && cat $T/given-late >> $T/given
+}
+# What is carried now: all that is to go, and what is not in conntrack yet.
+egw_list_late() {
   egw_carried > $T/given-now || return 1
+  : > $T/cut-flows
   awk -F '[|]' -v given=$T/given -v flows=$T/cut-flows '
     BEGIN { while ((getline line < given) > 0) { split(line, w, "|"); if (w[2] != "") known[w[1]] } }
     { print $1 > flows; if (!($1 in known)) print }' $T/given-now > $T/given-late
+}
+# The flows go. Where a program goes on, those that it has taken meanwhile are put in first; else all others would wait for them.
+egw_given_back() {
+  egw_list_late || return 1
+  [ -z "$1" ] || { egw_cut_flows && rm -f $T/cut-flows; } || return 1
   egw_forget $T/given-late && egw_put_back $T/given-late || [ -n "$undoing" ] || return 1
   egw_cut_flows && rm -f $T/cut-flows
 }
@@ -58,7 +66,8 @@ egw_drop_left() {
   for d in $1; do
     n=$(grep -lx "\${d#ifindex=}" /sys/class/net/*/ifindex | cut -d / -f 5)
     [ -n "$n" ] && tc filter show dev $n ingress 2>/dev/null | grep -q ' egw-from_pod:' || echo $d
-  done > $T/given-up
+  done > $T/given-up.new
+  mv $T/given-up.new $T/given-up
   [ ! -s $T/given-up ] || { : > $T/given-paths; egw_carried | cut -d '|' -f 1 > $T/cut-flows; egw_cut_flows; }
   rm -f $T/given-up $T/cut-flows
 }
@@ -71,7 +80,7 @@ egw_paths() {
 # Of each flow: its entry | how conntrack names it | how it is put in. (Before -u, conntrack 1.4.7 loses -m: the status comes in its place.)
 egw_carried() {
   { egw_flows $T/given-paths || echo unread; } | awk -v going=$T/given-up '
-    BEGIN { while ((getline what < going) > 0) isGoing[what] }
+    BEGIN { OPENS = 60; while ((getline what < going) > 0) isGoing[what] }
     $1 == "unread" { exit 1 }
     $NF in told { next }
     {
@@ -86,15 +95,22 @@ egw_carried() {
         name = way = way " --sport " v["sport"] " --dport " v["dport"]
         way = way back " --reply-port-src " v["dport"] " --reply-port-dst " v["sport"] ($1 == "tcp" ? " --state " $4 : "")
       }
-      # Of what just opens conntrack has seen all; what has ended long ago belongs to nobody.
-      if ($(NF - 2) == "opening" || $3 < 1) { print v["bpf"] "||"; next }
-      print v["bpf"] "|" name "|" (v["mark"] + 0 ? "-I " way " -t " $3 " -u ASSURED,SEEN_REPLY -m " v["mark"] : "")
+      # Without a device the stack alone has carried it; what has ended long ago belongs to nobody.
+      opens = $(NF - 2) == "opening"
+      if (v["ifindex"] + 0 < 1 || $3 < 1 || (opens && $1 != "tcp")) { print v["bpf"] "||"; next }
+      # As conntrack sees what opens it may go on with the answer to the first packet, or with what follows that.
+      if (opens) { sub(/ESTABLISHED/, "SYN_RECV", way); $3 = OPENS }
+      print v["bpf"] "|" name "|" (v["mark"] + 0 ? "-I " way " -t " $3 " -u " (opens ? "" : "ASSURED,") "SEEN_REPLY -m " v["mark"] : "")
     }'
 }
-egw_room() { n=/proc/sys/net/netfilter/nf_conntrack; echo $(($(cat \${n}_max) - $(cat \${n}_count))); }
+# Some is left for what begins: conntrack lets go of nothing that is assured.
+egw_room() {
+  n=/proc/sys/net/netfilter/nf_conntrack; max=$(cat \${n}_max)
+  echo $((max - max / 16 - $(cat \${n}_count)))
+}
 egw_has_room() {
   wanted=$(grep -c '| *-I' $1); room=$(egw_room)
-  [ $wanted -le $room ] && return 0
+  [ $wanted = 0 ] || [ $wanted -le $room ] || [ "$(cat /proc/sys/net/netfilter/nf_conntrack_max)" = 0 ] && return 0
   echo "$wanted connections that programs carry have to go to conntrack, which has room for $room: net.netfilter.nf_conntrack_max has to be larger" >&2
   return 1
 }
@@ -123,5 +139,13 @@ egw_forget() {
     }' > $T/given-gone || return 1
   while read -r line; do egw_delete $line >/dev/null || return 1; done < $T/given-gone
 }
-egw_put_back() { sed -n 's/.*| *-I/-I/p' $1 > $T/given-anew; egw_put_in $T/given-anew; }
+# All in one process, which stops at the first that is there by now: that goes as well.
+egw_put_back() {
+  sed -n 's/.*| *-I/-I/p' $1 > $T/given-anew
+  for n in 1 2; do
+    [ -s $T/given-anew ] && ! conntrack -R $T/given-anew >/dev/null 2>&1 || return 0
+    egw_forget $1 || return 1
+  done
+  egw_put_in $T/given-anew
+}
 `;

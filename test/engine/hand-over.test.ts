@@ -35,15 +35,20 @@ interface Carried {
   readonly port: number;
   readonly to?: typeof TO_A;
   readonly pod?: 1 | 2;
+  /** By which device: that of the pod, or 0 for none, or with the bit of what only begins. */
+  readonly ifindex?: (device: number) => number;
   readonly state?: number;
   /** Seconds since its last packet. */
   readonly silent?: number;
 }
 
 /** A connection that a program carries: an entry of egw_flows, and what the stack has seen of its beginning. */
-function carry({ port, to = TO_A, pod = 1, state = 0, silent = 0 }: Carried, seen = true): void {
+function carry(
+  { port, to = TO_A, pod = 1, ifindex: by = (device) => device, state = 0, silent = 0 }: Carried,
+  seen = true,
+): void {
   const source = `10.0.1.1${pod}`;
-  const ifindex = Number(node.must(`cat /sys/class/net/veth${pod}/ifindex`));
+  const ifindex = by(Number(node.must(`cat /sys/class/net/veth${pod}/ifindex`)));
   const now = BigInt(Math.floor(Number(node.must("cut -d ' ' -f 1 /proc/uptime")) * 1e9));
   const key = encode("egw_tuple", {
     source,
@@ -120,6 +125,31 @@ describe("what programs carry", () => {
     expect(hasProgram()).toBe(true);
   });
 
+  test("is none of what the stack has carried alone, since the pod's device has no program", () => {
+    carry({ port: 1001, to: TO_B, ifindex: () => 0 });
+    carry({ port: 1002, to: TO_B, ifindex: () => 0 }, false);
+    node.must("conntrack -U -p tcp -s 10.0.1.11 --sport 1001 --state FIN_WAIT -t 77");
+    node.apply([nodeClaim("client-1"), A, B_PLAIN, ...POLICIES]);
+    expect(tracked()).toEqual([`1001 FIN_WAIT ${B_MARK}`]);
+    expect(flows()).toEqual([]);
+  });
+
+  test("has just begun: then it goes on with the answer, or with what follows that", () => {
+    carry({ port: 1001, to: TO_B, ifindex: (device) => device + 0x8000_0000 });
+    node.apply([nodeClaim("client-1"), A, B_PLAIN, ...POLICIES]);
+    expect(tracked()).toEqual([`1001 SYN_RECV ${B_MARK}`]);
+  });
+
+  test("is put in though somebody was there first", () => {
+    for (const port of [1001, 1002, 1003]) carry({ port }, false);
+    // Between the look at conntrack and what is put in.
+    const first = `egw_put_back_late() { ${spawnSync("sh", ["-c", "command -v conntrack"], { encoding: "utf8" }).stdout.trim()} -I -p tcp -s 10.0.1.11 -d 203.0.113.9 --sport 1002 --dport 443 -r 203.0.113.9 -q 10.0.1.11 --reply-port-src 443 --reply-port-dst 1002 --state SYN_SENT -t 100; }
+conntrack() { if [ "$1" = -R ] && [ ! -e /run/late ]; then : > /run/late; egw_put_back_late; fi; command conntrack "$@"; }`;
+    const claims = [nodeClaim("client-1"), gatewayClaim({ ...A, datapath: undefined }), B_PLAIN, ...POLICIES];
+    expect(node.tell(claims, first)).toContain("@@applied");
+    expect(tracked()).toEqual([1001, 1002, 1003].map((port) => `${port} ESTABLISHED ${A_MARK}`));
+  });
+
   test("is found by one walk through conntrack's table where a pod's connections are all carried", () => {
     for (let port = 1001; port <= 1040; port++) carry({ port, pod: 1 });
     for (let port = 1001; port <= 1003; port++) carry({ port, pod: 2 });
@@ -143,7 +173,7 @@ describe("what programs carry", () => {
     carry({ port: 1001 }, false);
     carry({ port: 1002 }, false);
     const claims = [nodeClaim("client-1"), gatewayClaim({ ...A, datapath: undefined }), B_PLAIN, ...POLICIES];
-    const told = node.refuse(claims, "egw_room() { echo 1; }");
+    const told = node.tell(claims, "egw_room() { echo 1; }");
     expect(told).toContain(
       "2 connections that programs carry have to go to conntrack, which has room for 1: net.netfilter.nf_conntrack_max has to be larger",
     );
@@ -155,7 +185,7 @@ describe("what programs carry", () => {
   test("keeps its program where it can't be read", () => {
     carry({ port: 1001 });
     const claims = [nodeClaim("client-1"), gatewayClaim({ ...A, datapath: undefined }), B_PLAIN, ...POLICIES];
-    const told = node.refuse(claims, "egw_flows() { return 1; }");
+    const told = node.tell(claims, "egw_flows() { return 1; }");
     expect(told).toContain("@@rolled-back");
     expect(tracked()).toEqual([`1001 SYN_SENT ${A_MARK}`]);
     expect(hasProgram()).toBe(true);

@@ -70,14 +70,14 @@ sysctl -qw net.ipv4.ip_forward=1`);
     return parseSnapshot(told.slice(told.indexOf("@@applied")));
   }
 
-  /** The same with a step that fails behind all others; gives what the node says to that. `instead`: as of `refuse`. */
+  /** The same with a step that fails behind all others; gives what the node says to that. `instead`: as of `tell`. */
   fail(claims: readonly Claim[], instead = ":"): string {
     const { batch } = batchFor(this.probe(), claims);
     return this.must(within(applyScript({ ...batch, steps: [...batch.steps, FAILING] }), instead));
   }
 
-  /** A batch that can't be done, with shell functions instead of its own; gives what the node says to that. */
-  refuse(claims: readonly Claim[], instead: string): string {
+  /** A batch with shell functions instead of its own; gives what the node says to that. */
+  tell(claims: readonly Claim[], instead: string): string {
     return this.must(within(applyScript(batchFor(this.probe(), claims).batch), instead));
   }
 

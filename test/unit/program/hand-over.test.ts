@@ -17,13 +17,13 @@ const tuple = encode("egw_tuple", {
 const words = (bytes: Buffer): string => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
 
 /** What `egw_carried` says of one flow of the device 5, with what egw_peers holds. */
-function carried(peers: string, change: Partial<Values<"egw_flow">> = {}): string {
+function carried(peers: string, change: Partial<Values<"egw_flow">> = {}, going = "ifindex=5"): string {
   const shell = new Shell();
   const seen = BigInt(Math.floor(os.uptime() * 1e9));
   const value = encode("egw_flow", { seen, gateway: GATEWAY, ifindex: 5, state: 0, ...change });
   shell.write("flows", `key:\n${words(tuple)}\nvalue:\n${words(value)}\nFound 1 element\n`);
   shell.write("peers", peers);
-  shell.write("given-up", "ifindex=5\n");
+  shell.write("given-up", `${going}\n`);
   shell.tool("bpftool", `case "$*" in *egw_peers) cat ${shell.folder}/peers ;; *) cat ${shell.folder}/flows ;; esac`);
   const map = `pins/maps-${LAYOUT_VERSION}`;
   const { stdout } = shell.run(
@@ -52,10 +52,7 @@ test("without a known gateway node nothing is put in: it would leave as it is", 
   expect(carried("").split("|").slice(1)).toEqual([NAME, ""]);
 });
 
-test("what only begins is conntrack's already", () => {
-  expect(
-    carried(PEERS, { ifindex: OPENING + 5 })
-      .split("|")
-      .slice(1),
-  ).toEqual(["", ""]);
+test("what only begins goes on with the answer to its first packet or with what follows that, but what the stack alone carries stays as it is", () => {
+  expect(carried(PEERS, { ifindex: OPENING + 5 })).toMatch(/ --state SYN_RECV -t 60 -u SEEN_REPLY -m \d+$/);
+  expect(carried(PEERS, { ifindex: 0 }, "gateway=192.168.0.101").split("|").slice(1)).toEqual(["", ""]);
 });
