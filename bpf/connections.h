@@ -71,7 +71,7 @@ static __always_inline bool meet(struct __sk_buff *skb, enum egw_hook hook, stru
   passage->connection = NULL;
   passage->is_answer = true;
   passage->is_first = false;
-  if (!is_whole && (*verdict == EGW_NOT_IPV4 || *verdict == EGW_DROP_SHORT)) return false;
+  if (!is_whole && *verdict == EGW_NOT_IPV4) return false;
   if (packet->is_later) {
     /* Of the answers alone, which need their marks. */
     if (!find_piece(packet, &passage->key)) return false;

@@ -54,6 +54,11 @@ static __always_inline bool choose(struct __sk_buff *skb, const struct packet *p
                                    enum egw_verdict *verdict) {
   __u64 now = bpf_ktime_get_boot_ns();
   struct egw_nat *nat = nat_of(tuple, &now);
+  /* Another connection by the same ports is the policy's again, and its client node's. */
+  if (nat && packet->is_first && has_ended(nat)) {
+    forget(tuple, nat);
+    nat = NULL;
+  }
   if (nat && nat->client) {
     note_out(nat, packet, &now);
     chosen->egress_ip = nat->egress_ip;
@@ -131,7 +136,7 @@ int uplink_gateway(struct __sk_buff *skb) {
   struct packet packet;
   struct egw_nat chosen = {};
   struct way way = {};
-  enum egw_verdict verdict;
+  enum egw_verdict verdict = EGW_STACK_TOO_BIG;
   if (!peek(skb, &outer, &packet) || !bpf_map_lookup_elem(&egw_fleet, &outer.ip.saddr)) return TC_ACT_UNSPEC;
   if (skb->gso_size && !take_aggregates) return leave(EGW_HOOK_UPLINK_GATEWAY, EGW_STACK_TOO_BIG);
   struct egw_tuple tuple = tuple_sent(&packet);

@@ -2,6 +2,8 @@
 #ifndef EGW_NAT_H
 #define EGW_NAT_H
 
+#include <asm-generic/errno-base.h>
+
 #include "maps.h"
 #include "packet.h"
 #include "time.h"
@@ -75,12 +77,41 @@ static __always_inline void note_in(struct egw_nat *nat, const struct packet *pa
   note(nat, state, now);
 }
 
-/* Writes both entries. */
-static __always_inline bool enter(const struct egw_tuple *answer, const struct egw_tuple *tuple, const struct egw_nat *nat) {
-  if (!bpf_map_update_elem(&egw_nat_in, answer, tuple, BPF_ANY) && !bpf_map_update_elem(&egw_nat_out, tuple, nat, BPF_ANY))
-    return true;
-  bpf_map_delete_elem(&egw_nat_in, answer);
-  return false;
+/* A TCP connection that both sides have ended, or one for both. */
+static __always_inline bool has_ended(const struct egw_nat *nat) {
+  const __u8 both = EGW_NAT_FIN_OUT | EGW_NAT_FIN_IN;
+  return nat->state & EGW_NAT_RESET || (nat->state & both) == both;
+}
+
+/* The tuple of the answers to a translation. */
+static __always_inline struct egw_tuple answer_by(const struct egw_tuple *tuple, const struct egw_nat *nat) {
+  struct egw_tuple answer = answer_to(tuple);
+  answer.destination = nat->egress_ip;
+  answer.destination_port = nat->port;
+  return answer;
+}
+
+/* Takes both entries away. */
+static __always_inline void forget(const struct egw_tuple *tuple, const struct egw_nat *nat) {
+  struct egw_tuple answer = answer_by(tuple, nat);
+  bpf_map_delete_elem(&egw_nat_in, &answer);
+  bpf_map_delete_elem(&egw_nat_out, tuple);
+}
+
+static __always_inline bool is_same(const struct egw_tuple *a, const struct egw_tuple *b) {
+  return a->source == b->source && a->destination == b->destination && a->source_port == b->source_port &&
+         a->destination_port == b->destination_port && a->protocol == b->protocol;
+}
+
+/*
+ * Whether the entry that stands for these answers is another one's, by now. One whose other half is not there is about to be: its
+ * CPU writes that next.
+ */
+static __always_inline bool is_taken(const struct egw_tuple *answer, const struct egw_tuple *tuple, __u64 *now) {
+  const struct egw_tuple *owner = bpf_map_lookup_elem(&egw_nat_in, answer);
+  if (!owner || is_same(owner, tuple)) return false;
+  const struct egw_nat *nat = bpf_map_lookup_elem(&egw_nat_out, owner);
+  return !nat || !is_silent(nat->seen, lifetime(tuple->protocol, nat->state), read_once(now));
 }
 
 static __always_inline __be16 in_range(__u32 port) {
@@ -95,15 +126,22 @@ static __always_inline __be16 in_range(__u32 port) {
 static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_nat *nat, __u64 *now,
                                       enum egw_verdict *verdict) {
   __u32 random = bpf_get_prandom_u32() & 0xffff;
+  struct egw_tuple forward = *tuple;
   nat->port = tuple->source_port;
   for (__u32 i = 0; i < TRIES; i++) {
-    struct egw_tuple answer = answer_to(tuple), other;
-    answer.destination = nat->egress_ip;
-    answer.destination_port = nat->port;
-    if (!owner_of(&answer, &other, now)) {
-      struct egw_tuple forward = *tuple;
-      return enter(&answer, &forward, nat) || (*verdict = EGW_DROP_MAP_FULL, false);
+    struct egw_tuple answer = answer_by(&forward, nat);
+    /* Of two CPUs that try the same port one gets it. */
+    long failed = bpf_map_update_elem(&egw_nat_in, &answer, &forward, BPF_NOEXIST);
+    if (failed == -EEXIST && !is_taken(&answer, &forward, now)) {
+      bpf_map_delete_elem(&egw_nat_in, &answer);
+      failed = bpf_map_update_elem(&egw_nat_in, &answer, &forward, BPF_NOEXIST);
     }
+    if (!failed) {
+      if (!bpf_map_update_elem(&egw_nat_out, &forward, nat, BPF_ANY)) return true;
+      bpf_map_delete_elem(&egw_nat_in, &answer);
+      return *verdict = EGW_DROP_MAP_FULL, false;
+    }
+    if (failed != -EEXIST) return *verdict = EGW_DROP_MAP_FULL, false;
     nat->port = in_range(random + i);
   }
   return *verdict = EGW_DROP_NO_PORT, false;

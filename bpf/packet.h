@@ -144,7 +144,9 @@ static __always_inline bool read_transport(struct __sk_buff *skb, __u32 at, stru
       struct icmp icmp;
       if (bpf_skb_load_bytes(skb, at, &icmp, sizeof(icmp))) return false;
       packet->is_error = is_error(icmp.type);
-      if (packet->is_error) return read_quote(skb, at + sizeof(icmp), &packet->quoted);
+      /* An error goes to whoever sent what it quotes: else it could carry a connection's name anywhere. */
+      if (packet->is_error)
+        return read_quote(skb, at + sizeof(icmp), &packet->quoted) && packet->quoted.source == packet->tuple.destination;
       packet->is_first = icmp.type == ECHO_REQUEST;
       return set_echo(&packet->tuple, &icmp);
     }
@@ -160,7 +162,8 @@ static __always_inline bool read_transport(struct __sk_buff *skb, __u32 at, stru
 static __always_inline bool parse_at(struct __sk_buff *skb, __u32 at, struct packet *packet, enum egw_verdict *verdict) {
   struct iphdr ip;
   __builtin_memset(packet, 0, sizeof(*packet));
-  if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip))) return *verdict = EGW_DROP_SHORT, false;
+  /* Behind another header than Ethernet's stands something else. */
+  if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4) return *verdict = EGW_NOT_IPV4, false;
   packet->tuple.source = ip.saddr;
   packet->tuple.destination = ip.daddr;
   packet->tuple.protocol = ip.protocol;

@@ -21,16 +21,17 @@ beforeAll(() => {
 });
 afterAll(() => kernel.stop());
 
-beforeEach(() => {
-  programs = kernel.load("../test/bpf/from-gateway-101.bpf.c", {
-    tunnel_ifindex: write("u32", 2),
-    tunnel_mac: write("mac", OWN_MAC),
-    node_address: write("address", OWN),
-  });
+const load = (sizes = {}): void => {
+  programs = kernel.load(
+    "../test/bpf/from-gateway-101.bpf.c",
+    { tunnel_ifindex: write("u32", 2), tunnel_mac: write("mac", OWN_MAC), node_address: write("address", OWN) },
+    sizes,
+  );
   programs.set("egw_peers", write("address", GATEWAY), write("mac", GATEWAY_MAC));
   programs.set("egw_underlays", write("mac", GATEWAY_MAC), write("address", GATEWAY));
   policy(POD.address, "203.0.113.0/24", GATEWAY);
-});
+};
+beforeEach(() => load());
 
 function policy(source: string, destination: string, gateway: string): void {
   const [network = "", length = "32"] = destination.split("/");
@@ -351,6 +352,45 @@ test("what a program has sent into the tunnel is no choice of the stack's, and l
   const packet = frame({ ...udp, macs: { from: OWN_MAC, to: GATEWAY_MAC } });
   expect(programs.run("to_tunnel", packet, { mark: 0x14004000 })).toMatchObject({ action: "unspec", mark: 0x4000 });
   expect(flows()).toEqual([]);
+});
+
+test("an ICMP error goes to nobody but whom it is for", () => {
+  flow(syn);
+  const quote = frame({ from: OUTSIDE, to: POD, protocol: "tcp" }).subarray(ETHERNET);
+  const elsewhere = { address: "198.51.100.77", port: 0 };
+  const error: Shape = { from: POD, to: elsewhere, protocol: "icmp", icmpType: 3, quote };
+  expect(shown(fromPod(error))).toEqual(left("stack-protocol"));
+  expect(shown(fromPod({ ...error, to: OUTSIDE }))).toEqual(TUNNELLED);
+});
+
+test("what stands behind another header than Ethernet's is let alone", () => {
+  const whole = frame({ ...syn, protocol: "udp", payload: Buffer.from("x") });
+  const run = (packet: Buffer) => shown(programs.run("from_pod", packet, { device: "pod" }));
+  const [macs, rest] = [whole.subarray(0, ETHERNET), whole.subarray(ETHERNET)];
+  expect(run(Buffer.concat([macs, Buffer.from([0x60]), rest.subarray(1)]))).toEqual(left("not-ipv4"));
+});
+
+test("where the map is full the flow that was silent the longest goes to the stack, and begins anew", () => {
+  load({ egw_flows: 512 });
+  flow(syn);
+  const [first] = programs.entries("egw_flows");
+  if (!first) throw new Error("no entry");
+  programs.setAll(
+    "egw_flows",
+    Array.from({ length: 2000 }, (_, i) => ({
+      key: encode("egw_tuple", {
+        ...decode("egw_tuple", first.key),
+        source: `10.0.2.${i % 250}`,
+        source_port: 1000 + i,
+      }),
+      value: first.value,
+    })),
+  );
+  expect(programs.entries("egw_flows").length).toBeLessThanOrEqual(512);
+  expect(shown(fromPod(data))).toEqual(left("stack-mid-flow"));
+  fromPod(syn);
+  toTunnel(syn);
+  expect(shown(fromPod(data))).toEqual(TUNNELLED);
 });
 
 test("an ICMP error about an answer goes where the connection goes", () => {

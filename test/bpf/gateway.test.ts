@@ -20,17 +20,21 @@ beforeAll(() => {
 });
 afterAll(() => kernel.stop());
 
-const load = (ports = [32768, 65535]): void => {
+const load = (ports = [32768, 65535], sizes = {}): void => {
   const [first = 0, last = 0] = ports;
   const port = (value: number) => write("port", value).swap16();
-  programs = kernel.load("../test/bpf/from-client-1.bpf.c", {
-    tunnel_ifindex: write("u32", 2),
-    tunnel_mac: write("mac", OWN_MAC),
-    uplink_ifindex: write("u32", kernel.indexOf("uplink")),
-    node_address: write("address", OWN),
-    first_port: port(first),
-    last_port: port(last),
-  });
+  programs = kernel.load(
+    "../test/bpf/from-client-1.bpf.c",
+    {
+      tunnel_ifindex: write("u32", 2),
+      tunnel_mac: write("mac", OWN_MAC),
+      uplink_ifindex: write("u32", kernel.indexOf("uplink")),
+      node_address: write("address", OWN),
+      first_port: port(first),
+      last_port: port(last),
+    },
+    sizes,
+  );
   for (const source of ["10.0.1.11", "10.0.1.12", "10.0.1.13"])
     programs.set(
       "egw_policies",
@@ -207,6 +211,14 @@ test.each(CALLS)("an ICMP error from outside about %s reaches the pod with what 
   expect(back.packet).toEqual(frame({ ...error, to, quote, ttl: 63, macs: { from: OWN_MAC, to: CLIENT_MAC } }));
 });
 
+test("an ICMP error goes to nobody but whom it is for", () => {
+  fromClient(syn);
+  const elsewhere = { address: "198.51.100.77", port: 0 };
+  const quote = datagram({ from: OUTSIDE, to: POD, protocol: "tcp" });
+  const error: Shape = { from: POD, to: elsewhere, protocol: "icmp", icmpType: 3, quote };
+  expect(shown(fromClient(error))).toEqual(["unspec", "from-client stack-protocol"]);
+});
+
 test("an ICMP error of the pod about an answer leaves with the egress IP", () => {
   const udp: Shape = { from: POD, to: OUTSIDE, protocol: "udp" };
   fromClient(udp);
@@ -238,6 +250,73 @@ test.each<[string, number[], number[]]>([
 test("a SYN by the ports of a connection that has ended begins anew", () => {
   for (const flags of [["SYN"], ["FIN", "ACK"], ["RST"], ["SYN"]] as const) fromClient({ ...syn, flags });
   expect(nats().map(({ state }) => state)).toEqual([0]);
+});
+
+test.each<[string, readonly NonNullable<Shape["flags"]>[], string]>([
+  ["by a reset", [["RST"]], "192.0.2.7"],
+  ["on both sides", [["FIN", "ACK"]], "192.0.2.7"],
+  ["not at all", [], EGRESS],
+])(
+  "a SYN by the ports of a connection that has ended is the policy's, with another egress IP too: ended %s",
+  (_, ends, egress) => {
+    kernel.ip("addr add 192.0.2.7/32 dev uplink");
+    fromClient(syn);
+    for (const flags of ends) {
+      fromClient({ ...syn, flags });
+      fromOutside({ from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags });
+    }
+    programs.set(
+      "egw_policies",
+      encode("egw_policy_key", { prefix_length: 56, source: POD.address, destination: "203.0.113.0" }),
+      encode("egw_policy", { egress_ip: "192.0.2.7", gateway: OWN }),
+    );
+    fromClient(syn);
+    kernel.ip("addr del 192.0.2.7/32 dev uplink");
+    expect(nats().map(({ egress_ip }) => egress_ip)).toEqual([egress]);
+    expect(programs.entries("egw_nat_in").map(({ key }) => decode("egw_tuple", key).destination)).toEqual([egress]);
+  },
+);
+
+test("a port that another CPU is about to give away is not free", () => {
+  const answers = {
+    source: OUTSIDE.address,
+    destination: EGRESS,
+    source_port: OUTSIDE.port,
+    destination_port: POD.port,
+  };
+  const other = {
+    source: "10.0.1.12",
+    destination: OUTSIDE.address,
+    source_port: POD.port,
+    destination_port: OUTSIDE.port,
+  };
+  const tuple = (values: typeof answers) => encode("egw_tuple", { ...values, protocol: 6 });
+  programs.set("egw_nat_in", tuple(answers), tuple(other));
+  expect(portOf(fromClient(syn))).not.toBe(POD.port);
+});
+
+test("where maps are full the connection that was silent the longest goes, and begins anew", () => {
+  load([32768, 65535], { egw_nat_out: 512, egw_nat_in: 512 });
+  fromClient(syn);
+  const [first] = programs.entries("egw_nat_out");
+  if (!first) throw new Error("no entry");
+  programs.setAll(
+    "egw_nat_out",
+    Array.from({ length: 2000 }, (_, i) => ({
+      key: encode("egw_tuple", {
+        ...decode("egw_tuple", first.key),
+        source: `10.0.2.${i % 250}`,
+        source_port: 1000 + i,
+      }),
+      value: first.value,
+    })),
+  );
+  expect(programs.entries("egw_nat_out").length).toBeLessThanOrEqual(512);
+  expect(shown(fromClient({ ...syn, flags: ["ACK"] }))).toEqual(["unspec", "from-client stack-mid-flow"]);
+  const found = fromClient(syn);
+  expect(shown(found)).toEqual(OUT);
+  expect(portOf(found)).toBe(POD.port);
+  expect(shown(fromClient({ ...syn, flags: ["ACK"] }))).toEqual(OUT);
 });
 
 test("a reset from outside ends a connection until its pod goes on", () => {
@@ -339,7 +418,16 @@ describe("ports that the stack gives out", () => {
     const shapes: [Shape, string][] = [
       [{ ...syn, from: at(1), fragment: 0x0010 }, "stack-fragment"],
       [{ ...syn, from: { ...POD, address: "10.9.0.1" } }, "not-selected"],
-      [{ from: at(0), to: OUTSIDE, protocol: "icmp", icmpType: 3, quote: datagram(syn) }, "to-outside"],
+      [
+        {
+          from: at(0),
+          to: OUTSIDE,
+          protocol: "icmp",
+          icmpType: 3,
+          quote: datagram({ from: OUTSIDE, to: at(9), protocol: "udp" }),
+        },
+        "to-outside",
+      ],
     ];
     for (const [shape, verdict] of shapes) expect(shown(toOutside(shape))).toEqual(["unspec", `to-outside ${verdict}`]);
     expect(nats()).toEqual([]);

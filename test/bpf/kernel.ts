@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { HOOKS, VERDICTS } from "../../provider/kernel/bpf-layout";
+import { HOOKS, MAPS, VERDICTS } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
 import { CLASSIFIER } from "./maps";
 
@@ -84,8 +84,12 @@ export class Kernel {
     fs.rmSync(this.folder, { recursive: true });
   }
 
-  /** Loads all programs of a source in place of those before; its maps begin empty. */
-  load(source: string, constants: Readonly<Record<string, Buffer>> = {}): Programs {
+  /** Loads all programs of a source in place of those before; its maps begin empty. `sizes`: of maps that have other numbers of entries. */
+  load(
+    source: string,
+    constants: Readonly<Record<string, Buffer>> = {},
+    sizes: Readonly<Record<string, number>> = {},
+  ): Programs {
     const file = path.join(this.folder, "patched.o");
     const object = this.objects.get(source) ?? compiled(path.resolve(SOURCES, source), this.folder);
     this.objects.set(source, object);
@@ -93,7 +97,14 @@ export class Kernel {
     for (const name of fs.readdirSync(this.pins).filter((one) => one.startsWith("load-")))
       fs.rmSync(path.join(this.pins, name), { recursive: true });
     const pins = fs.mkdtempSync(path.join(this.pins, "load-"));
-    this.run("bpftool", "prog", "loadall", file, `${pins}/programs`, ...CLASSIFIER, "pinmaps", `${pins}/maps`);
+    const small = Object.entries(sizes).flatMap(([name, entries]) => {
+      const { type = "", key = 0, value = 0, flags = 0 } = MAPS[name] ?? {};
+      const shape = ["type", type, "key", key, "value", value, "entries", entries, "name", name, "flags", flags];
+      this.run("bpftool", "map", "create", `${pins}/${name}`, ...shape.map(String));
+      return ["map", "name", name, "pinned", `${pins}/${name}`];
+    });
+    const programs = [`${pins}/programs`, ...CLASSIFIER, ...small, "pinmaps", `${pins}/maps`];
+    this.run("bpftool", "prog", "loadall", file, ...programs);
     return new Programs(pins, this.folder, this);
   }
 
@@ -129,6 +140,16 @@ export class Programs {
   set(map: string, key: Buffer, value: Buffer): void {
     const pin = `${this.pins}/maps/${map}`;
     this.kernel.run("bpftool", "map", "update", "pinned", pin, "key", ...hex(key), "value", ...hex(value));
+  }
+
+  setAll(map: string, entries: readonly { readonly key: Buffer; readonly value: Buffer }[]): void {
+    const pin = `${this.pins}/maps/${map}`;
+    const lines = entries.map(
+      ({ key, value }) => `map update pinned ${pin} key ${hex(key).join(" ")} value ${hex(value).join(" ")}`,
+    );
+    const file = path.join(this.folder, "batch");
+    fs.writeFileSync(file, `${lines.join("\n")}\n`);
+    this.kernel.run("bpftool", "batch", "file", file);
   }
 
   remove(map: string, key: Buffer): void {

@@ -178,8 +178,8 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "a port that somebody has is not free",
     "nat.h",
-    "if (!owner_of(&answer, &other, now)) {",
-    "if (owner_of(&answer, &other, now) || i == 0) {",
+    "if (failed == -EEXIST && !is_taken(&answer, &forward, now)) {",
+    "if (failed == -EEXIST) {",
   ],
   [
     "an egress IP has to be there",
@@ -212,6 +212,17 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "if (state & EGW_NAT_RESET) return 10;",
     "if (state & EGW_NAT_RESET) return 432000;",
   ],
+  [
+    "a port that another CPU is about to have is not free",
+    "nat.h",
+    "return !nat || !is_silent",
+    "return nat && !is_silent",
+  ],
+  ["a port whose owner is silent is free", "nat.h", "return !nat || !is_silent", "return !nat || is_silent"],
+  ["a connection that has ended is the policy's again", "gateway.bpf.c", "packet->is_first && has_ended(nat)", "false"],
+  ["one that has ended on one side has not", "nat.h", "(nat->state & both) == both", "nat->state & both"],
+  ["behind another header is no IPv4", "packet.h", " || ip.version != 4) return *verdict", ") return *verdict"],
+  ["an error goes to whom it is for", "packet.h", "packet->quoted.source == packet->tuple.destination", "true"],
   ["a SYN begins anew", "nat.h", "if (packet->is_first && packet->is_syn) state = 0;", ""],
   [
     "other ports are in their range",
@@ -416,7 +427,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "what is silent is not known",
     "connections.h",
-    "!is_silent(connection->seen, lifetime(key->protocol, connection->state)) ?",
+    "!is_silent(connection->seen, lifetime(key->protocol, connection->state), bpf_ktime_get_boot_ns()) ?",
     "true ?",
   ],
   [
