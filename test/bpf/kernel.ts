@@ -142,6 +142,7 @@ export class Programs {
     this.kernel.run("bpftool", "map", "update", "pinned", pin, "key", ...hex(key), "value", ...hex(value));
   }
 
+  /** By each CPU: each has entries of its own that a full map does not give up for another one's. */
   setAll(map: string, entries: readonly { readonly key: Buffer; readonly value: Buffer }[]): void {
     const pin = `${this.pins}/maps/${map}`;
     const lines = entries.map(
@@ -149,7 +150,7 @@ export class Programs {
     );
     const file = path.join(this.folder, "batch");
     fs.writeFileSync(file, `${lines.join("\n")}\n`);
-    this.kernel.run("bpftool", "batch", "file", file);
+    for (const cpu of os.cpus().keys()) this.kernel.run("taskset", "-c", String(cpu), "bpftool", "batch", "file", file);
   }
 
   remove(map: string, key: Buffer): void {

@@ -111,7 +111,7 @@ const random = new Random();
 
 scenario(
   `a connection that is cut anywhere while a gateway changes and a policy takes or lets go: nothing leaks, then up goes on (seed ${random.seed})`,
-  { engine: "mini", timeoutMs: 600_000 },
+  { engine: "mini", timeoutMs: 1_200_000 },
   async ({ lab, stack, change }) => {
     const program = (isMore: boolean, weave = isMore) => [
       ...relayed(lab, fleetOf(lab)),
