@@ -8,6 +8,7 @@ import { type Scene, scene, verifyCarriers } from "./lab";
 import { type Path, type PathName, pathNames } from "./paths";
 import { programFigures } from "./program-figures";
 import { type ProgramRun, programRuns } from "./program-runs";
+import { steerFlows } from "./steer";
 import { boundBy, trafficRows } from "./traffic-rows";
 
 interface Scale {
@@ -43,6 +44,10 @@ export async function traffic(isQuick: boolean): Promise<PartResult> {
   await verifyPaths(lab, Object.values(paths));
   await verifyCarriers(all);
   const runs = await runsOf(all, scale);
+  await steerFlows(lab);
+  const oneSteered = await step("TCP, 1 stream, steered", (path) => flow(lab, path, 1, scale.seconds));
+  const eightSteered = await step("TCP, 8 streams, steered", (path) => flow(lab, path, 8, scale.seconds));
+  await verifyCarriers(all);
 
   const faster = { is: "more" } as const;
   const bits = (flowed: { readonly bitsPerSecond: number }) => flowed.bitsPerSecond;
@@ -53,6 +58,8 @@ export async function traffic(isQuick: boolean): Promise<PartResult> {
     rows: [
       ...trafficRows("TCP, 1 stream", one, bits, { ...faster, toMasquerade: 0.95 }, boundBy(one)),
       ...trafficRows("TCP, 8 streams", eight, bits, { ...faster, toMasquerade: 1 }, boundBy(eight)),
+      ...trafficRows("1 stream, steered", oneSteered, bits, { ...faster, toMasquerade: 0.95 }, boundBy(oneSteered)),
+      ...trafficRows("8 streams, steered", eightSteered, bits, { ...faster, toMasquerade: 1 }, boundBy(eightSteered)),
       ...trafficRows("UDP, 64 bytes", small, rate, { ...faster, toMasquerade: 0.85 }, boundBy(small)),
       ...trafficRows("new connections", connects, rate, { ...faster, toMasquerade: 0.9 }, boundBy(connects)),
       ...trafficRows("answer, p50", requests, ({ p50 }) => p50, { is: "less" }, boundBy(requests)),
@@ -62,10 +69,11 @@ export async function traffic(isQuick: boolean): Promise<PartResult> {
     facts: [
       "Median of the paired ratios of all rounds; the interval is a bootstrap of that median (10,000 resamples, 2.5 to 97.5 %).",
       "All hosts share this machine's cores, so the gateway's hop takes from the same ones as all else. Each datapath has a client and a gateway node of its own.",
+      "Steered: each flow has one core at every device (RPS), on every path.",
       `One measurement: ${scale.seconds} s of iperf3; ${scale.datagramSeconds} s of datagrams; ${scale.connections} connections, or ${scale.requests} requests of 64 bytes, one after the other.`,
     ],
     problems,
-    raw: { scale, one, eight, small, connects, requests, runs },
+    raw: { scale, one, eight, oneSteered, eightSteered, small, connects, requests, runs },
   };
 }
 
