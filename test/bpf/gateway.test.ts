@@ -252,18 +252,20 @@ test("a SYN by the ports of a connection that has ended begins anew", () => {
   expect(nats().map(({ state }) => state)).toEqual([0]);
 });
 
-test.each<[string, readonly NonNullable<Shape["flags"]>[], string]>([
-  ["by a reset", [["RST"]], "192.0.2.7"],
-  ["on both sides", [["FIN", "ACK"]], "192.0.2.7"],
-  ["not at all", [], EGRESS],
+test.each<[string, NonNullable<Shape["flags"]>, readonly ("pod" | "outside")[], string]>([
+  ["by a reset", ["RST"], ["outside"], "192.0.2.7"],
+  ["on both sides", ["FIN", "ACK"], ["pod", "outside"], "192.0.2.7"],
+  ["on the pod's side", ["FIN", "ACK"], ["pod"], EGRESS],
+  ["on the other side", ["FIN", "ACK"], ["outside"], EGRESS],
+  ["not at all", [], [], EGRESS],
 ])(
   "a SYN by the ports of a connection that has ended is the policy's, with another egress IP too: ended %s",
-  (_, ends, egress) => {
+  (_, flags, sides, egress) => {
     kernel.ip("addr add 192.0.2.7/32 dev uplink");
     fromClient(syn);
-    for (const flags of ends) {
-      fromClient({ ...syn, flags });
-      fromOutside({ from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags });
+    for (const side of sides) {
+      if (side === "pod") fromClient({ ...syn, flags });
+      else fromOutside({ from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags });
     }
     programs.set(
       "egw_policies",

@@ -4,9 +4,11 @@ import { addressesOf, scenario } from "./scenario";
 import { fleet } from "./tamper/fleet";
 
 const POD = "pod-client-1-1";
+/** A gateway's programs are at the devices of those whom its policies select. */
+const ITS_PROGRAMS = process.env.EGW_DATAPATH === "bpf" ? ["gateway"] : [];
 /** What may be lost of a node's manifest, and the resources that a preview then changes. */
 const LOSSES: readonly [string, string, readonly string[]][] = [
-  ["client-1", "claims/policy-*", ["client-1", "first", "second"]],
+  ["client-1", "claims/policy-*", ["client-1", "first", ...ITS_PROGRAMS, "second"]],
   ["client-1", "node.json", ["client-1"]],
   ["client-1", "claims/node-*", ["client-1"]],
   ["client-1", "*", ["client-1", "first", "gateway", "second"]],
