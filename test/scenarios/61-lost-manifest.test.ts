@@ -12,7 +12,7 @@ const LOSSES: readonly [string, string, readonly string[]][] = [
   ["client-1", "node.json", ["client-1"]],
   ["client-1", "claims/node-*", ["client-1"]],
   ["client-1", "*", ["client-1", "first", "gateway", "second"]],
-  ["gateway-1", "claims/policy-*", ["first", "gateway-1", "second"]],
+  ["gateway-1", "claims/policy-*", ["first", ...ITS_PROGRAMS, "gateway-1", "second"]],
 ];
 
 scenario(
