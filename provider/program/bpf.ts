@@ -147,23 +147,28 @@ egw_filters() {
   while read -r verb dev dir program object hash; do
     i=$(cat /sys/class/net/$dev/ifindex 2>/dev/null) || continue
     case $verb in
-      attach)
-        egw_keep_filters && egw_hook || return 1
-        at=$(egw_filter_place) && egw_put_filter "$at" $BPF/$object-$hash-*/egw-$program && egw_remove_filters "$at" || return 1 ;;
-      detach)
-        egw_keep_filters && egw_remove_filters && egw_unhook || return 1 ;;
-      restore)
-        kept=
-        for k in $BPF/gone-filters/$i-$dir-*/egw-$program; do
-          [ -e $k ] || continue
-          at=\${k%/*}; at=\${at##*-$dir-}
-          egw_hook && egw_put_filter $at $k || return 1
-          kept="$kept $at"
-        done
-        [ -z "$kept" ] || egw_remove_filters "$kept" || return 1 ;;
-    esac
+      attach) egw_attach ;;
+      detach) egw_keep_filters && egw_remove_filters && egw_unhook ;;
+      restore) egw_attach_again ;;
+    esac || egw_is_gone || return 1
   done
 }
+egw_attach() {
+  egw_keep_filters && egw_hook &&
+    at=$(egw_filter_place) && egw_put_filter "$at" $BPF/$object-$hash-*/egw-$program && egw_remove_filters "$at"
+}
+egw_attach_again() {
+  kept=
+  for k in $BPF/gone-filters/$i-$dir-*/egw-$program; do
+    [ -e $k ] || continue
+    at=\${k%/*}; at=\${at##*-$dir-}
+    egw_hook && egw_put_filter $at $k || return 1
+    kept="$kept $at"
+  done
+  [ -z "$kept" ] || egw_remove_filters "$kept"
+}
+# Asked of the kernel, which answers when a device that is going is gone: its folder in /sys stays longer than its name.
+egw_is_gone() { ! ip -o link show dev $dev 2>/dev/null | grep -q "^$i: "; }
 # egw_put_filter PREFERENCE:HANDLE PROGRAM
 egw_put_filter() { $egw_limit tc filter replace dev $dev $dir prio \${1%:*} handle \${1#*:} protocol all bpf da object-pinned $2; }
 egw_filters_of_hook() { tc filter show dev $dev $dir 2>/dev/null; }
