@@ -15,7 +15,7 @@ ip_forward 1
 @@host-addresses
 eth0 ${underlayIP}/24
 @@host-links
-eth0 1500
+eth0 1500 ether
 @@host-routes
 default via 192.168.0.1 dev eth0
 192.168.0.0/24 dev eth0 proto kernel scope link src ${underlayIP}

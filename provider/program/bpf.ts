@@ -7,11 +7,6 @@ import { MAP_FUNCTIONS, MAPS } from "./bpf-maps";
  */
 export const BPF_PROBE_FUNCTIONS = `
 ${MAP_FUNCTIONS}
-egw_filters_of_others() {
-  command -v bpftool >/dev/null 2>&1 || return 0
-  bpftool net show 2>/dev/null | awk '$2 ~ /^(clsact|tcx).(ingress|egress)$/ && $3 !~ /^egw-/ {
-    sub(/[(][0-9]+[)]$/, "", $1); sub(/.*[/]/, "", $2); sub(/:.*/, "", $3); gsub(/[^A-Za-z0-9_.-]/, "?", $3); print $1, $2, $3 }'
-}
 egw_bpf() {
   echo @@bpf
   command -v bpftool >/dev/null 2>&1 || return 0

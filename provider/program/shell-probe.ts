@@ -1,5 +1,6 @@
 import { BPF_PROBE_FUNCTIONS } from "./bpf";
 import { FILE_FUNCTIONS } from "./files";
+import { HOOKS_OF_OTHERS_FUNCTIONS } from "./hooks-of-others";
 
 /** The metric by which addresses are known that devices of others are lent. */
 const LENT = 3839;
@@ -65,6 +66,7 @@ egw_ipset() {
     ours && !dynamic { print }' | LC_ALL=C sort
 }
 ${BPF_PROBE_FUNCTIONS}
+${HOOKS_OF_OTHERS_FUNCTIONS}
 # What a device without an address is lent, since its loose filter would be a strict one.
 egw_lent() { ip -4 -o addr show dev $1 2>/dev/null | sed -n 's/^.* inet \\([0-9.]*\\)[/ ].* metric ${LENT} .*/\\1/p'; }
 # Of the devices whose filter by the way back we loosened what it is now, and those where it is strict.
@@ -97,7 +99,9 @@ egw_facts() {
   arping -V 2>/dev/null | grep -q iputils || echo "no-tool arping"
   iptables-save -t filter 2>/dev/null | awk '/^:(INPUT|FORWARD|OUTPUT) DROP/ { print "policy-drop " substr($1, 2) } /^-A EGRESS/ { exit }'
   echo @@host-addresses; ip -4 -o addr show | awk '!/ metric ${LENT} / { print $2, $4 }'
-  echo @@host-links; ip -o link show | awk '{ for (i = 4; i < NF; i++) if ($i == "mtu") { sub(/@.*|:$/, "", $2); print $2, $(i + 1) } }'
+  echo @@host-links; ip -o link show | awk '{
+    m = ""; t = "?"; for (i = 4; i <= NF; i++) if ($i == "mtu") m = $(i + 1); else if ($i ~ /link[/]/) { t = $i; sub(/.*[/]/, "", t) }
+    if (m != "") { sub(/@.*|:$/, "", $2); print $2, m, t } }'
   echo @@host-routes; ip -4 -N route show table main | head -n 2000
   echo @@host-rules; { ip -4 -N route show table all; ip -4 -N rule show; } | awk '
     !/^[0-9]+:/ { if (/(^| )default / && !/^throw/) { t = 254; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1); out[t] } next }
@@ -106,6 +110,7 @@ egw_facts() {
   egw_loosened
   echo @@host-udp; awk '$2 ~ /:/ { sub(/.*:/, "", $2); print $2 }' /proc/net/udp /proc/net/udp6 2>/dev/null | sort -u
   echo @@host-filters; egw_filters_of_others
+  echo @@host-taken; egw_hooks_taken
   echo @@verdicts; egw_verdicts
 }
 egw_manifest() {

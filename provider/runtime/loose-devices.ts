@@ -6,6 +6,12 @@ import { carriedPods } from "./carried-pods";
 import { deviceTowards, routesOf } from "./host";
 import type { HostFacts } from "./snapshot";
 
+/** By which the pods of other nodes are reached: by a next hop, inside the cluster. */
+export const devicesBetweenNodes = (ignore: readonly string[], host: HostFacts): string[] =>
+  routesOf(host)
+    .filter(({ cidr, isDirect }) => !isDirect && ignore.some((network) => contains(network, cidr)))
+    .map(({ device }) => device);
+
 /**
  * The devices of a machine by which answers of gateways with `answers: "cluster"` come, whose sources are outside and not routed by
  * them, as far as they would drop these: where it runs a gateway pod the pod's, and those by which the pods of other nodes are reached
@@ -19,12 +25,11 @@ export function looseDevices(
   const node = claims.find((claim) => claim.kind === "node");
   const gateways = claims.filter((claim) => claim.kind === "gateway" && claim.answers === "cluster");
   if (node?.kind !== "node" || node.netns !== undefined || gateways.length === 0) return {};
-  const { ignore } = node.fleet;
-  const others = routesOf(host).filter(
-    ({ cidr, isDirect }) => !isDirect && ignore.some((network) => contains(network, cidr)),
-  );
   const outward = deviceTowards(host, "0.0.0.0/0");
-  const devices = [...Object.values(carriedPods([node, ...gateways], host)), ...others.map(({ device }) => device)];
+  const devices = [
+    ...Object.values(carriedPods([node, ...gateways], host)),
+    ...devicesBetweenNodes(node.fleet.ignore, host),
+  ];
   return Object.fromEntries(
     [...new Set(devices)].sort().flatMap((device) => {
       const was = host.strict?.get(device);

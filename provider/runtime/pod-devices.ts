@@ -7,11 +7,31 @@ import { isDeviceName } from "../model/rules/names";
 import { type Route, routesOf } from "./host";
 import type { HostFacts } from "./snapshot";
 
+/** The devices of pods that take a program, sorted. */
+export const podDevices = (claims: readonly Claim[], host: HostFacts): string[] =>
+  devicesTowardsPods(claims, host).filter((device) => obstacleOn(device, host) === undefined);
+
+/** The others, each with what keeps it from that. */
+export const devicesLeftOut = (claims: readonly Claim[], host: HostFacts): [device: string, why: string][] =>
+  devicesTowardsPods(claims, host).flatMap((device): [string, string][] => {
+    const why = obstacleOn(device, host);
+    return why === undefined ? [] : [[device, why]];
+  });
+
+/** Programs read Ethernet headers, and stand in front of all filters: what those would do to a packet, as a limit of the CNI does, is to be done. */
+function obstacleOn(device: string, { notEthernet, taken }: HostFacts): string | undefined {
+  const link = notEthernet.get(device);
+  if (link !== undefined) return `link/${link}, no Ethernet`;
+  const by = [...new Set(taken.filter((hook) => hook.device === device).map((hook) => hook.by))];
+  if (by.includes("qdisc")) return "an ingress qdisc";
+  return by.length > 0 ? `${by.join(" and ")} filters` : undefined;
+}
+
 /**
  * The devices by which a node reaches pods directly that gateways with programs select, sorted: a veth each, or a bridge.
  * What is reached by a next hop is on another node.
  */
-export function podDevices(claims: readonly Claim[], host: HostFacts): string[] {
+function devicesTowardsPods(claims: readonly Claim[], host: HostFacts): string[] {
   const node = claims.find((claim) => claim.kind === "node");
   const gateways = new Set(
     claims.flatMap((claim) =>

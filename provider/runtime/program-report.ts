@@ -1,6 +1,6 @@
 import { HOOKS, VERDICTS } from "../kernel/bpf-layout";
 import type { Looked } from "./look";
-import { podDevices } from "./pod-devices";
+import { devicesLeftOut, podDevices } from "./pod-devices";
 import type { Snapshot } from "./snapshot";
 
 /** What the programs on each node have and have done: entries, pods' devices with and without a program, drops by reason. */
@@ -18,9 +18,12 @@ function reportOf(snapshot: Snapshot): string | undefined {
   const attached = new Set(
     actual.flatMap((o) => (o.kind === "tc-filter" && o.program === "from_pod" ? [o.device] : [])),
   );
-  const devices = podDevices(claims, host);
-  const slow = actual.some((o) => o.kind === "bpf-program" && o.object === "client")
-    ? devices.filter((device) => !attached.has(device))
+  const hasClient = actual.some((o) => o.kind === "bpf-program" && o.object === "client");
+  const slow = hasClient
+    ? [
+        ...podDevices(claims, host).filter((device) => !attached.has(device)),
+        ...devicesLeftOut(claims, host).map(([device, why]) => `${device} (${why})`),
+      ]
     : [];
   return [
     `${entries("egw_policies")} policy entries, ${entries("egw_sources")} source networks`,

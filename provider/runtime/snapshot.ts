@@ -46,12 +46,16 @@ export interface HostFacts {
   readonly dropPolicies: readonly string[];
   readonly addresses: readonly { readonly device: string; readonly cidr: string }[];
   readonly mtus: Readonly<Record<string, number>>;
+  /** Devices whose packets don't begin with an Ethernet header → what kind of link they are. */
+  readonly notEthernet: ReadonlyMap<string, string>;
   readonly routes: readonly string[];
   /** Ip rules of others that lead to a way out: to a table with a default route, or to none. */
   readonly rules: readonly string[];
   readonly tables: ReadonlySet<number>;
   /** BPF programs of others on TC hooks. */
   readonly filters: readonly { readonly device: string; readonly direction: string; readonly name: string }[];
+  /** TC hooks that our programs can't share: `by` an ingress `qdisc`, or filters of this kind, which are no BPF. */
+  readonly taken: readonly { readonly device: string; readonly direction: string; readonly by: string }[];
   /** How often a program has come to each verdict, by its place in egw_verdicts; those that are not 0. */
   readonly verdicts: ReadonlyMap<number, number>;
   /** Devices that drop what they would not send an answer to by → their own rp_filter. */
@@ -183,10 +187,14 @@ function parseHost(sections: Sections): HostFacts {
     dropPolicies: all("policy-drop"),
     addresses: pairs("host-addresses").map(([device = "", cidr = ""]) => ({ device, cidr })),
     mtus: Object.fromEntries(pairs("host-links").map(([device = "", mtu]) => [device, Number(mtu)])),
+    notEthernet: new Map(
+      pairs("host-links").flatMap(([device = "", , type = "?"]) => (type === "ether" ? [] : [[device, type]])),
+    ),
     routes: lines(sections.get("host-routes") ?? ""),
     rules: lines(sections.get("host-rules") ?? ""),
     tables: new Set(lines(sections.get("host-tables") ?? "").map(Number)),
     filters: pairs("host-filters").map(([device = "", direction = "", name = ""]) => ({ device, direction, name })),
+    taken: pairs("host-taken").map(([device = "", direction = "", by = ""]) => ({ device, direction, by })),
     verdicts: new Map(pairs("verdicts").map(([index, count]) => [Number(index), Number(count)])),
     strict: new Map(pairs("host-strict").map(([device = "", own = ""]) => [device, own])),
     udpPorts: new Set(lines(sections.get("host-udp") ?? "").map((port) => Number.parseInt(port, 16))),

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { LAYOUT_VERSION } from "../../provider/kernel/bpf-layout";
+import { devicesLeftOut } from "../../provider/runtime/pod-devices";
 import { testUnless } from "../setup/skip";
 import { gatewayClaim, nodeClaim, policyClaim } from "../unit/reconcile/states";
 import { differences, ProgramNode } from "./program-node";
@@ -220,6 +221,71 @@ tc qdisc add dev veth2 clsact`);
     expect(snapshot.actual.filter(({ kind }) => kind === "tc-filter").length).toBeGreaterThan(0);
     const after = node.apply(CLAIMS, "ip link del veth2");
     expect(differences(after).filter((line) => !line.includes("veth2"))).toEqual([]);
+  });
+
+  describe("a pod's device that goes while its filters are", () => {
+    const GOES = "[ $dev != veth1 ] || ip link del veth1 2>/dev/null;";
+    const PUT =
+      "p=$(echo $1 | cut -d: -f1) h=$(echo $1 | cut -d: -f2); tc filter replace dev $dev $dir prio $p handle $h protocol all bpf da object-pinned $2;";
+    const others = (shown: string): string =>
+      shown
+        .split("\n")
+        .filter((line) => !line.includes("veth1"))
+        .join("\n");
+
+    test("attached is passed by, one that stays is not", () => {
+      node.apply(BARE);
+      expect(node.tell(CLAIMS, `egw_put_filter() { [ $dev != veth1 ] || return 1; ${PUT} }`)).toContain(
+        "@@rolled-back",
+      );
+      expect(node.tell(CLAIMS, `egw_put_filter() { ${GOES} ${PUT} }`)).toContain("@@applied");
+      expect(node.filters()).toMatch(/veth2 clsact.ingress egw-from_pod/);
+    });
+
+    test("detached is passed by", () => {
+      node.apply(CLAIMS);
+      const unhook =
+        '[ -d $BPF/clsact/$i ] && [ -z "$(tc filter show dev $dev ingress; tc filter show dev $dev egress)" ] || return 0; tc qdisc del dev $dev clsact && rmdir $BPF/clsact/$i;';
+      expect(node.tell(BARE, `egw_unhook() { ${GOES} ${unhook} }`)).toContain("@@applied");
+      expect(node.filters()).not.toContain("egw-");
+    });
+
+    test("attached again is passed by", () => {
+      node.apply(CLAIMS);
+      const before = others(node.filters());
+      const told = node.fail(BARE, `egw_put_filter() { ${GOES} ${PUT} }`);
+      expect(told.match(/^missing .*/gm)).toEqual([expect.stringMatching(/^missing {2}filter veth1 /)]);
+      expect(others(node.filters())).toBe(before);
+    });
+  });
+
+  test("a pod's device that a limit of others is on has no program, nor has one that is no Ethernet", () => {
+    node.must(`tc qdisc add dev veth1 ingress
+tc qdisc add dev veth2 clsact; tc filter add dev veth2 ingress prio 5 protocol ip u32 match u32 0 0 action mirred egress mirror dev pod2
+ip link add veth3 type veth peer name pod3; ip link set veth3 up; ip route add 10.0.1.13 dev veth3
+ip tuntap add pod4 mode tun; ip link set pod4 up; ip route add 10.0.1.14 dev pod4`);
+    const claims = [
+      ...CLAIMS,
+      policyClaim("policy-3", { sources: ["10.0.1.0/24"], destinations: ["198.51.100.0/24"] }),
+    ];
+    const after = node.apply(claims);
+    expect(differences(after)).toEqual([]);
+    expect(node.filters()).toMatch(/veth3 clsact.ingress egw-from_pod/);
+    expect(node.filters()).not.toMatch(/(veth[12]|pod4) clsact/);
+    expect(devicesLeftOut(after.claims, after.host)).toEqual([
+      ["pod4", "link/none, no Ethernet"],
+      ["veth1", "an ingress qdisc"],
+      ["veth2", "u32 filters"],
+    ]);
+
+    node.must("tc qdisc del dev veth1 ingress; tc filter del dev veth2 ingress");
+    expect(differences(node.probe())).toEqual([
+      expect.stringMatching(/^missing {2}tc-filter veth1 /),
+      expect.stringMatching(/^missing {2}tc-filter veth2 /),
+    ]);
+    node.apply(claims);
+    expect(node.filters()).toMatch(/veth2 clsact.ingress egw-from_pod/);
+    expect(differences(node.probe())).toEqual([]);
   });
 
   test("what a batch that was killed has left is cleared away by the next one", () => {

@@ -1,5 +1,5 @@
 import type { Claim } from "../../../provider/model/claim";
-import { podDevices } from "../../../provider/runtime/pod-devices";
+import { devicesLeftOut, podDevices } from "../../../provider/runtime/pod-devices";
 import { gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";
 import { hostOf } from "./snapshots";
 
@@ -58,4 +58,27 @@ test("are none where no gateway has programs, and those of one that has where an
   const claims = [node, policy, stack, other].flatMap((claim) => claim ?? []);
   expect(devices(routes, claims)).toEqual([]);
   expect(devices(routes, [...claims, GATEWAY])).toEqual(["veth1"]);
+});
+
+test("are none without Ethernet, nor those whose packets others limit, which are told with what keeps a program off", () => {
+  const routes = ["veth1", "veth2", "veth3", "veth4", "wg0"].map((device, i) => `10.0.2.${i} dev ${device} scope link`);
+  const host = hostOf({
+    routes,
+    notEthernet: new Map([
+      ["wg0", "none"],
+      ["lo", "loopback"],
+    ]),
+    taken: [
+      { device: "veth1", direction: "ingress", by: "qdisc" },
+      { device: "veth2", direction: "egress", by: "u32" },
+      { device: "veth2", direction: "ingress", by: "flower" },
+      { device: "veth9", direction: "ingress", by: "qdisc" },
+    ],
+  });
+  expect(podDevices(CLAIMS, host)).toEqual(["veth3", "veth4"]);
+  expect(devicesLeftOut(CLAIMS, host)).toEqual([
+    ["veth1", "an ingress qdisc"],
+    ["veth2", "u32 and flower filters"],
+    ["wg0", "link/none, no Ethernet"],
+  ]);
 });

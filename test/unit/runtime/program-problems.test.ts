@@ -92,6 +92,62 @@ describe("programs of others", () => {
   });
 });
 
+describe("a device that has to have programs", () => {
+  const refused = (why: string) => [
+    `clients[0]: node n2 can't have datapath "bpf": ${why} Or give datapath "iptables".`,
+  ];
+  const noEthernet = (device: string) => ({ notEthernet: new Map([[device, "none"]]) });
+  const limited = (device: string) => ({ taken: [{ device, direction: "ingress", by: "qdisc" }] });
+
+  test("is refused without an Ethernet header, and with an ingress qdisc", () => {
+    expect(texts(noEthernet("eth0"))).toEqual(
+      refused('its uplink "eth0" is link/none, and the programs read Ethernet.'),
+    );
+    expect(texts(limited("eth0"))).toEqual(
+      refused(
+        'its uplink "eth0" has an ingress qdisc, where theirs would be. Remove it: tc qdisc del dev eth0 ingress.',
+      ),
+    );
+    expect(texts(limited("egw.vxlan"))).toEqual(
+      refused(
+        'its device "egw.vxlan" has an ingress qdisc, where theirs would be. Remove it: tc qdisc del dev egw.vxlan ingress.',
+      ),
+    );
+  });
+
+  test("is none of the pods' own, nor any other", () => {
+    expect(texts({ ...noEthernet("veth1"), ...limited("veth1") })).toEqual([]);
+    expect(texts({ ...noEthernet("wg0"), ...limited("eth1") })).toEqual([]);
+  });
+
+  test("is one around gateway pods whose answers come by the cluster", () => {
+    const ROUTES_AROUND = [...ROUTES, "10.0.3.0/24 via 192.0.2.93 dev tunl0", "10.0.4.1 dev veth4 scope link"];
+    const pod = { ...nodes(1)[0], underlayIP: "10.0.4.1", connection: { host: "192.0.2.91", netns: "pod" } };
+    const args = { ...ARGS, answers: "cluster", gateways: [{ ...nodes(1)[0], ...pod }] } as EgressGatewayArgs;
+    const host = {
+      routes: ROUTES_AROUND,
+      strict: new Map([["tunl0", "1"]]),
+      ...noEthernet("tunl0"),
+      ...limited("veth4"),
+    };
+    const told = (given: EgressGatewayArgs) => problems(nodeWith(host), given).map(({ message }) => message);
+    expect(told(args)).toEqual([
+      expect.stringContaining('its device "veth4" has an ingress qdisc'),
+      expect.stringContaining('its device "tunl0" is link/none'),
+    ]);
+    expect(told({ ...args, answers: "tunnel" })).toEqual([]);
+  });
+});
+
+test("filters of other kinds are refused on the uplink as programs of others are", () => {
+  const { snapshot } = nodeWith({ taken: [{ device: "eth0", direction: "ingress", by: "flower" }] });
+  const claims = CLAIMS.filter(({ kind }) => kind === "node");
+  const told = snapshot && problems({ snapshot: { ...snapshot, claims } });
+  expect(told?.map(({ path, message }) => `${path}: ${message}`)).toEqual([
+    `clients[0]: node n2 can't have datapath "bpf": programs of others take the same packets: flower filters (eth0 ingress). Their rules would be passed by, or ours. Or give datapath "iptables".`,
+  ]);
+});
+
 test("a gateway without programs asks for nothing of this", () => {
   const bare = nodeWith({ kernel: "4.19", missingTools: ["tc", "bpffs"] });
   expect(problems(bare, { ...ARGS, datapath: "iptables" })).toEqual([]);
