@@ -18,6 +18,7 @@ import { inPart, isDone, recording } from "./in-part";
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
+import { egressIPBoundProblems } from "./map-bounds";
 import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { programReport } from "./program-report";
 import { noted } from "./quiet";
@@ -83,6 +84,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...noteLive(ownerId, label, all, { instance, isNew: !held, had: known }),
     ...gatewayProblems({ args, ips, placement, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
+    ...egressIPBoundProblems(wanted),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   if (dryRun && args.datapath === "bpf") for (const line of programReport(label.name, looked)) console.info(line);

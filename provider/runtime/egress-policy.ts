@@ -10,6 +10,7 @@ import { driftOn, isClean } from "./drift";
 import { recording } from "./in-part";
 import { type Label, labelText } from "./label";
 import { type Looked, lookAll } from "./look";
+import { policyBoundProblems } from "./map-bounds";
 import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { podSourceProblems } from "./pod-sources";
 import { policiesByStack } from "./policies-by-stack";
@@ -78,6 +79,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...overlapProblems(state, held?.gateway.id ?? left?.gateway, looked),
     ...podSourceProblems(state, looked),
     ...routeProblems(state, looked),
+    ...policyBoundProblems(state),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   if (!held) memory.toCome.add(label.name);

@@ -1,0 +1,88 @@
+import { type PolicyRule, policyEntries } from "../compile/bpf-policies";
+import { MAPS } from "../kernel/bpf-layout";
+import type { Problem } from "../model/args";
+import type { NamedPolicy } from "../model/overlap";
+import { destinationMembers } from "../model/selection";
+import { fleetOf, type GatewayState, nodesOf } from "./gateway-state";
+import type { PolicyState } from "./policy-state";
+import { memory } from "./run-memory";
+
+const boundOf = (map: string): number => MAPS[map]?.entries ?? 0;
+const hasPrograms = (gateway: GatewayState): boolean => gateway.datapath === "bpf";
+
+interface Counts {
+  readonly policies: number;
+  readonly sources: number;
+}
+
+/**
+ * The policies of a gateway with programs must have room in the maps of its nodes: those of this run whose checks came first, and this one.
+ * What other gateways bring there, and what an update selects besides, is not counted.
+ */
+export function policyBoundProblems({ ownerId, gateway, label }: PolicyState): Problem[] {
+  const wanted = memory.gateways.get(gateway.id)?.wanted;
+  if (!wanted || !hasPrograms(wanted)) return [];
+  const policies = [...memory.policies].filter(([id, policy]) => policy.gateway === gateway.id || id === ownerId);
+  const alone = policies.map(([id, policy]) => countOnce(policy, () => ruleOf(id, policy, wanted)));
+  const sum = (name: keyof Counts): number => alone.reduce((total, counts) => total + counts[name], 0);
+  const mostOf = { policies: boundOf("egw_policies"), sources: boundOf("egw_sources") };
+  if (sum("policies") <= mostOf.policies && sum("sources") <= mostOf.sources) return [];
+  const rules = policies.map(([id, policy]) => ruleOf(id, policy, wanted));
+  const all = policyEntries(
+    rules.map(({ rule }) => rule),
+    rules.at(-1)?.never ?? [],
+  );
+  const [what, count, most] =
+    all.policies.length > mostOf.policies
+      ? ["entries (sources times destinations)", all.policies.length, mostOf.policies]
+      : ["source networks", all.sources.length, mostOf.sources];
+  if (count <= most) return [];
+  const message = `with policy "${label.name}" the policies of gateway "${wanted.label.name}" have ${count} ${what}, and its programs hold ${most}. Give fewer or wider networks, or the gateway datapath "iptables".`;
+  return [{ path: "sources", message }];
+}
+
+/** A gateway node holds so many egress IPs of all gateways with programs. */
+export function egressIPBoundProblems(state: GatewayState): Problem[] {
+  if (!hasPrograms(state)) return [];
+  const others = [...memory.gateways]
+    .filter(([id, { wanted }]) => id !== state.ownerId && hasPrograms(wanted) && fleetOf(wanted) === fleetOf(state))
+    .map(([, { wanted }]) => wanted);
+  const most = boundOf("egw_egress_ips");
+  return [...new Set(Object.values(state.placement))].flatMap((node): Problem[] => {
+    const count = [state, ...others].flatMap(({ placement }) =>
+      Object.values(placement).filter((holder) => holder === node),
+    ).length;
+    if (count <= most) return [];
+    const message = `node ${node} would hold ${count} egress IPs of gateways with datapath "bpf", and its programs hold ${most}. Place some on other nodes, or give datapath "iptables".`;
+    return [{ path: "egressIPs", message }];
+  });
+}
+
+interface Counted {
+  readonly rule: PolicyRule;
+  readonly never: readonly string[];
+}
+
+function ruleOf(id: string, policy: NamedPolicy, gateway: GatewayState): Counted {
+  const { match, nomatch } = destinationMembers(policy);
+  const never = [...policy.ignore, ...nodesOf(gateway).map(({ underlayIP }) => `${underlayIP}/32`)];
+  const { sources, egressIP } = policy;
+  return { rule: { id, owner: id, sources, match, nomatch, egressIP, gateway: "0.0.0.0" }, never };
+}
+
+const counted = new WeakMap<NamedPolicy, Counts>();
+
+/** Each policy's check asks for all of them. */
+function countOnce(policy: NamedPolicy, rule: () => Counted): Counts {
+  const counts = counted.get(policy) ?? countAlone(rule());
+  counted.set(policy, counts);
+  return counts;
+}
+
+/** A policy's own: as many as all together where no two share a source, else more. */
+function countAlone({ rule, never }: Counted): Counts {
+  const wide = rule.sources.filter((source) => !source.endsWith("/32")).length;
+  const [one] = rule.sources;
+  const decisions = one === undefined ? 0 : policyEntries([{ ...rule, sources: [one] }], never).policies.length;
+  return { policies: (rule.sources.length - wide + Math.min(wide, 1)) * decisions, sources: wide };
+}

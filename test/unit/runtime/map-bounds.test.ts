@@ -1,0 +1,86 @@
+import { formatAddress } from "../../../provider/model/address";
+import type { Problem } from "../../../provider/model/args";
+import type { GatewayState } from "../../../provider/runtime/gateway-state";
+import { egressIPBoundProblems, policyBoundProblems } from "../../../provider/runtime/map-bounds";
+import type { PolicyState } from "../../../provider/runtime/policy-state";
+import { forgetRun, memory } from "../../../provider/runtime/run-memory";
+import { nodes } from "./snapshots";
+
+const labelled = (name: string) => ({ project: "shop", stack: "prod", name });
+/** So many addresses, one in two, so that none make a network. */
+const addresses = (count: number, first = 0x0a000000): string[] =>
+  Array.from({ length: count }, (_, i) => `${formatAddress(first + 2 * i)}/32`);
+
+function gateway(name: string, ips: number, datapath: "bpf" | "iptables" = "bpf"): GatewayState {
+  const placement = Object.fromEntries(addresses(ips).map((ip) => [`${name} ${ip}`, "n1"]));
+  const ref = { id: name, name, fleet: "lab", egressIPs: [], placement, ignore: [], nodes: {}, connection: {} };
+  const wanted = { gateways: nodes(1), egressIPs: [], datapath, label: labelled(name), ownerId: name, placement, ref };
+  memory.gateways.set(name, { wanted, held: undefined });
+  return wanted;
+}
+
+/** What the check of a policy says, whose sources and destinations are these. */
+function check(name: string, sources: readonly string[], destinations: readonly string[]): Problem[] {
+  const rest = { gateway: "egress", except: [], ignore: [], egressIP: "192.0.2.1", fleet: "lab" };
+  memory.policies.set(name, { label: name, sources, destinations, ...rest });
+  const ref = { id: "egress" } as PolicyState["gateway"];
+  return policyBoundProblems({
+    gateway: ref,
+    sources: { cidrs: sources },
+    label: labelled(name),
+    ownerId: name,
+    egressIP: "192.0.2.1",
+  });
+}
+
+beforeEach(forgetRun);
+
+describe("policies", () => {
+  const half = 262144 / 512;
+
+  test("that fill the map are taken, the one that comes on top is refused with what it makes together", () => {
+    gateway("egress", 1);
+    expect(check("one", addresses(512), addresses(half, 0xc0000000))).toEqual([]);
+    expect(check("two", ["10.200.0.0/16"], ["203.0.113.0/24"])).toEqual([
+      {
+        path: "sources",
+        message: `with policy "two" the policies of gateway "egress" have 262145 entries (sources times destinations), and its programs hold 262144. Give fewer or wider networks, or the gateway datapath "iptables".`,
+      },
+    ]);
+  });
+
+  test("that share their sources share entries", () => {
+    gateway("egress", 1);
+    expect(check("one", addresses(512), addresses(half, 0xc0000000))).toEqual([]);
+    expect(check("two", addresses(512), addresses(half, 0xc0000000))).toEqual([]);
+  });
+
+  test("have room for as many networks as sources", () => {
+    gateway("egress", 1);
+    const networks = addresses(262145, 0x01000000).map((address) => address.replace("/32", "/31"));
+    expect(check("one", networks.slice(1), [])).toEqual([]);
+    expect(check("one", networks, []).map(({ message }) => message)).toEqual([
+      expect.stringContaining("have 262145 source networks, and its programs hold 262144."),
+    ]);
+  });
+
+  test("of a gateway without programs, or one that nobody has declared, have no such bound", () => {
+    const destinations = addresses(half + 1, 0xc0000000);
+    expect(check("one", addresses(512), destinations)).toEqual([]);
+    gateway("egress", 1, "iptables");
+    expect(check("one", addresses(512), destinations)).toEqual([]);
+  });
+});
+
+test("a node holds so many egress IPs of all gateways with programs", () => {
+  for (const name of ["a", "b", "c"]) gateway(name, 1024);
+  gateway("stack", 1024, "iptables");
+  expect(egressIPBoundProblems(gateway("d", 1024))).toEqual([]);
+  expect(egressIPBoundProblems(gateway("e", 1))).toEqual([
+    {
+      path: "egressIPs",
+      message:
+        'node n1 would hold 4097 egress IPs of gateways with datapath "bpf", and its programs hold 4096. Place some on other nodes, or give datapath "iptables".',
+    },
+  ]);
+});
