@@ -1,6 +1,14 @@
 import { GATEWAY_EXCLUDED } from "../kernel/bpf-layout";
-import { type Address, type Cidr, formatAddress, formatNetwork, type Network, parseNetwork } from "../model/address";
-import { masked, NetworkMap } from "../model/network-map";
+import {
+  type Address,
+  type Cidr,
+  formatAddress,
+  formatNetwork,
+  masked,
+  type Network,
+  parseNetwork,
+} from "../model/address";
+import { NetworkMap } from "../model/network-map";
 import { shortHash } from "./names";
 
 /** What one policy selects, and where that goes; of two that select the same the first one counts. */

@@ -13,6 +13,9 @@ const OCTETS = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\
 const POWERS = Array.from({ length: 33 }, (_, i) => 2 ** i);
 const size = (length: number): number => POWERS[32 - length] ?? 1;
 
+/** An address with the bits behind a prefix of that length off. */
+export const masked = (address: number, length: number): number => address - (address % size(length));
+
 /** Dotted form to a number in [0, 2^32); undefined if it is not four decimal octets. */
 export function parseAddress(text: string): number | undefined {
   const octets = OCTETS.exec(text);
@@ -38,7 +41,7 @@ export function parseNetwork(text: string): Network | undefined {
   if (base === undefined || rest.length > 0 || !/^(0|[1-9]\d?)$/.test(prefix)) return undefined;
   const length = Number(prefix);
   if (length > 32) return undefined;
-  return { base: base - (base % size(length)), length };
+  return { base: masked(base, length), length };
 }
 
 /** The canonical text of a network. */
@@ -112,7 +115,7 @@ const sequence = (from: number, count: number): Address[] =>
   Array.from({ length: count }, (_, i) => formatAddress(from + i));
 
 function holds(outer: Network, inner: Network): boolean {
-  return outer.length <= inner.length && inner.base - (inner.base % size(outer.length)) === outer.base;
+  return outer.length <= inner.length && masked(inner.base, outer.length) === outer.base;
 }
 
 function sortNetworks(networks: readonly Network[]): Network[] {

@@ -1,4 +1,4 @@
-import type { Network } from "./address";
+import { masked, type Network } from "./address";
 
 /** Values by network, of which a look-up finds the one of the longest network that holds another. */
 export class NetworkMap<V> {
@@ -25,6 +25,3 @@ export class NetworkMap<V> {
     return undefined;
   }
 }
-
-/** An address with the bits behind a prefix of that length off. */
-export const masked = (address: number, length: number): number => address - (address % 2 ** (32 - length));

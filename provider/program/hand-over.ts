@@ -3,6 +3,10 @@ import { CLASS_NODE } from "../model/mark";
 import { MAPS } from "./bpf-maps";
 import { READ_MEMBERS } from "./cut-flows";
 
+/** awk: what a line of `conntrack -L` says, the first of each name: `v["src"]`. */
+const READ_FIELDS = `      for (key in v) delete v[key]
+      for (i = 2; i <= NF; i++) { k = $i; sub(/=.*/, "", k); if (!(k in v)) v[k] = substr($i, length(k) + 2) }`;
+
 /** Where a peer's entry has the last bytes of its MAC, which are its node's index. */
 const INDEX_AT = sizeOf("address") + 4;
 
@@ -84,8 +88,7 @@ egw_carried() {
     $1 == "unread" { exit 1 }
     $NF in told { next }
     {
-      for (key in v) delete v[key]
-      for (i = 2; i <= NF; i++) { k = $i; sub(/=.*/, "", k); if (!(k in v)) v[k] = substr($i, length(k) + 2) }
+${READ_FIELDS}
       if (!(("ifindex=" v["ifindex"]) in isGoing || ("gateway=" v["gateway"]) in isGoing)) next
       told[$NF]
       way = "-p " $1 " -s " v["src"] " -d " v["dst"]
@@ -121,8 +124,7 @@ egw_forget() {
     BEGIN { while ((getline line < list) > 0) { split(line, w, "|"); if (w[2] != "") listed[w[2]] } }
     /^unread/ { print "conntrack can not be read" > "/dev/stderr"; unread = 1; exit 1 }
     {
-      for (key in v) delete v[key]
-      for (i = 2; i <= NF; i++) { k = $i; sub(/=.*/, "", k); if (!(k in v)) v[k] = substr($i, length(k) + 2) }
+${READ_FIELDS}
       source = "-m " (v["mark"] + 0) " -s " v["src"]; pair = source " -d " v["dst"]
       there[source]++; there[pair]++
       name = "-p " $1 " -s " v["src"] " -d " v["dst"] ($1 == "icmp" ? " --icmp-id " v["id"] : " --sport " v["sport"] " --dport " v["dport"])

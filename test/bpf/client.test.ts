@@ -373,19 +373,7 @@ test("what stands behind another header than Ethernet's is let alone", () => {
 test("where the map is full the flow that was silent the longest goes to the stack, and begins anew", () => {
   load({ egw_flows: 512 });
   flow(syn);
-  const [first] = programs.entries("egw_flows");
-  if (!first) throw new Error("no entry");
-  programs.setAll(
-    "egw_flows",
-    Array.from({ length: 2000 }, (_, i) => ({
-      key: encode("egw_tuple", {
-        ...decode("egw_tuple", first.key),
-        source: `10.0.2.${i % 250}`,
-        source_port: 1000 + i,
-      }),
-      value: first.value,
-    })),
-  );
+  programs.crowd("egw_flows", 2000);
   expect(programs.entries("egw_flows").length).toBeLessThanOrEqual(512);
   expect(shown(fromPod(data))).toEqual(left("stack-mid-flow"));
   fromPod(syn);

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { HOOKS, MAPS, VERDICTS } from "../../provider/kernel/bpf-layout";
+import { decode, encode, HOOKS, MAPS, VERDICTS } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
 import { CLASSIFIER } from "./maps";
 
@@ -142,8 +142,18 @@ export class Programs {
     this.kernel.run("bpftool", "map", "update", "pinned", pin, "key", ...hex(key), "value", ...hex(value));
   }
 
-  /** By each CPU: each has entries of its own that a full map does not give up for another one's. */
-  setAll(map: string, entries: readonly { readonly key: Buffer; readonly value: Buffer }[]): void {
+  /**
+   * Fills a map by tuples with others of the same value as its first entry. By each CPU: each has entries of its own that a full map does
+   * not give up for another one's.
+   */
+  crowd(map: string, count: number): void {
+    const [first] = this.entries(map);
+    if (!first) throw new Error(`${map} has no entry`);
+    const tuple = decode("egw_tuple", first.key);
+    const entries = Array.from({ length: count }, (_, i) => ({
+      key: encode("egw_tuple", { ...tuple, source: `10.0.2.${i % 250}`, source_port: 1000 + i }),
+      value: first.value,
+    }));
     const pin = `${this.pins}/maps/${map}`;
     const lines = entries.map(
       ({ key, value }) => `map update pinned ${pin} key ${hex(key).join(" ")} value ${hex(value).join(" ")}`,

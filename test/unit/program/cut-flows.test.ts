@@ -2,18 +2,8 @@ import * as os from "node:os";
 import { encode, LAYOUT_VERSION, type Values } from "../../../provider/kernel/bpf-layout";
 import { BPF_PROBE_FUNCTIONS } from "../../../provider/program/bpf";
 import { FLOW_FUNCTIONS } from "../../../provider/program/cut-flows";
+import { GATEWAY, OPENING, tuple, words } from "./flow-entry";
 import { Shell } from "./shell";
-
-const GATEWAY = "192.168.0.101";
-const OPENING = 0x8000_0000;
-const tuple = encode("egw_tuple", {
-  source: "10.0.1.11",
-  destination: "203.0.113.9",
-  source_port: 40000,
-  destination_port: 443,
-  protocol: 6,
-});
-const words = (bytes: Buffer): string => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
 
 /** What `egw_flows` prints of one entry of egw_flows, seen just now. */
 function shown(change: Partial<Values<"egw_flow">>, after = ":"): string {

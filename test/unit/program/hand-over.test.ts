@@ -3,18 +3,8 @@ import { encode, LAYOUT_VERSION, type Values } from "../../../provider/kernel/bp
 import { BPF_PROBE_FUNCTIONS } from "../../../provider/program/bpf";
 import { CUT_FUNCTION } from "../../../provider/program/cut";
 import { HAND_OVER_FUNCTIONS } from "../../../provider/program/hand-over";
+import { GATEWAY, OPENING, tuple, words } from "./flow-entry";
 import { Shell } from "./shell";
-
-const GATEWAY = "192.168.0.101";
-const OPENING = 0x8000_0000;
-const tuple = encode("egw_tuple", {
-  source: "10.0.1.11",
-  destination: "203.0.113.9",
-  source_port: 40000,
-  destination_port: 443,
-  protocol: 6,
-});
-const words = (bytes: Buffer): string => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
 
 /** What `egw_carried` says of one flow of the device 5, with what egw_peers holds. */
 function carried(peers: string, change: Partial<Values<"egw_flow">> = {}, going = "ifindex=5"): string {
