@@ -146,8 +146,10 @@ static __always_inline void note(struct egw_connection *connection, const struct
   if (passage->is_answer) state |= EGW_NAT_ANSWERED;
   if (packet->is_fin) state |= passage->is_answer ? EGW_NAT_FIN_IN : EGW_NAT_FIN_OUT;
   if (packet->is_reset) state |= EGW_NAT_RESET;
+  __u64 now = bpf_ktime_get_boot_ns();
+  state |= lasting(connection->seen, now);
   if (state != connection->state) connection->state = state;
-  renew(&connection->seen, bpf_ktime_get_boot_ns());
+  renew(&connection->seen, now);
 }
 
 /*

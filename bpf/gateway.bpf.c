@@ -59,6 +59,10 @@ static __always_inline bool choose(struct __sk_buff *skb, const struct packet *p
     forget(tuple, nat);
     nat = NULL;
   }
+  if (nat && nat->client && is_due(nat->seen, now) && !has_answers(tuple, nat)) {
+    bpf_map_delete_elem(&egw_nat_out, tuple);
+    nat = NULL;
+  }
   if (nat && nat->client) {
     note_out(nat, packet, &now);
     chosen->egress_ip = nat->egress_ip;
@@ -70,6 +74,7 @@ static __always_inline bool choose(struct __sk_buff *skb, const struct packet *p
     if (packet->is_error || !packet->is_first) return *verdict = EGW_STACK_MID_FLOW, false;
     nat = NULL;
     chosen->egress_ip = policy->egress_ip;
+    chosen->seen = now;
   }
   /* By another device the stack translates: its conntrack sees the answers wherever they come in. */
   if (!find_way(skb, chosen->egress_ip, packet->tuple.destination, 0, plain_length(skb), now, way) ||

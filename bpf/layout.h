@@ -67,12 +67,14 @@ struct egw_flow {
 
 #define EGW_OPENING 0x80000000
 
-/* TCP flags of one direction or the other that have been seen. */
+/* What has been seen of a connection, by either direction. */
 enum egw_nat_state {
   EGW_NAT_ANSWERED = 1,
   EGW_NAT_FIN_OUT = 2,
   EGW_NAT_FIN_IN = 4,
   EGW_NAT_RESET = 8,
+  /* A packet came more than a second after one before it: more than one exchange. */
+  EGW_NAT_LASTING = 16,
 };
 
 /* A node's tunnel device by its underlay address, and the other way round (the last two bytes of the key are 0). */

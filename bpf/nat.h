@@ -9,11 +9,11 @@
 #include "time.h"
 
 /* Ports that may be given to a connection whose own one is taken, in host byte order; put into the object. */
-volatile const __u16 first_port = 32768;
+volatile const __u16 first_port = 1024;
 volatile const __u16 last_port = 65535;
 
-/* So often another port is tried where one is taken, counting up. */
-#define TRIES 16
+/* So many ports are tried, beginning with the own one. */
+#define TRIES 32
 
 /* As a pod sends it -> its translation. */
 struct {
@@ -47,6 +47,7 @@ static __always_inline struct egw_nat *owner_of(const struct egw_tuple *answer, 
 
 /* Both directions write here, each by the packets of another CPU: so only what is new. */
 static __always_inline void note(struct egw_nat *nat, __u8 state, __u64 *now) {
+  state |= lasting(nat->seen, read_once(now));
   if (nat->state == state) {
     renew(&nat->seen, read_once(now));
   } else {
@@ -104,6 +105,17 @@ static __always_inline bool is_same(const struct egw_tuple *a, const struct egw_
 }
 
 /*
+ * Whether answers find their way to a translation: of the two maps each evicts what it was not asked for, and nobody asks for the
+ * answers of who gets none. What is gone is written again; false where another one has the port by now.
+ */
+static __always_inline bool has_answers(const struct egw_tuple *tuple, const struct egw_nat *nat) {
+  struct egw_tuple answer = answer_by(tuple, nat);
+  const struct egw_tuple *owner = bpf_map_lookup_elem(&egw_nat_in, &answer);
+  if (owner) return is_same(owner, tuple);
+  return !bpf_map_update_elem(&egw_nat_in, &answer, tuple, BPF_NOEXIST);
+}
+
+/*
  * Whether the entry that stands for these answers is another one's, by now. One whose other half is not there is about to be: its
  * CPU writes that next.
  */
@@ -114,14 +126,18 @@ static __always_inline bool is_taken(const struct egw_tuple *answer, const struc
   return !nat || !is_silent(nat->seen, lifetime(tuple->protocol, nat->state), read_once(now));
 }
 
-static __always_inline __be16 in_range(__u32 port) {
+/*
+ * The ports that are tried: from a random one counting up, in steps that reach round the whole range. Those that pods chose
+ * themselves lie side by side, so where one is taken the next one is too.
+ */
+static __always_inline __be16 in_range(__u32 random, __u32 i) {
   __u32 size = last_port - first_port + 1;
-  return bpf_htons(first_port + port % size);
+  return bpf_htons(first_port + (random + i * (size / TRIES + 1)) % size);
 }
 
 /*
- * Takes a port for a new connection and writes both entries: its own one where nobody has it, else a random one and those
- * after it (seed: snat_v4_new_mapping). False with the verdict where there is none.
+ * Takes a port for a new connection and writes both entries: its own one where nobody has it, else another one
+ * (seed: snat_v4_new_mapping). False with the verdict where there is none.
  */
 static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_nat *nat, __u64 *now,
                                       enum egw_verdict *verdict) {
@@ -142,7 +158,7 @@ static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_
       return *verdict = EGW_DROP_MAP_FULL, false;
     }
     if (failed != -EEXIST) return *verdict = EGW_DROP_MAP_FULL, false;
-    nat->port = in_range(random + i);
+    nat->port = in_range(random, i);
   }
   return *verdict = EGW_DROP_NO_PORT, false;
 }
@@ -160,7 +176,7 @@ static __always_inline bool port_of_stack(const struct packet *packet, bool is_o
     *port = nat->port;
     return true;
   }
-  struct egw_nat fresh = {.egress_ip = tuple.source};
+  struct egw_nat fresh = {.egress_ip = tuple.source, .seen = read_once(&now)};
   note_out(&fresh, packet, &now);
   if (!take_port(&tuple, &fresh, &now, verdict)) return false;
   *port = fresh.port;

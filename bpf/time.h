@@ -27,18 +27,31 @@ static __always_inline bool is_silent(__u64 seen, __u64 seconds, __u64 now) {
   return silence(seen, now) >= (__s64)(seconds * SECOND);
 }
 
-/* How many seconds a connection without packets is kept; the kernel's defaults (nf_conntrack-sysctl). */
+/*
+ * How many seconds a connection without packets is kept; the kernel's defaults (nf_conntrack-sysctl). Datagrams are a stream for
+ * conntrack where they are answered and one comes 2 s after the first: here no later, since ports of the stack are known by this.
+ */
 static __always_inline __u64 lifetime(__u8 protocol, __u8 state) {
+  const __u8 stream = EGW_NAT_ANSWERED | EGW_NAT_LASTING;
   if (protocol == IPPROTO_ICMP) return 30;
-  if (protocol == IPPROTO_UDP) return state & EGW_NAT_ANSWERED ? 120 : 30;
+  if (protocol == IPPROTO_UDP) return (state & stream) == stream ? 120 : 30;
   if (state & EGW_NAT_RESET) return 10;
   if (state & (EGW_NAT_FIN_OUT | EGW_NAT_FIN_IN)) return 120;
   return state & EGW_NAT_ANSWERED ? 432000 : 120;
 }
 
+static __always_inline bool is_due(__u64 seen, __u64 now) {
+  return silence(seen, now) > (__s64)SECOND;
+}
+
 /* Not by every packet: other CPUs hold the same line. */
 static __always_inline void renew(__u64 *seen, __u64 now) {
-  if (silence(*seen, now) > (__s64)SECOND) *seen = now;
+  if (is_due(*seen, now)) *seen = now;
+}
+
+/* What the time of a packet adds to a connection's state. */
+static __always_inline __u8 lasting(__u64 seen, __u64 now) {
+  return is_due(seen, now) ? EGW_NAT_LASTING : 0;
 }
 
 #endif

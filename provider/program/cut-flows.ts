@@ -35,16 +35,28 @@ egw_flows() {
   for m in egw_flows egw_nat_out; do
     [ ! -e $BPF/${MAPS}/$m ] || egw_entries $m || echo unread $m
   done | LC_ALL=C awk -v cuts="$1" '${READ_MEMBERS}
-    function print_entry(  isFlow, proto, ended, left, src, dst, ports, back, seen_as, mark, device) {
+    function has(state, bits) { return int(state / bits) % 2 }
+    # lifetime() of the programs: what is past it has no port any more, another connection may have that.
+    function lifetime(proto, state) {
+      if (proto == "tcp" && has(state, 8)) return 10
+      if (proto == "tcp" && (has(state, 2) || has(state, 4))) return ENDED
+      if (proto == "tcp" && !has(state, 1)) return 120
+      if (proto == "udp" && !(has(state, 1) && has(state, 16))) return 30
+      return SILENT[proto]
+    }
+    function print_entry(  isFlow, proto, ended, left, state, src, dst, ports, back, seen_as, mark, device) {
       isFlow = $1 == "egw_flows"
       hex = $2 $3
       proto = PROTOCOL[byte(${tuple.protocol})]
+      if (proto == "") return
+      state = byte(isFlow ? ${flow.state} : ${nat.state})
       # A client node knows which ends a connection has come to: FIN by the pod 2, to it 4, a RST 8.
-      ended = isFlow && proto == "tcp" && (byte(${flow.state}) >= 8 || byte(${flow.state}) == 6)
-      left = proto == "" ? 0 : int((ended ? ENDED : SILENT[proto]) - now + number(isFlow ? ${flow.seen} : ${nat.seen}, 8) / 1000000000)
+      ended = isFlow && proto == "tcp" && (state >= 8 || state == 6)
+      left = isFlow ? ended ? ENDED : SILENT[proto] : lifetime(proto, state)
+      left = left - now + number(isFlow ? ${flow.seen} : ${nat.seen}, 8) / 1000000000
       # Programs carry what is TCP however long it was silent.
-      if (left < 1 && !(isFlow && proto == "tcp")) return
-      if (left < 0) left = 0
+      if (left <= 0 && !(isFlow && proto == "tcp")) return
+      left = left < 0 ? 0 : int(left)
       src = seen_as = address(${tuple.source}); dst = address(${tuple.destination})
       if (isFlow) {
         gateway = address(${flow.gateway})

@@ -15,38 +15,49 @@ interface Counts {
   readonly sources: number;
 }
 
+/** The gateways of a fleet that have programs, by id. All its nodes hold the policies of all of them. */
+const withPrograms = (fleet: string): ReadonlyMap<string, GatewayState> =>
+  new Map(
+    [...memory.gateways].flatMap(([id, { wanted }]) =>
+      hasPrograms(wanted) && fleetOf(wanted) === fleet ? [[id, wanted]] : [],
+    ),
+  );
+
 /**
- * The policies of a gateway with programs must have room in the maps of its nodes: those of this run whose checks came first, and this one.
- * What other gateways bring there, and what an update selects besides, is not counted.
+ * The policies of a fleet's gateways with programs must have room in the maps of its nodes: those of this run whose checks came first,
+ * and this one. What an update selects besides is not counted.
  */
 export function policyBoundProblems({ ownerId, gateway, label }: PolicyState): Problem[] {
   const wanted = memory.gateways.get(gateway.id)?.wanted;
   if (!wanted || !hasPrograms(wanted)) return [];
-  const policies = [...memory.policies].filter(([id, policy]) => policy.gateway === gateway.id || id === ownerId);
-  const alone = policies.map(([id, policy]) => countOnce(policy, () => ruleOf(id, policy, wanted)));
+  const gateways = withPrograms(fleetOf(wanted));
+  const policies = [...memory.policies].flatMap(([id, policy]) => {
+    const its = id === ownerId ? wanted : gateways.get(policy.gateway);
+    return its ? [{ policy, rule: () => ruleOf(id, policy, its) }] : [];
+  });
+  const alone = policies.map(({ policy, rule }) => countOnce(policy, rule));
   const sum = (name: keyof Counts): number => alone.reduce((total, counts) => total + counts[name], 0);
   const mostOf = { policies: boundOf("egw_policies"), sources: boundOf("egw_sources") };
   if (sum("policies") <= mostOf.policies && sum("sources") <= mostOf.sources) return [];
-  const rules = policies.map(([id, policy]) => ruleOf(id, policy, wanted));
+  const rules = policies.map(({ rule }) => rule());
+  const never = new Set(rules.flatMap((one) => one.never));
   const all = policyEntries(
     rules.map(({ rule }) => rule),
-    rules.at(-1)?.never ?? [],
+    [...never],
   );
   const [what, count, most] =
     all.policies.length > mostOf.policies
       ? ["entries (sources times destinations)", all.policies.length, mostOf.policies]
       : ["source networks", all.sources.length, mostOf.sources];
   if (count <= most) return [];
-  const message = `with policy "${label.name}" the policies of gateway "${wanted.label.name}" have ${count} ${what}, and its programs hold ${most}. Give fewer or wider networks, or the gateway datapath "iptables".`;
+  const message = `with policy "${label.name}" the policies of gateways with datapath "bpf" have ${count} ${what}, and the nodes' programs hold ${most}. Give fewer or wider networks, or gateway "${wanted.label.name}" datapath "iptables".`;
   return [{ path: "sources", message }];
 }
 
 /** A gateway node holds so many egress IPs of all gateways with programs. */
 export function egressIPBoundProblems(state: GatewayState): Problem[] {
   if (!hasPrograms(state)) return [];
-  const others = [...memory.gateways]
-    .filter(([id, { wanted }]) => id !== state.ownerId && hasPrograms(wanted) && fleetOf(wanted) === fleetOf(state))
-    .map(([, { wanted }]) => wanted);
+  const others = [...withPrograms(fleetOf(state))].filter(([id]) => id !== state.ownerId).map(([, wanted]) => wanted);
   const most = boundOf("egw_egress_ips");
   return [...new Set(Object.values(state.placement))].flatMap((node): Problem[] => {
     const count = [state, ...others].flatMap(({ placement }) =>

@@ -217,7 +217,9 @@ describe("a client pod's device", () => {
   test("what was silent for as long as conntrack remembers is not known any more", () => {
     for (const [shape, state, alive, dead] of [
       [udp, 0, 25, 35],
-      [udp, 1, 115, 125],
+      [udp, 1, 25, 35],
+      [udp, 16, 25, 35],
+      [udp, 17, 115, 125],
       [go(ask), 0, 115, 125],
       [go(ask), 8, 5, 15],
     ] as const) {
@@ -235,6 +237,17 @@ describe("a client pod's device", () => {
     expect(connections()).toMatchObject([{ state: 1 + 2 + 4 }]);
     toPod({ ...answer, flags: ["RST"] });
     expect(connections()).toMatchObject([{ state: 1 + 2 + 4 + 8 }]);
+  });
+
+  test("that it goes on is noted", () => {
+    for (const [silent, state] of [
+      [0, 0],
+      [2, 16],
+    ] as const) {
+      known(udp, "CT-A", { silent });
+      fromPod(udp);
+      expect(connections()).toMatchObject([{ state }]);
+    }
   });
 });
 

@@ -1,3 +1,4 @@
+import * as os from "node:os";
 import { decode, encode, write } from "../../provider/kernel/bpf-layout";
 import { Kernel, type Outcome, type Programs } from "./kernel";
 import { datagram, type End, frame, type Shape, wrongSums } from "./packet";
@@ -95,6 +96,7 @@ test.each(CALLS)(
   },
 );
 
+const ago = (seconds: number): bigint => BigInt(Math.floor((os.uptime() - seconds) * 1e9));
 const syn: Shape = { from: POD, to: OUTSIDE, protocol: "tcp" };
 const from = (address: string): Shape => ({ ...syn, from: { ...POD, address } });
 const portOf = (outcome: Outcome) => outcome.packet.readUInt16BE(34);
@@ -133,6 +135,82 @@ test("a port whose owner is long silent is free again", () => {
   if (!owner) throw new Error("no entry");
   programs.set("egw_nat_out", owner.key, encode("egw_nat", { ...decode("egw_nat", owner.value), seen: 0n, state: 8 }));
   expect(portOf(fromClient(from("10.0.1.13")))).toBe(50000);
+});
+
+describe("datagrams", () => {
+  const datagrams: Shape = { from: POD, to: OUTSIDE, protocol: "udp" };
+  const answers: Shape = { from: OUTSIDE, to: at(POD.port), protocol: "udp" };
+  /** The translation, once no packet has come for so long. */
+  const silentFor = (seconds: number): number => {
+    const [entry] = programs.entries("egw_nat_out");
+    if (!entry) throw new Error("no entry");
+    const nat = decode("egw_nat", entry.value);
+    programs.set("egw_nat_out", entry.key, encode("egw_nat", { ...nat, seen: ago(seconds) }));
+    return nat.state;
+  };
+  const isKept = () => portOf(fromClient({ ...datagrams, from: { ...POD, address: "10.0.1.12" } })) !== POD.port;
+
+  test.each([
+    ["asked once", [], 0, 30],
+    ["that are an exchange", ["in"], 1, 30],
+    ["that are many at once", ["in", "out", "in", "out"], 1, 30],
+    ["that go on unanswered", ["later", "out"], 16, 30],
+    ["that go on", ["in", "later", "out"], 17, 120],
+    ["whose answers go on", ["in", "later", "in"], 17, 120],
+    ["answered late", ["later", "in"], 17, 120],
+  ])("%s keep their port as long as conntrack would", (_, packets, state, seconds) => {
+    for (const silent of [seconds - 3, seconds + 1]) {
+      load();
+      fromClient(datagrams);
+      for (const packet of packets) {
+        if (packet === "later") silentFor(2);
+        else if (packet === "in") fromOutside(answers);
+        else fromClient(datagrams);
+      }
+      expect(silentFor(silent)).toBe(state);
+      expect(isKept()).toBe(silent < seconds);
+    }
+  });
+});
+
+test("a translation whose answers nobody finds any more is found by them again, unless its port is another one's", () => {
+  const ask = (): number => {
+    const [entry] = programs.entries("egw_nat_out");
+    if (entry)
+      programs.set("egw_nat_out", entry.key, encode("egw_nat", { ...decode("egw_nat", entry.value), seen: ago(2) }));
+    return portOf(fromClient({ from: POD, to: OUTSIDE, protocol: "udp" }));
+  };
+  expect(ask()).toBe(POD.port);
+  const [answers] = programs.entries("egw_nat_in");
+  if (!answers) throw new Error("no entry");
+  programs.remove("egw_nat_in", answers.key);
+  expect(ask()).toBe(POD.port);
+  expect(programs.entries("egw_nat_in")).toEqual([answers]);
+  const other = encode("egw_tuple", { ...decode("egw_tuple", answers.value), source: "10.0.1.12" });
+  programs.set("egw_nat_in", answers.key, other);
+  const port = ask();
+  expect(port).not.toBe(POD.port);
+  expect(ask()).toBe(port);
+  expect(programs.entries("egw_nat_in")).toHaveLength(2);
+});
+
+test("where most ports are taken, side by side, one that is free is found", () => {
+  load([50000, 50099]);
+  const [pod, remote] = ["10.0.1.12", OUTSIDE];
+  for (let port = 50000; port < 50060; port++) {
+    const answer = { source: remote.address, destination: EGRESS, source_port: remote.port, destination_port: port };
+    const owner = { source: pod, destination: remote.address, source_port: port, destination_port: remote.port };
+    programs.set(
+      "egw_nat_in",
+      encode("egw_tuple", { ...answer, protocol: 6 }),
+      encode("egw_tuple", { ...owner, protocol: 6 }),
+    );
+  }
+  for (let port = 50000; port < 50020; port++)
+    expect(shown(fromClient({ ...syn, from: { ...POD, port } }))).toEqual(OUT);
+  const ports = nats().map((nat) => nat.port);
+  expect(new Set(ports).size).toBe(20);
+  expect(ports.filter((port) => port < 50060 || port > 50099)).toEqual([]);
 });
 
 test("a translation is alive though another CPU has seen a packet of it a moment later", () => {
@@ -247,9 +325,11 @@ test.each<[string, number[], number[]]>([
   expect(ip(found)).toEqual(datagram({ ...syn, from: at(POD.port), ttl: 63, tcpOptions: Buffer.from(after) }));
 });
 
-test("a SYN by the ports of a connection that has ended begins anew", () => {
-  for (const flags of [["SYN"], ["FIN", "ACK"], ["RST"], ["SYN"]] as const) fromClient({ ...syn, flags });
-  expect(nats().map(({ state }) => state)).toEqual([0]);
+test("a SYN by the ports of a connection that has ended, or half, begins anew", () => {
+  for (const flags of [["SYN"], ["FIN", "ACK"], ["RST"], ["SYN"], ["FIN", "ACK"], ["SYN"]] as const) {
+    fromClient({ ...syn, flags });
+    if (flags[0] === "SYN") expect(nats().map(({ state }) => state)).toEqual([0]);
+  }
 });
 
 test.each<[string, NonNullable<Shape["flags"]>, readonly ("pod" | "outside")[], string]>([

@@ -72,13 +72,15 @@ function tcpdump(lab: Lab, host: string, file: string): Promise<Running> {
 
 /** The capture command: runs until it is interrupted, and prints the files that it wrote. */
 export async function captureUntilSignal(lab: Lab, hosts: readonly string[], directory?: string): Promise<number> {
-  const capture = await startCapture(lab, hosts.length > 0 ? hosts : undefined, directory);
-  process.stderr.write("capturing; end with Ctrl-C\n");
-  const alive = setInterval(() => undefined, 60_000);
-  await new Promise<void>((resolve) => {
+  // Heard before it says how to end it, or the signal would kill it and leave tcpdump behind.
+  const interrupted = new Promise<void>((resolve) => {
     process.once("SIGINT", () => resolve());
     process.once("SIGTERM", () => resolve());
   });
+  const alive = setInterval(() => undefined, 60_000);
+  const capture = await startCapture(lab, hosts.length > 0 ? hosts : undefined, directory);
+  process.stderr.write("capturing; end with Ctrl-C\n");
+  await interrupted;
   clearInterval(alive);
   await capture.stop();
   process.stdout.write(

@@ -1,21 +1,46 @@
 import * as os from "node:os";
-import { encode, LAYOUT_VERSION, type Values } from "../../../provider/kernel/bpf-layout";
+import { decode, encode, LAYOUT_VERSION, type Values } from "../../../provider/kernel/bpf-layout";
 import { BPF_PROBE_FUNCTIONS } from "../../../provider/program/bpf";
 import { FLOW_FUNCTIONS } from "../../../provider/program/cut-flows";
 import { GATEWAY, OPENING, tuple, words } from "./flow-entry";
 import { Shell } from "./shell";
 
+const ago = (seconds: number): bigint => BigInt(Math.floor((os.uptime() - seconds) * 1e9));
+
 /** What `egw_flows` prints of one entry of egw_flows, seen just now. */
-function shown(change: Partial<Values<"egw_flow">>, after = ":"): string {
+const shown = (change: Partial<Values<"egw_flow">>, after?: string): string =>
+  printed(
+    "egw_flows",
+    tuple,
+    encode("egw_flow", { seen: ago(0), gateway: GATEWAY, ifindex: 5, state: 0, ...change }),
+    after,
+  );
+
+/** What it prints of a translation. */
+const translated = (protocol: number, state: number, silent: number): string => {
+  const nat = {
+    seen: ago(silent),
+    egress_ip: "192.0.2.1",
+    client: "192.168.0.11",
+    port: 40000,
+    client_mac: "66:26:00:00:00:0b",
+    state,
+  };
+  return printed(
+    "egw_nat_out",
+    encode("egw_tuple", { ...decode("egw_tuple", tuple), protocol }),
+    encode("egw_nat", nat),
+  );
+};
+
+function printed(name: string, key: Buffer, value: Buffer, after = ":"): string {
   const shell = new Shell();
-  const seen = BigInt(Math.floor(os.uptime() * 1e9));
-  const value = encode("egw_flow", { seen, gateway: GATEWAY, ifindex: 5, state: 0, ...change });
-  shell.write("dump", `key:\n${words(tuple)}\nvalue:\n${words(value)}\nFound 1 element\n`);
+  shell.write("dump", `key:\n${words(key)}\nvalue:\n${words(value)}\nFound 1 element\n`);
   shell.write("cuts", `cut mark ${0x26000100}/4294967040 - ${GATEWAY}\n`);
   shell.tool("bpftool", `cat ${shell.folder}/dump; ${after}`);
   const map = `pins/maps-${LAYOUT_VERSION}`;
   const { stdout } = shell.run(
-    `${BPF_PROBE_FUNCTIONS}\n${FLOW_FUNCTIONS}\nBPF=${shell.folder}/pins; mkdir -p ${shell.folder}/${map}; : > ${shell.folder}/${map}/egw_flows; egw_flows ${shell.folder}/cuts > ${shell.folder}/told && cat ${shell.folder}/told || echo failed`,
+    `${BPF_PROBE_FUNCTIONS}\n${FLOW_FUNCTIONS}\nBPF=${shell.folder}/pins; mkdir -p ${shell.folder}/${map}; : > ${shell.folder}/${map}/${name}; egw_flows ${shell.folder}/cuts > ${shell.folder}/told && cat ${shell.folder}/told || echo failed`,
   );
   shell.remove();
   return stdout.trim();
@@ -36,10 +61,37 @@ test("what was not sent to a gateway is none", () => {
 });
 
 test("TCP that has ended long ago is shown with no time left: a program carries it all the same", () => {
-  const longAgo = BigInt(Math.floor((os.uptime() - 121) * 1e9));
+  const longAgo = ago(121);
   expect(shown({ seen: longAgo, state: 6 })).toMatch(/^tcp 6 0 TIME_WAIT /);
   expect(shown({ seen: longAgo, state: 4 })).toMatch(/^tcp 6 431\d{3} ESTABLISHED /);
 });
+
+test.each([
+  ["icmp", 1, 0, 30],
+  ["icmp", 1, 1, 30],
+  ["udp", 17, 0, 30],
+  ["udp", 17, 1, 30],
+  ["udp", 17, 16, 30],
+  ["udp", 17, 17, 120],
+  ["tcp", 6, 0, 120],
+  ["tcp", 6, 1, 432000],
+  ["tcp", 6, 1 + 16, 432000],
+  ["tcp", 6, 1 + 2, 120],
+  ["tcp", 6, 1 + 4 + 16, 120],
+  ["tcp", 6, 1 + 8, 10],
+  ["tcp", 6, 1 + 2 + 4 + 8, 10],
+])(
+  "a translation is shown for as long as it has its port: %s (%i) in state %i for %i s",
+  (name, protocol, state, seconds) => {
+    expect(translated(protocol, state, 0)).toMatch(
+      new RegExp(`^${name} ${protocol} (${seconds}|${seconds - 1}) .* bpf=egw_nat_out:`),
+    );
+    // No machine is silent for longer than it runs.
+    if (seconds > os.uptime()) return;
+    expect(translated(protocol, state, seconds - 1)).toMatch(new RegExp(`^${name} `));
+    expect(translated(protocol, state, seconds + 1)).toBe("");
+  },
+);
 
 test("a map that can't be read is no empty one", () => {
   expect(shown({}, "exit 1")).toBe("failed");

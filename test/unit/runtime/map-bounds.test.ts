@@ -20,10 +20,15 @@ function gateway(name: string, ips: number, datapath: "bpf" | "iptables" = "bpf"
 }
 
 /** What the check of a policy says, whose sources and destinations are these. */
-function check(name: string, sources: readonly string[], destinations: readonly string[]): Problem[] {
-  const rest = { gateway: "egress", except: [], ignore: [], egressIP: "192.0.2.1", fleet: "lab" };
+function check(
+  name: string,
+  sources: readonly string[],
+  destinations: readonly string[],
+  through = "egress",
+): Problem[] {
+  const rest = { gateway: through, except: [], ignore: [], egressIP: "192.0.2.1", fleet: "lab" };
   memory.policies.set(name, { label: name, sources, destinations, ...rest });
-  const ref = { id: "egress" } as PolicyState["gateway"];
+  const ref = { id: through } as PolicyState["gateway"];
   return policyBoundProblems({
     gateway: ref,
     sources: { cidrs: sources },
@@ -44,8 +49,18 @@ describe("policies", () => {
     expect(check("two", ["10.200.0.0/16"], ["203.0.113.0/24"])).toEqual([
       {
         path: "sources",
-        message: `with policy "two" the policies of gateway "egress" have 262145 entries (sources times destinations), and its programs hold 262144. Give fewer or wider networks, or the gateway datapath "iptables".`,
+        message: `with policy "two" the policies of gateways with datapath "bpf" have 262145 entries (sources times destinations), and the nodes' programs hold 262144. Give fewer or wider networks, or gateway "egress" datapath "iptables".`,
       },
+    ]);
+  });
+
+  test("of all gateways with programs count, and of no other", () => {
+    for (const name of ["egress", "other"]) gateway(name, 1);
+    gateway("stack", 1, "iptables");
+    expect(check("marked", addresses(1), addresses(half, 0xc0000000), "stack")).toEqual([]);
+    expect(check("one", addresses(512), addresses(half, 0xc0000000))).toEqual([]);
+    expect(check("two", ["10.200.0.0/16"], ["203.0.113.0/24"], "other").map(({ message }) => message)).toEqual([
+      expect.stringContaining("have 262145 entries"),
     ]);
   });
 
@@ -60,7 +75,7 @@ describe("policies", () => {
     const networks = addresses(262145, 0x01000000).map((address) => address.replace("/32", "/31"));
     expect(check("one", networks.slice(1), [])).toEqual([]);
     expect(check("one", networks, []).map(({ message }) => message)).toEqual([
-      expect.stringContaining("have 262145 source networks, and its programs hold 262144."),
+      expect.stringContaining("have 262145 source networks, and the nodes' programs hold 262144."),
     ]);
   });
 
