@@ -34,6 +34,14 @@ struct {
 } egw_underlays SEC(".maps");
 
 /*
+ * A flow must not outlive the gateway node's translation: what has none there is the policy's again, which may have another gateway
+ * by now. There a packet counts at most a second late, here never early. So here a flow goes on (EGW_NAT_LASTING) after half a second
+ * more, and is none two seconds before.
+ */
+#define LATE (SECOND + SECOND / 2)
+#define MARGIN 2
+
+/*
  * The flow of a tuple. One of datagrams that was silent for as long as conntrack remembers them is none: what follows begins
  * anew, and that is the stack's to decide. A TCP connection begins with a SYN, which is the stack's always.
  */
@@ -42,7 +50,7 @@ static __always_inline struct egw_flow *flow_of(const struct egw_tuple *tuple, _
   if (!flow || !flow->gateway) return NULL;
   *now = bpf_ktime_get_boot_ns();
   if (tuple->protocol == IPPROTO_TCP) return flow;
-  return is_silent(flow->seen, tuple->protocol == IPPROTO_UDP ? 120 : 30, *now) ? NULL : flow;
+  return is_silent(flow->seen, lifetime(tuple->protocol, flow->state) - MARGIN, *now) ? NULL : flow;
 }
 
 static __always_inline bool is_tcp_syn(const struct packet *packet) {
@@ -54,10 +62,16 @@ static __always_inline bool is_tcp_syn(const struct packet *packet) {
  * Anybody outside can say that it is reset: where its pod goes on, it is not.
  */
 static __always_inline void note(struct egw_flow *flow, const struct packet *packet, __u8 end, __u64 now) {
-  renew(&flow->seen, now);
-  if (packet->is_error) return;
-  if (end == EGW_NAT_FIN_OUT && !packet->is_reset && flow->state & EGW_NAT_RESET) flow->state &= ~EGW_NAT_RESET;
-  if (packet->is_fin || packet->is_reset) flow->state |= packet->is_reset ? EGW_NAT_RESET : end;
+  __u8 state = flow->state;
+  bool is_late = silence(flow->seen, now) > (__s64)LATE;
+  if (is_late) state |= EGW_NAT_LASTING;
+  if (!packet->is_error) {
+    if (end == EGW_NAT_FIN_IN) state |= EGW_NAT_ANSWERED;
+    if (end == EGW_NAT_FIN_OUT && !packet->is_reset) state &= ~EGW_NAT_RESET;
+    if (packet->is_fin || packet->is_reset) state |= packet->is_reset ? EGW_NAT_RESET : end;
+  }
+  if (is_late || state != flow->state) flow->seen = now;
+  if (state != flow->state) flow->state = state;
 }
 
 /* Whether a packet comes by the device by which its source is routed: else a pod could speak for another one. */

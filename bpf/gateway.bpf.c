@@ -53,14 +53,10 @@ static __always_inline bool choose(struct __sk_buff *skb, const struct packet *p
                                    const struct egw_tuple *tuple, struct egw_nat *chosen, struct way *way,
                                    enum egw_verdict *verdict) {
   __u64 now = bpf_ktime_get_boot_ns();
-  struct egw_nat *nat = nat_of(tuple, &now);
+  struct egw_nat *nat = held_nat_of(tuple, &now);
   /* Another connection by the same ports is the policy's again, and its client node's. */
   if (nat && packet->is_first && has_ended(nat)) {
     forget(tuple, nat);
-    nat = NULL;
-  }
-  if (nat && nat->client && is_due(nat->seen, now) && !has_answers(tuple, nat)) {
-    bpf_map_delete_elem(&egw_nat_out, tuple);
     nat = NULL;
   }
   if (nat && nat->client) {
@@ -141,15 +137,13 @@ int uplink_gateway(struct __sk_buff *skb) {
   struct packet packet;
   struct egw_nat chosen = {};
   struct way way = {};
-  enum egw_verdict verdict = EGW_STACK_TOO_BIG;
+  enum egw_verdict reason;
   if (!peek(skb, &outer, &packet) || !bpf_map_lookup_elem(&egw_fleet, &outer.ip.saddr)) return TC_ACT_UNSPEC;
   if (skb->gso_size && !take_aggregates) return leave(EGW_HOOK_UPLINK_GATEWAY, EGW_STACK_TOO_BIG);
   struct egw_tuple tuple = tuple_sent(&packet);
-  if (!choose(skb, &packet, &outer, &tuple, &chosen, &way, &verdict) || !decapsulate(skb)) {
-    /* The device gives it to `from_client`, which says the same and acts. */
-    count(EGW_HOOK_UPLINK_GATEWAY, verdict);
-    return TC_ACT_UNSPEC;
-  }
+  /* What is no drop the device gives to `from_client`. */
+  if (!choose(skb, &packet, &outer, &tuple, &chosen, &way, &reason)) return leave(EGW_HOOK_UPLINK_GATEWAY, reason);
+  if (!decapsulate(skb)) return leave(EGW_HOOK_UPLINK_GATEWAY, EGW_STACK_TOO_BIG);
   return to_uplink(skb, &packet, EGW_HOOK_UPLINK_GATEWAY, &tuple, &chosen, &way);
 }
 

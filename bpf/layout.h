@@ -75,6 +75,8 @@ enum egw_nat_state {
   EGW_NAT_RESET = 8,
   /* A packet came more than a second after one before it: more than one exchange. */
   EGW_NAT_LASTING = 16,
+  /* A RST by the pod, or as the first answer: nobody goes on, while a RST from outside may be anybody's. */
+  EGW_NAT_CLOSED = 32,
 };
 
 /* A node's tunnel device by its underlay address, and the other way round (the last two bytes of the key are 0). */

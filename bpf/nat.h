@@ -31,10 +31,15 @@ struct {
   __uint(value_size, sizeof(struct egw_tuple));
 } egw_nat_in SEC(".maps");
 
+/* `seen` may lag by a second, and conntrack's own are to be known for as long as it has them. */
+static __always_inline bool is_alive(const struct egw_nat *nat, __u8 protocol, __u64 *now) {
+  return !is_silent(nat->seen, lifetime(protocol, nat->state) + !nat->client, read_once(now));
+}
+
 /* The living entry of a tuple as it is sent. */
 static __always_inline struct egw_nat *nat_of(const struct egw_tuple *tuple, __u64 *now) {
   struct egw_nat *nat = bpf_map_lookup_elem(&egw_nat_out, tuple);
-  return nat && !is_silent(nat->seen, lifetime(tuple->protocol, nat->state), read_once(now)) ? nat : NULL;
+  return nat && is_alive(nat, tuple->protocol, now) ? nat : NULL;
 }
 
 /* The living entry to which an answer belongs, with its tuple as it is sent. */
@@ -64,9 +69,9 @@ static __always_inline void note_out(struct egw_nat *nat, const struct packet *p
   if (packet->is_fin) state |= EGW_NAT_FIN_OUT;
   /* Anybody outside can say that a connection is reset: where its pod goes on, it is not. */
   if (packet->is_reset)
-    state |= EGW_NAT_RESET;
+    state |= EGW_NAT_RESET | EGW_NAT_CLOSED;
   else if (!packet->is_error)
-    state &= ~EGW_NAT_RESET;
+    state &= ~(EGW_NAT_RESET | EGW_NAT_CLOSED);
   note(nat, state, now);
 }
 
@@ -74,7 +79,7 @@ static __always_inline void note_out(struct egw_nat *nat, const struct packet *p
 static __always_inline void note_in(struct egw_nat *nat, const struct packet *packet, __u64 *now) {
   __u8 state = nat->state | EGW_NAT_ANSWERED;
   if (packet->is_fin) state |= EGW_NAT_FIN_IN;
-  if (packet->is_reset) state |= EGW_NAT_RESET;
+  if (packet->is_reset) state |= nat->state & EGW_NAT_ANSWERED ? EGW_NAT_RESET : EGW_NAT_RESET | EGW_NAT_CLOSED;
   note(nat, state, now);
 }
 
@@ -92,16 +97,17 @@ static __always_inline struct egw_tuple answer_by(const struct egw_tuple *tuple,
   return answer;
 }
 
-/* Takes both entries away. */
-static __always_inline void forget(const struct egw_tuple *tuple, const struct egw_nat *nat) {
-  struct egw_tuple answer = answer_by(tuple, nat);
-  bpf_map_delete_elem(&egw_nat_in, &answer);
-  bpf_map_delete_elem(&egw_nat_out, tuple);
-}
-
 static __always_inline bool is_same(const struct egw_tuple *a, const struct egw_tuple *b) {
   return a->source == b->source && a->destination == b->destination && a->source_port == b->source_port &&
          a->destination_port == b->destination_port && a->protocol == b->protocol;
+}
+
+/* Takes both entries away; that for the answers where it is not another one's by now. */
+static __always_inline void forget(const struct egw_tuple *tuple, const struct egw_nat *nat) {
+  struct egw_tuple answer = answer_by(tuple, nat);
+  const struct egw_tuple *owner = bpf_map_lookup_elem(&egw_nat_in, &answer);
+  if (owner && is_same(owner, tuple)) bpf_map_delete_elem(&egw_nat_in, &answer);
+  bpf_map_delete_elem(&egw_nat_out, tuple);
 }
 
 /*
@@ -112,18 +118,27 @@ static __always_inline bool has_answers(const struct egw_tuple *tuple, const str
   struct egw_tuple answer = answer_by(tuple, nat);
   const struct egw_tuple *owner = bpf_map_lookup_elem(&egw_nat_in, &answer);
   if (owner) return is_same(owner, tuple);
-  return !bpf_map_update_elem(&egw_nat_in, &answer, tuple, BPF_NOEXIST);
+  return bpf_map_update_elem(&egw_nat_in, &answer, tuple, BPF_NOEXIST) != -EEXIST;
+}
+
+/* The living entry of a tuple as it is sent, whose answers are looked after now and then. */
+static __always_inline struct egw_nat *held_nat_of(const struct egw_tuple *tuple, __u64 *now) {
+  struct egw_nat *nat = nat_of(tuple, now);
+  if (!nat || !is_due(nat->seen, read_once(now)) || has_answers(tuple, nat)) return nat;
+  bpf_map_delete_elem(&egw_nat_out, tuple);
+  return NULL;
 }
 
 /*
- * Whether the entry that stands for these answers is another one's, by now. One whose other half is not there is about to be: its
- * CPU writes that next.
+ * Takes a port from a connection that has been silent for too long; false where that lives. One whose other half is not there is
+ * about to: its CPU writes that next. Of two CPUs that find the same one gets it, who has taken the other half.
  */
-static __always_inline bool is_taken(const struct egw_tuple *answer, const struct egw_tuple *tuple, __u64 *now) {
-  const struct egw_tuple *owner = bpf_map_lookup_elem(&egw_nat_in, answer);
-  if (!owner || is_same(owner, tuple)) return false;
-  const struct egw_nat *nat = bpf_map_lookup_elem(&egw_nat_out, owner);
-  return !nat || !is_silent(nat->seen, lifetime(tuple->protocol, nat->state), read_once(now));
+static __always_inline bool take_over(const struct egw_tuple *answer, const struct egw_tuple *tuple, __u64 *now) {
+  const struct egw_tuple *found = bpf_map_lookup_elem(&egw_nat_in, answer);
+  if (!found || is_same(found, tuple)) return true;
+  struct egw_tuple owner = *found;
+  const struct egw_nat *nat = bpf_map_lookup_elem(&egw_nat_out, &owner);
+  return nat && !is_alive(nat, tuple->protocol, now) && !bpf_map_delete_elem(&egw_nat_out, &owner);
 }
 
 /*
@@ -143,12 +158,15 @@ static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_
                                       enum egw_verdict *verdict) {
   __u32 random = bpf_get_prandom_u32() & 0xffff;
   struct egw_tuple forward = *tuple;
+  /* By another port, before: that is nobody's any more. */
+  const struct egw_nat *former = bpf_map_lookup_elem(&egw_nat_out, &forward);
+  if (former && !is_alive(former, tuple->protocol, now)) forget(&forward, former);
   nat->port = tuple->source_port;
   for (__u32 i = 0; i < TRIES; i++) {
     struct egw_tuple answer = answer_by(&forward, nat);
     /* Of two CPUs that try the same port one gets it. */
     long failed = bpf_map_update_elem(&egw_nat_in, &answer, &forward, BPF_NOEXIST);
-    if (failed == -EEXIST && !is_taken(&answer, &forward, now)) {
+    if (failed == -EEXIST && take_over(&answer, &forward, now)) {
       bpf_map_delete_elem(&egw_nat_in, &answer);
       failed = bpf_map_update_elem(&egw_nat_in, &answer, &forward, BPF_NOEXIST);
     }
@@ -170,11 +188,20 @@ static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_
 static __always_inline bool port_of_stack(const struct packet *packet, bool is_own, __be16 *port, enum egw_verdict *verdict) {
   struct egw_tuple tuple = packet->tuple, answer = answer_to(&tuple), other;
   __u64 now = 0;
-  struct egw_nat *nat = is_own ? owner_of(&answer, &other, &now) : nat_of(&tuple, &now);
+  struct egw_nat *owner = owner_of(&answer, &other, &now);
+  /* A connection that has its own port. */
+  is_own = is_own && owner && other.source_port == tuple.source_port;
+  struct egw_nat *nat = is_own ? owner : held_nat_of(&tuple, &now);
   if (nat) {
     note_out(nat, packet, &now);
     *port = nat->port;
     return true;
+  }
+  /* With these the node itself answers, whoever asks: that holds no port, or anybody could fill the maps. */
+  if (packet->is_reset || (packet->is_syn && !packet->is_first)) {
+    *port = tuple.source_port;
+    *verdict = EGW_DROP_PORT_TAKEN;
+    return !owner;
   }
   struct egw_nat fresh = {.egress_ip = tuple.source, .seen = read_once(&now)};
   note_out(&fresh, packet, &now);

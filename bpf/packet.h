@@ -155,6 +155,11 @@ static __always_inline bool read_transport(struct __sk_buff *skb, __u32 at, stru
   }
 }
 
+/* A frame of a VLAN is that one's device's, which has rules of its own. */
+static __always_inline bool is_tagged(const struct __sk_buff *skb) {
+  return skb->vlan_present && skb->vlan_tci & 0xfff;
+}
+
 /*
  * Reads the packet that begins there, once. False, with the verdict, where it is not one that programs take. What has its ports
  * all the same (the first of fragments, one with options) has its tuple filled in.
@@ -163,7 +168,8 @@ static __always_inline bool parse_at(struct __sk_buff *skb, __u32 at, struct pac
   struct iphdr ip;
   __builtin_memset(packet, 0, sizeof(*packet));
   /* Behind another header than Ethernet's stands something else. */
-  if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4) return *verdict = EGW_NOT_IPV4, false;
+  if (is_tagged(skb) || bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4)
+    return *verdict = EGW_NOT_IPV4, false;
   packet->tuple.source = ip.saddr;
   packet->tuple.destination = ip.daddr;
   packet->tuple.protocol = ip.protocol;

@@ -38,8 +38,8 @@ egw_flows() {
     function has(state, bits) { return int(state / bits) % 2 }
     # lifetime() of the programs: what is past it has no port any more, another connection may have that.
     function lifetime(proto, state) {
-      if (proto == "tcp" && has(state, 8)) return 10
-      if (proto == "tcp" && (has(state, 2) || has(state, 4))) return ENDED
+      if (proto == "tcp" && has(state, 32)) return 10
+      if (proto == "tcp" && (has(state, 2) || has(state, 8))) return ENDED
       if (proto == "tcp" && !has(state, 1)) return 120
       if (proto == "udp" && !(has(state, 1) && has(state, 16))) return 30
       return SILENT[proto]
@@ -51,8 +51,8 @@ egw_flows() {
       if (proto == "") return
       state = byte(isFlow ? ${flow.state} : ${nat.state})
       # A client node knows which ends a connection has come to: FIN by the pod 2, to it 4, a RST 8.
-      ended = isFlow && proto == "tcp" && (state >= 8 || state == 6)
-      left = isFlow ? ended ? ENDED : SILENT[proto] : lifetime(proto, state)
+      ended = isFlow && proto == "tcp" && (has(state, 8) || has(state, 2) && has(state, 4))
+      left = isFlow && proto == "tcp" ? ended ? ENDED : SILENT[proto] : lifetime(proto, state)
       left = left - now + number(isFlow ? ${flow.seen} : ${nat.seen}, 8) / 1000000000
       # Programs carry what is TCP however long it was silent.
       if (left <= 0 && !(isFlow && proto == "tcp")) return

@@ -10,7 +10,7 @@ import { driftOn, isClean } from "./drift";
 import { recording } from "./in-part";
 import { type Label, labelText } from "./label";
 import { type Looked, lookAll } from "./look";
-import { policyBoundProblems } from "./map-bounds";
+import { policyBoundProblems, policyReport } from "./map-bounds";
 import { adoptByLabel, formerNames, isOwnStack, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { podSourceProblems } from "./pod-sources";
 import { policiesByStack } from "./policies-by-stack";
@@ -83,6 +83,8 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   if (!held) memory.toCome.add(label.name);
+  if (dryRun && (!held || changedProperties(olds, { ...news, ...state }).length > 0))
+    for (const line of policyReport(state)) console.info(line);
   const drift = dryRun && held ? await driftOn(driftTargets(held, args.gateway)) : {};
   return { inputs: { ...state, ...former, __provider, drift } };
 }

@@ -8,7 +8,7 @@ import type { PolicyState } from "./policy-state";
 import { memory } from "./run-memory";
 
 const boundOf = (map: string): number => MAPS[map]?.entries ?? 0;
-const hasPrograms = (gateway: GatewayState): boolean => gateway.datapath === "bpf";
+const hasPrograms = ({ datapath, answers }: GatewayState): boolean => datapath === "bpf" && answers !== "cluster";
 
 interface Counts {
   readonly policies: number;
@@ -52,6 +52,15 @@ export function policyBoundProblems({ ownerId, gateway, label }: PolicyState): P
   if (count <= most) return [];
   const message = `with policy "${label.name}" the policies of gateways with datapath "bpf" have ${count} ${what}, and the nodes' programs hold ${most}. Give fewer or wider networks, or gateway "${wanted.label.name}" datapath "iptables".`;
   return [{ path: "sources", message }];
+}
+
+/** How much of the maps a policy takes on each node, for a preview: alone, so less where others have the same sources. */
+export function policyReport({ ownerId, gateway, label }: PolicyState): string[] {
+  const wanted = memory.gateways.get(gateway.id)?.wanted;
+  const policy = memory.policies.get(ownerId);
+  if (!policy || !wanted || !hasPrograms(wanted)) return [];
+  const { policies, sources } = countOnce(policy, () => ruleOf(ownerId, policy, wanted));
+  return [`policy ${label.name}: ${policies} policy entries and ${sources} source networks on each node`];
 }
 
 /** A gateway node holds so many egress IPs of all gateways with programs. */

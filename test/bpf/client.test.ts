@@ -53,11 +53,11 @@ const tupleOf = ({ from, to, protocol }: Shape): Buffer =>
   });
 
 /** A flow that was seen so many seconds ago, of the device `pod` unless another one is given; 0 = not known yet. */
-const flow = (shape: Shape, { silent = 0, ifindex = kernel.indexOf("pod"), gateway = GATEWAY } = {}): void =>
+const flow = (shape: Shape, { silent = 0, state = 0, ifindex = kernel.indexOf("pod"), gateway = GATEWAY } = {}): void =>
   programs.set(
     "egw_flows",
     tupleOf(shape),
-    encode("egw_flow", { seen: now() - BigInt(silent) * 1_000_000_000n, gateway, ifindex, state: 0 }),
+    encode("egw_flow", { seen: now() - BigInt(silent) * 1_000_000_000n, gateway, ifindex, state }),
   );
 const flows = () => programs.entries("egw_flows").map(({ value }) => decode("egw_flow", value));
 
@@ -86,7 +86,7 @@ test.each<[string, readonly (readonly ["pod" | "outside", NonNullable<Shape["fla
       ["pod", ["ACK"]],
       ["outside", ["ACK"]],
     ],
-    0,
+    1,
   ],
   [
     "the pod's end",
@@ -102,7 +102,7 @@ test.each<[string, readonly (readonly ["pod" | "outside", NonNullable<Shape["fla
       ["outside", ["FIN", "ACK"]],
       ["outside", ["ACK"]],
     ],
-    4,
+    5,
   ],
   [
     "both ends",
@@ -111,17 +111,17 @@ test.each<[string, readonly (readonly ["pod" | "outside", NonNullable<Shape["fla
       ["pod", ["FIN", "ACK"]],
       ["outside", ["ACK"]],
     ],
-    6,
+    7,
   ],
   ["a reset by the pod", [["pod", ["RST"]]], 8],
-  ["a reset by the other side", [["outside", ["RST", "ACK"]]], 8],
+  ["a reset by the other side", [["outside", ["RST", "ACK"]]], 9],
   [
     "a reset that the pod does not believe",
     [
       ["outside", ["RST", "ACK"]],
       ["pod", ["ACK"]],
     ],
-    0,
+    1,
   ],
 ])("a flow knows how far its connection has ended: %s", (_, packets, state) => {
   flow(syn);
@@ -204,18 +204,42 @@ test("a pod that forges another one's first packets is not answered by the short
   expect(shown(fromPod(data, "other"))).toEqual(left("stack-other-device"));
 });
 
-test.each<[string, Shape, number, number]>([
-  ["udp", udp, 115, 125],
-  ["an echo", { ...syn, to: { ...OUTSIDE, port: 0 }, protocol: "icmp" }, 25, 35],
-])("a flow of datagrams that was silent for long is none: %s", (_, shape, alive, dead) => {
-  flow(shape, { silent: alive });
+test.each<[string, Shape, number, number, number]>([
+  ["udp", udp, 0, 26, 29],
+  ["udp, one exchange", udp, 1, 26, 29],
+  ["udp that goes on unanswered", udp, 16, 26, 29],
+  ["udp that goes on", udp, 17, 116, 119],
+  ["an echo", { ...syn, to: { ...OUTSIDE, port: 0 }, protocol: "icmp" }, 17, 26, 29],
+])("a flow of datagrams ends before the gateway node's: %s", (_, shape, state, alive, dead) => {
+  flow(shape, { silent: alive, state });
   const before = flows()[0]?.seen ?? 0n;
   expect(shown(fromPod(shape))).toEqual(TUNNELLED);
   expect(flows()[0]?.seen).toBeGreaterThan(before);
-  flow(shape, { silent: dead });
+  flow(shape, { silent: dead, state });
   expect(shown(fromPod(shape))).toEqual(left("stack-unknown-flow"));
   toTunnel(shape);
   expect(shown(fromPod(shape))).toEqual(TUNNELLED);
+});
+
+test.each([
+  ["at once", 0, 0, 1],
+  // The gateway node, which has counted a second at most, knows that by then.
+  ["after more than a second", 1.2, 0, 1],
+  ["later", 2, 16, 17],
+])("a flow knows whether it goes on, and whether it is answered: %s", (_, silent, sent, got) => {
+  const silence = BigInt(Math.round(silent * 1e9));
+  for (const [take, state] of [
+    [() => fromPod(udp), sent],
+    [() => fromGateway(answer), got],
+  ] as const) {
+    flow(udp);
+    const [only] = programs.entries("egw_flows");
+    if (!only) throw new Error("no flow");
+    const seen = now() - silence;
+    programs.set("egw_flows", only.key, encode("egw_flow", { ...decode("egw_flow", only.value), seen }));
+    take();
+    expect(flows()).toMatchObject([{ state }]);
+  }
 });
 
 test("a pod that uses another one's address and ports gets nothing into the tunnel", () => {
@@ -397,7 +421,7 @@ const fromGateway = (shape: Shape, program = "from_gateway_101") =>
 const answered = (verdict: string) => `from-gateway ${verdict}`;
 
 test("an answer goes to its pod, one hop older, and keeps its flow alive", () => {
-  flow(udp, { silent: 100 });
+  flow(udp, { silent: 100, state: 17 });
   const { packet, ...outcome } = fromGateway(answer);
   expect(shown({ packet, ...outcome })).toEqual(["redirect", answered("to-pod")]);
   expect(packet.subarray(ETHERNET)).toEqual(frame({ ...answer, ttl: 63 }).subarray(ETHERNET));

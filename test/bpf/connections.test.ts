@@ -221,13 +221,18 @@ describe("a client pod's device", () => {
       [udp, 16, 25, 35],
       [udp, 17, 115, 125],
       [go(ask), 0, 115, 125],
-      [go(ask), 8, 5, 15],
+      [go(ask), 8, 115, 125],
+      [go(ask), 8 + 32, 5, 15],
+      [go(ask), 1 + 2, 115, 125],
     ] as const) {
       known(shape, "CT-A", { state, silent: alive });
       expect(shown(fromPod(shape))).toBe(HIT);
       known(shape, "CT-A", { state, silent: dead });
       expect(shown(fromPod(shape))).toBe(shape.protocol === "udp" ? NEW : "stack-mid-flow");
     }
+    // What comes from outside may be forged.
+    known(go(ask), "CT-A", { state: 1 + 4, silent: 125 });
+    expect(shown(fromPod(go(ask)))).toBe(HIT);
   });
 
   test("the end of a connection is noted", () => {

@@ -1,5 +1,5 @@
 import * as os from "node:os";
-import { decode, encode, write } from "../../provider/kernel/bpf-layout";
+import { decode, encode, type Values, write } from "../../provider/kernel/bpf-layout";
 import { Kernel, type Outcome, type Programs } from "./kernel";
 import { datagram, type End, frame, type Shape, wrongSums } from "./packet";
 
@@ -392,13 +392,69 @@ test("where maps are full the connection that was silent the longest goes, and b
 test("a reset from outside ends a connection until its pod goes on", () => {
   fromClient(syn);
   fromOutside({ from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["RST"] });
-  expect(nats()[0]?.state).toBe(9);
+  expect(nats()[0]?.state).toBe(1 + 8 + 32);
   fromClient({ ...syn, flags: ["ACK"] });
   expect(nats()[0]?.state).toBe(1);
+  fromOutside({ from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["RST"] });
+  expect(nats()[0]?.state).toBe(1 + 8);
   fromClient({ ...syn, flags: ["RST"] });
-  expect(nats()[0]?.state).toBe(9);
+  expect(nats()[0]?.state).toBe(1 + 8 + 32);
 });
 
+test.each<[string, number, number]>([
+  ["a reset by the pod, or of what only begins", 1 + 8 + 32, 10],
+  ["a reset from outside, which may be forged", 1 + 8, 120],
+  ["the pod's end", 1 + 2, 120],
+  ["both ends", 1 + 2 + 4, 120],
+  ["no answer", 0, 120],
+])("a connection without packets has its port for as long as conntrack would keep it: %s", (_, state, seconds) => {
+  for (const silent of [seconds - 3, seconds + 1]) {
+    load();
+    fromClient(syn);
+    changeNat({ state, seen: ago(silent) });
+    expect(portOf(fromClient(from("10.0.1.12"))) !== POD.port).toBe(silent < seconds);
+  }
+});
+
+test("the other side's end alone shortens nothing: it may be forged", () => {
+  fromClient(syn);
+  changeNat({ state: 1 + 4, seen: ago(130) });
+  expect(shown(fromClient({ ...syn, flags: ["ACK"] }))).toEqual(OUT);
+});
+
+test("ports that a connection had before are free", () => {
+  load([50000, 50001]);
+  const by = (address: string): Shape => ({ from: { ...POD, address }, to: OUTSIDE, protocol: "udp" });
+  fromClient(by("10.0.1.12"));
+  // One whose own port is taken, silent for too long each time: until it has had both.
+  const ports = new Set<number>();
+  for (let i = 0; i < 40 && ports.size < 2; i++) {
+    ports.add(portOf(fromClient(by(POD.address))));
+    if (ports.size < 2) changeNat({ seen: ago(31) });
+  }
+  expect(ports.size).toBe(2);
+  expect(programs.entries("egw_nat_in")).toHaveLength(2);
+  expect(shown(fromClient(by("10.0.1.13")))).toEqual(OUT);
+});
+
+test("a connection that begins anew takes nothing from whom its port went to meanwhile", () => {
+  fromClient(syn);
+  changeNat({ state: 1 + 2 + 4 });
+  const [answers] = programs.entries("egw_nat_in");
+  if (!answers) throw new Error("no entry");
+  programs.remove("egw_nat_in", answers.key);
+  expect(portOf(fromClient(from("10.0.1.12")))).toBe(POD.port);
+  expect(portOf(fromClient(syn))).not.toBe(POD.port);
+  const back = fromOutside({ from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["SYN", "ACK"] });
+  expect([...back.packet.subarray(30, 34)].join(".")).toBe("10.0.1.12");
+});
+
+/** Of the pod's translation. */
+function changeNat(change: Partial<Values<"egw_nat">>): void {
+  const found = programs.entries("egw_nat_out").find(({ key }) => decode("egw_tuple", key).source === POD.address);
+  if (!found) throw new Error("no entry");
+  programs.set("egw_nat_out", found.key, encode("egw_nat", { ...decode("egw_nat", found.value), ...change }));
+}
 const nats = () => programs.entries("egw_nat_out").map(({ value }) => decode("egw_nat", value));
 /** What leaves by the uplink. */
 const toOutside = (shape: Shape, mark = 0) => programs.run("to_outside", frame(shape), { mark });
@@ -442,6 +498,61 @@ describe("ports that the stack gives out", () => {
     expect(nats()).toMatchObject([{ state: shape.protocol === "tcp" ? 9 : 1 }]);
     expect(shown(toOutside({ ...shape, from: at(POD.port), flags: ["FIN", "ACK"] }))).toEqual(PASSED);
     expect(nats()).toMatchObject([{ state: shape.protocol === "tcp" ? 3 : 1 }]);
+  });
+
+  test("are known for as long, though entries for their answers were evicted", () => {
+    const udp: Shape = { from: at(POD.port), to: OUTSIDE, protocol: "udp" };
+    toOutside(udp);
+    const [own] = programs.entries("egw_nat_out");
+    const [answers] = programs.entries("egw_nat_in");
+    if (!own || !answers) throw new Error("no entries");
+    const later = () =>
+      programs.set("egw_nat_out", own.key, encode("egw_nat", { ...decode("egw_nat", own.value), seen: ago(2) }));
+    programs.remove("egw_nat_in", answers.key);
+    later();
+    toOutside(udp);
+    expect(portOf(fromClient({ ...udp, from: POD }))).not.toBe(POD.port);
+    // Where a pod's connection has got it all the same, the stack's is the one that gets another.
+    const tuple = { ...decode("egw_tuple", own.key), source: "10.0.1.12" };
+    programs.set("egw_nat_in", answers.key, encode("egw_tuple", tuple));
+    later();
+    expect(portOf(toOutside(udp))).not.toBe(POD.port);
+  });
+
+  test("are another connection's than that by whose port the stack has sent one", () => {
+    for (const address of [POD.address, "10.0.1.12"]) fromClient(from(address));
+    const [, given = 0] = nats()
+      .map(({ port }) => port)
+      .sort((a) => (a === POD.port ? -1 : 1));
+    // One whose own port it is goes on by it, and no other.
+    expect(portOf(toOutside({ ...syn, from: at(POD.port) }, OWN_PORT))).toBe(POD.port);
+    expect(portOf(toOutside({ ...syn, from: at(given) }, OWN_PORT))).not.toBe(given);
+  });
+
+  test("are known for a second longer than a pod's: what was seen last may lag by as much", () => {
+    const udp: Shape = { from: at(POD.port), to: OUTSIDE, protocol: "udp" };
+    for (const [silent, isKept] of [
+      [30.3, true],
+      [31.5, false],
+    ] as const) {
+      load();
+      toOutside(udp);
+      const [own] = programs.entries("egw_nat_out");
+      if (!own) throw new Error("no entry");
+      programs.set("egw_nat_out", own.key, encode("egw_nat", { ...decode("egw_nat", own.value), seen: ago(silent) }));
+      expect(portOf(fromClient({ ...udp, from: POD })) !== POD.port).toBe(isKept);
+    }
+  });
+
+  test("are none for what the node itself answers to whoever asks", () => {
+    for (const flags of [
+      ["SYN", "ACK"],
+      ["RST", "ACK"],
+    ] as const)
+      expect(shown(toOutside({ ...syn, from: at(80), flags }))).toEqual(PASSED);
+    expect(nats()).toEqual([]);
+    fromClient({ ...syn, from: { ...POD, port: 80 } });
+    expect(shown(toOutside({ ...syn, from: at(80), flags: ["RST"] }))).toEqual(["shot", "to-outside drop-port-taken"]);
   });
 
   test("are read of the first of fragments and behind options", () => {

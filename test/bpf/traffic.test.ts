@@ -1,3 +1,4 @@
+import { datagram } from "./packet";
 import { EGRESS, Path, PODS, type Way } from "./path";
 
 let made: Path;
@@ -45,6 +46,26 @@ describe.each(["own", "device"] as const)("by the %s way of encapsulation", (way
     expect(sent()).toEqual(before);
     expect(made.counted("client", "client", "from-pod stack-other-device")).toBe(2);
     expect(made.send("pod", PODS.pod, 4400, 10)).toEqual([4400]);
+  });
+
+  test("a frame of a VLAN is not looked at", () => {
+    const seen = () =>
+      ["not-ipv4", "stack-unknown-flow"].map((what) => made.counted("client", "client", `from-pod ${what}`));
+    const mac = (host: "pod" | "client", device: string) =>
+      made.inside(host, "cat", `/sys/class/net/${device}/address`).trim();
+    const [to, from] = [mac("client", "pod"), mac("pod", "eth0")];
+    const ends = { from: { address: PODS.pod, port: 4700 }, to: { address: "203.0.113.77", port: 7002 } };
+    const packet = datagram({ ...ends, protocol: "udp" }).toString("hex");
+    const [strange = 0, unknown] = seen();
+    for (const tag of ["81000007", "81000000"]) {
+      const bytes = `${to}${from}${tag}0800${packet}`.replaceAll(":", "");
+      const send = `import socket; s = socket.socket(17, 3); s.bind(("eth0", 0)); s.send(bytes.fromhex("${bytes}"))`;
+      made.inside("pod", "python3", "-c", send);
+    }
+    const [after = 0, known] = seen();
+    expect(after).toBeGreaterThan(strange);
+    // One of no VLAN, but with a priority, is the device's own.
+    expect(known).toBe((unknown ?? 0) + 1);
   });
 
   test("what the stack and what the programs send of one socket has one port, whichever comes first", () => {

@@ -66,7 +66,7 @@ scenario("where the egress IP is not on its node nothing leaves, and the reason 
       await execOk(lab, "gateway-1", ["ip", "addr", "del", `${EGRESS}/32`, "dev", "eth0"]);
       const { source, error } = await podCall(lab, POD, server.address, { timeoutMs: 700 });
       expect([source, error]).toEqual([undefined, "timeout"]);
-      expect((await counted(lab, "gateway-1")).get("from-client drop-no-egress-ip")).toBeGreaterThan(0);
+      expect((await counted(lab, "gateway-1")).get("uplink-gateway drop-no-egress-ip")).toBeGreaterThan(0);
       expect(Object.keys(await shown(stack, program))).toEqual(["gateway"]);
       await stack.up(program);
     },

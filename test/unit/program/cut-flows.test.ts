@@ -51,6 +51,22 @@ test("what a program carries is shown with the device behind which its pod is", 
   expect(shown({ ifindex: 0x0102_0305 })).toContain(` ifindex=${0x0102_0305} bpf=`);
 });
 
+test.each([
+  [0, 30],
+  [1, 30],
+  [1 + 16, 120],
+])("datagrams in state %i are shown for %i s", (state, seconds) => {
+  const udp = { ...decode("egw_tuple", tuple), protocol: 17 };
+  const silent = (time: number) =>
+    printed(
+      "egw_flows",
+      encode("egw_tuple", udp),
+      encode("egw_flow", { seen: ago(time), gateway: GATEWAY, ifindex: 5, state }),
+    );
+  expect(silent(seconds - 1)).toMatch(/^udp 17 [01] src=/);
+  expect(silent(seconds + 1)).toBe("");
+});
+
 test("what only begins is shown with its device too, but not as open", () => {
   expect(shown({ ifindex: OPENING + 5 })).toMatch(/ opening ifindex=5 bpf=egw_flows:/);
   expect(shown({})).not.toContain("opening");
@@ -62,8 +78,9 @@ test("what was not sent to a gateway is none", () => {
 
 test("TCP that has ended long ago is shown with no time left: a program carries it all the same", () => {
   const longAgo = ago(121);
-  expect(shown({ seen: longAgo, state: 6 })).toMatch(/^tcp 6 0 TIME_WAIT /);
-  expect(shown({ seen: longAgo, state: 4 })).toMatch(/^tcp 6 431\d{3} ESTABLISHED /);
+  for (const state of [2 + 4, 1 + 2 + 4 + 16, 8])
+    expect(shown({ seen: longAgo, state })).toMatch(/^tcp 6 0 TIME_WAIT /);
+  for (const state of [2, 4, 1 + 16]) expect(shown({ seen: longAgo, state })).toMatch(/^tcp 6 431\d{3} ESTABLISHED /);
 });
 
 test.each([
@@ -77,9 +94,11 @@ test.each([
   ["tcp", 6, 1, 432000],
   ["tcp", 6, 1 + 16, 432000],
   ["tcp", 6, 1 + 2, 120],
-  ["tcp", 6, 1 + 4 + 16, 120],
-  ["tcp", 6, 1 + 8, 10],
-  ["tcp", 6, 1 + 2 + 4 + 8, 10],
+  ["tcp", 6, 1 + 4, 432000],
+  ["tcp", 6, 1 + 2 + 4 + 16, 120],
+  ["tcp", 6, 1 + 8, 120],
+  ["tcp", 6, 1 + 8 + 32, 10],
+  ["tcp", 6, 1 + 2 + 4 + 8 + 32, 10],
 ])(
   "a translation is shown for as long as it has its port: %s (%i) in state %i for %i s",
   (name, protocol, state, seconds) => {

@@ -1,7 +1,7 @@
 import { formatAddress } from "../../../provider/model/address";
 import type { Problem } from "../../../provider/model/args";
 import type { GatewayState } from "../../../provider/runtime/gateway-state";
-import { egressIPBoundProblems, policyBoundProblems } from "../../../provider/runtime/map-bounds";
+import { egressIPBoundProblems, policyBoundProblems, policyReport } from "../../../provider/runtime/map-bounds";
 import type { PolicyState } from "../../../provider/runtime/policy-state";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
 import { nodes } from "./snapshots";
@@ -11,32 +11,29 @@ const labelled = (name: string) => ({ project: "shop", stack: "prod", name });
 const addresses = (count: number, first = 0x0a000000): string[] =>
   Array.from({ length: count }, (_, i) => `${formatAddress(first + 2 * i)}/32`);
 
-function gateway(name: string, ips: number, datapath: "bpf" | "iptables" = "bpf"): GatewayState {
+function gateway(name: string, ips: number, datapath: "bpf" | "iptables" = "bpf", answers?: "cluster"): GatewayState {
   const placement = Object.fromEntries(addresses(ips).map((ip) => [`${name} ${ip}`, "n1"]));
   const ref = { id: name, name, fleet: "lab", egressIPs: [], placement, ignore: [], nodes: {}, connection: {} };
-  const wanted = { gateways: nodes(1), egressIPs: [], datapath, label: labelled(name), ownerId: name, placement, ref };
+  const more = { label: labelled(name), ownerId: name, placement, ref, ...(answers && { answers }) };
+  const wanted = { gateways: nodes(1), egressIPs: [], datapath, ...more };
   memory.gateways.set(name, { wanted, held: undefined });
   return wanted;
 }
 
-/** What the check of a policy says, whose sources and destinations are these. */
-function check(
+/** A policy with these sources and destinations, as its check comes to it. */
+function policy(
   name: string,
   sources: readonly string[],
   destinations: readonly string[],
   through = "egress",
-): Problem[] {
+): PolicyState {
   const rest = { gateway: through, except: [], ignore: [], egressIP: "192.0.2.1", fleet: "lab" };
   memory.policies.set(name, { label: name, sources, destinations, ...rest });
   const ref = { id: through } as PolicyState["gateway"];
-  return policyBoundProblems({
-    gateway: ref,
-    sources: { cidrs: sources },
-    label: labelled(name),
-    ownerId: name,
-    egressIP: "192.0.2.1",
-  });
+  const state = { label: labelled(name), ownerId: name, egressIP: "192.0.2.1" };
+  return { gateway: ref, sources: { cidrs: sources }, ...state };
 }
+const check = (...args: Parameters<typeof policy>): Problem[] => policyBoundProblems(policy(...args));
 
 beforeEach(forgetRun);
 
@@ -84,7 +81,29 @@ describe("policies", () => {
     expect(check("one", addresses(512), destinations)).toEqual([]);
     gateway("egress", 1, "iptables");
     expect(check("one", addresses(512), destinations)).toEqual([]);
+    gateway("egress", 1, "bpf", "cluster");
+    expect(check("one", addresses(512), destinations)).toEqual([]);
+    gateway("egress", 1);
+    expect(check("one", addresses(512), destinations)).toHaveLength(1);
   });
+});
+
+test("a preview says how many entries a policy comes to, where programs have them", () => {
+  gateway("egress", 1);
+  gateway("stack", 1, "iptables");
+  const [sources, destinations] = [
+    ["10.0.1.11/32", "10.0.1.12/32"],
+    ["203.0.113.0/24", "198.51.100.0/24"],
+  ];
+  const withNetwork = ["10.200.0.0/16", ...(sources ?? [])];
+  expect([
+    ...policyReport(policy("one", sources ?? [], destinations ?? [])),
+    ...policyReport(policy("two", withNetwork, destinations ?? [])),
+    ...policyReport(policy("three", sources ?? [], destinations ?? [], "stack")),
+  ]).toEqual([
+    "policy one: 4 policy entries and 0 source networks on each node",
+    "policy two: 6 policy entries and 1 source networks on each node",
+  ]);
 });
 
 test("a node holds so many egress IPs of all gateways with programs", () => {
