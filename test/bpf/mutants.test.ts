@@ -546,6 +546,15 @@ beforeEach(() => {
 });
 afterEach(() => fs.rmSync(folder, { recursive: true }));
 
+testFull(
+  "programs that are whole fail none of these tests",
+  () => {
+    for (const file of ["gateway.bpf.c", "connections.bpf.c"])
+      expect(caughtBy(testsOf(file), folder)?.stderr ?? "").toBe("");
+  },
+  600_000,
+);
+
 for (const [purpose, file, before, after] of MUTANTS)
   testFull(
     `programs that are broken fail a test: ${purpose}`,

@@ -98,17 +98,19 @@ describe.each(["own", "device"] as const)("by the %s way of encapsulation", (way
   });
 });
 
-describe("a connection goes on", () => {
+describe("connections go on", () => {
   beforeAll(start("own"));
   afterAll(stop);
 
   test("while programs are loaded anew a hundred times, by one way of encapsulation or the other", async () => {
-    const held = await made.talk("pod", "hold");
+    const held = await Promise.all((["pod", "pod", "other", "other"] as const).map((pod) => made.talk(pod, "hold")));
     for (let i = 0; i < 100; i++) made.load(i % 2 === 0 ? "device" : "own");
-    const { source, count, longest } = JSON.parse(await held.end());
-    expect(source).toBe(EGRESS);
-    expect(count).toBeGreaterThan(100);
-    // Nothing was lost: TCP would have sent it again after 0.2 s at the earliest.
-    expect(longest).toBeLessThan(0.2);
+    for (const one of held) {
+      const { source, count, longest } = JSON.parse(await one.end());
+      expect(source).toBe(EGRESS);
+      expect(count).toBeGreaterThan(100);
+      // Nothing was lost: TCP would have sent it again after 0.2 s at the earliest.
+      expect(longest).toBeLessThan(0.2);
+    }
   });
 });
