@@ -35,8 +35,8 @@ struct {
 
 /*
  * A flow must not outlive the gateway node's translation: what has none there is the policy's again, which may have another gateway
- * by now. There a packet counts at most a second late, here never early. So here a flow goes on (EGW_NAT_LASTING) after half a second
- * more, and is none two seconds before.
+ * by now. There a packet counts at most a second late, here never early, if none is lost between. So here a flow goes on
+ * (EGW_NAT_LASTING) after half a second more, and is none three seconds before (two, and the one by which that lives longer).
  */
 #define LATE (SECOND + SECOND / 2)
 #define MARGIN 2
@@ -62,14 +62,14 @@ static __always_inline bool is_tcp_syn(const struct packet *packet) {
  * Anybody outside can say that it is reset: where its pod goes on, it is not.
  */
 static __always_inline void note(struct egw_flow *flow, const struct packet *packet, __u8 end, __u64 now) {
+  /* The gateway node counts none of them, whoever has sent it. */
+  if (packet->is_error) return;
   __u8 state = flow->state;
   bool is_late = silence(flow->seen, now) > (__s64)LATE;
   if (is_late) state |= EGW_NAT_LASTING;
-  if (!packet->is_error) {
-    if (end == EGW_NAT_FIN_IN) state |= EGW_NAT_ANSWERED;
-    if (end == EGW_NAT_FIN_OUT && !packet->is_reset) state &= ~EGW_NAT_RESET;
-    if (packet->is_fin || packet->is_reset) state |= packet->is_reset ? EGW_NAT_RESET : end;
-  }
+  if (end == EGW_NAT_FIN_IN) state |= EGW_NAT_ANSWERED;
+  if (end == EGW_NAT_FIN_OUT && !packet->is_reset) state &= ~EGW_NAT_RESET;
+  if (packet->is_fin || packet->is_reset) state |= packet->is_reset ? EGW_NAT_RESET : end;
   if (is_late || state != flow->state) flow->seen = now;
   if (state != flow->state) flow->state = state;
 }
@@ -99,12 +99,14 @@ static __always_inline void note_first(struct __sk_buff *skb, const struct egw_t
     bpf_map_update_elem(&egw_flows, tuple, &fresh, BPF_ANY);
 }
 
-static __always_inline int into_tunnel(struct __sk_buff *skb, const struct packet *packet, __be32 gateway, __u64 now) {
+static __always_inline int into_tunnel(struct __sk_buff *skb, const struct packet *packet, struct egw_flow *flow, __u64 now) {
+  __be32 gateway = flow->gateway;
   const struct egw_mac *peer = bpf_map_lookup_elem(&egw_peers, &gateway);
   if (!peer) return leave(EGW_HOOK_FROM_POD, EGW_DROP_NO_GATEWAY);
   /* The stack answers what is too long. But of TCP its conntrack has seen the SYN alone: that goes in outer fragments. */
   if (packet->tuple.protocol != IPPROTO_TCP && is_longer(skb, tunnel_mtu)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_TOO_BIG);
   if (!take_hop(skb)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_TTL);
+  note(flow, packet, EGW_NAT_FIN_OUT, now);
   return send_by_tunnel(skb, packet, EGW_HOOK_FROM_POD, gateway, peer, now);
 }
 
@@ -125,10 +127,7 @@ int from_pod(struct __sk_buff *skb) {
   if (flow) {
     if (!is_by_its_device(skb, flow, &tuple)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_OTHER_DEVICE);
     /* What policies say by now is for what begins: who takes a path away takes its flows along. */
-    if (!is_tcp_syn(&packet)) {
-      note(flow, &packet, EGW_NAT_FIN_OUT, now);
-      return into_tunnel(skb, &packet, flow->gateway, now);
-    }
+    if (!is_tcp_syn(&packet)) return into_tunnel(skb, &packet, flow, now);
     /* Another connection by the same ports. */
     bpf_map_delete_elem(&egw_flows, &tuple);
   }

@@ -147,6 +147,9 @@ static __always_inline void note(struct egw_connection *connection, const struct
   if (packet->is_fin) state |= passage->is_answer ? EGW_NAT_FIN_IN : EGW_NAT_FIN_OUT;
   if (packet->is_reset)
     state |= passage->is_answer && connection->state & EGW_NAT_ANSWERED ? EGW_NAT_RESET : EGW_NAT_RESET | EGW_NAT_CLOSED;
+  /* Where the pod goes on, it is not. */
+  else if (!passage->is_answer && !packet->is_error)
+    state &= ~(EGW_NAT_RESET | EGW_NAT_CLOSED);
   __u64 now = bpf_ktime_get_boot_ns();
   state |= lasting(connection->seen, now);
   if (state != connection->state) connection->state = state;

@@ -31,9 +31,9 @@ struct {
   __uint(value_size, sizeof(struct egw_tuple));
 } egw_nat_in SEC(".maps");
 
-/* `seen` may lag by a second, and conntrack's own are to be known for as long as it has them. */
+/* `seen` may lag by a second: nothing here ends before conntrack's entry does, on this node or the pod's. */
 static __always_inline bool is_alive(const struct egw_nat *nat, __u8 protocol, __u64 *now) {
-  return !is_silent(nat->seen, lifetime(protocol, nat->state) + !nat->client, read_once(now));
+  return !is_silent(nat->seen, lifetime(protocol, nat->state) + 1, read_once(now));
 }
 
 /* The living entry of a tuple as it is sent. */
@@ -138,6 +138,8 @@ static __always_inline bool take_over(const struct egw_tuple *answer, const stru
   if (!found || is_same(found, tuple)) return true;
   struct egw_tuple owner = *found;
   const struct egw_nat *nat = bpf_map_lookup_elem(&egw_nat_out, &owner);
+  /* It has another one by now. */
+  if (nat && (nat->port != answer->destination_port || nat->egress_ip != answer->destination)) return true;
   return nat && !is_alive(nat, tuple->protocol, now) && !bpf_map_delete_elem(&egw_nat_out, &owner);
 }
 
@@ -197,8 +199,8 @@ static __always_inline bool port_of_stack(const struct packet *packet, bool is_o
     *port = nat->port;
     return true;
   }
-  /* With these the node itself answers, whoever asks: that holds no port, or anybody could fill the maps. */
-  if (packet->is_reset || (packet->is_syn && !packet->is_first)) {
+  /* With these the node itself answers, whoever asks. That holds no port, or anybody could fill the maps. */
+  if (packet->is_reset || (packet->is_syn && !packet->is_first) || (tuple.protocol == IPPROTO_ICMP && !packet->is_first)) {
     *port = tuple.source_port;
     *verdict = EGW_DROP_PORT_TAKEN;
     return !owner;

@@ -36,7 +36,7 @@ egw_flows() {
     [ ! -e $BPF/${MAPS}/$m ] || egw_entries $m || echo unread $m
   done | LC_ALL=C awk -v cuts="$1" '${READ_MEMBERS}
     function has(state, bits) { return int(state / bits) % 2 }
-    # lifetime() of the programs: what is past it has no port any more, another connection may have that.
+    # lifetime() of the programs (on gateway nodes a second more): what is past it has no port any more, another connection may have that.
     function lifetime(proto, state) {
       if (proto == "tcp" && has(state, 32)) return 10
       if (proto == "tcp" && (has(state, 2) || has(state, 8))) return ENDED
@@ -52,7 +52,7 @@ egw_flows() {
       state = byte(isFlow ? ${flow.state} : ${nat.state})
       # A client node knows which ends a connection has come to: FIN by the pod 2, to it 4, a RST 8.
       ended = isFlow && proto == "tcp" && (has(state, 8) || has(state, 2) && has(state, 4))
-      left = isFlow && proto == "tcp" ? ended ? ENDED : SILENT[proto] : lifetime(proto, state)
+      left = isFlow && proto == "tcp" ? ended ? ENDED : SILENT[proto] : lifetime(proto, state) + !isFlow
       left = left - now + number(isFlow ? ${flow.seen} : ${nat.seen}, 8) / 1000000000
       # Programs carry what is TCP however long it was silent.
       if (left <= 0 && !(isFlow && proto == "tcp")) return

@@ -1,5 +1,6 @@
 import { type PolicyRule, policyEntries } from "../compile/bpf-policies";
 import { MAPS } from "../kernel/bpf-layout";
+import { formatNetwork, masked, type Network, parseNetwork } from "../model/address";
 import type { Problem } from "../model/args";
 import type { NamedPolicy } from "../model/overlap";
 import { destinationMembers } from "../model/selection";
@@ -8,37 +9,37 @@ import type { PolicyState } from "./policy-state";
 import { memory } from "./run-memory";
 
 const boundOf = (map: string): number => MAPS[map]?.entries ?? 0;
-const hasPrograms = ({ datapath, answers }: GatewayState): boolean => datapath === "bpf" && answers !== "cluster";
+/** With `answers: "cluster"` the programs are around gateway pods. */
+const hasPrograms = ({ datapath }: GatewayState): boolean => datapath === "bpf";
 
+/** What a policy alone comes to. */
 interface Counts {
-  readonly policies: number;
-  readonly sources: number;
+  /** Sources that are single addresses. */
+  readonly single: number;
+  readonly wide: readonly Network[];
+  /** Entries of each source, and of each class of wide ones. */
+  readonly decisions: number;
 }
 
-/** The gateways of a fleet that have programs, by id. All its nodes hold the policies of all of them. */
-const withPrograms = (fleet: string): ReadonlyMap<string, GatewayState> =>
-  new Map(
-    [...memory.gateways].flatMap(([id, { wanted }]) =>
-      hasPrograms(wanted) && fleetOf(wanted) === fleet ? [[id, wanted]] : [],
-    ),
-  );
+const gatewaysOf = (fleet: string): ReadonlyMap<string, GatewayState> =>
+  new Map([...memory.gateways].flatMap(([id, { wanted }]) => (fleetOf(wanted) === fleet ? [[id, wanted]] : [])));
 
 /**
- * The policies of a fleet's gateways with programs must have room in the maps of its nodes: those of this run whose checks came first,
- * and this one. What an update selects besides is not counted.
+ * Where a gateway of a fleet has programs, their maps hold the policies of all its gateways (those of one without are exceptions): those
+ * of this run whose checks came first, and this one. What an update selects besides is not counted.
  */
 export function policyBoundProblems({ ownerId, gateway, label }: PolicyState): Problem[] {
   const wanted = memory.gateways.get(gateway.id)?.wanted;
-  if (!wanted || !hasPrograms(wanted)) return [];
-  const gateways = withPrograms(fleetOf(wanted));
+  if (!wanted) return [];
+  const gateways = gatewaysOf(fleetOf(wanted));
+  if (![...gateways.values()].some(hasPrograms)) return [];
   const policies = [...memory.policies].flatMap(([id, policy]) => {
     const its = id === ownerId ? wanted : gateways.get(policy.gateway);
     return its ? [{ policy, rule: () => ruleOf(id, policy, its) }] : [];
   });
-  const alone = policies.map(({ policy, rule }) => countOnce(policy, rule));
-  const sum = (name: keyof Counts): number => alone.reduce((total, counts) => total + counts[name], 0);
   const mostOf = { policies: boundOf("egw_policies"), sources: boundOf("egw_sources") };
-  if (sum("policies") <= mostOf.policies && sum("sources") <= mostOf.sources) return [];
+  const atMost = together(policies.map(({ policy, rule }) => countOnce(policy, rule)));
+  if (atMost.policies <= mostOf.policies && atMost.sources <= mostOf.sources) return [];
   const rules = policies.map(({ rule }) => rule());
   const never = new Set(rules.flatMap((one) => one.never));
   const all = policyEntries(
@@ -50,23 +51,26 @@ export function policyBoundProblems({ ownerId, gateway, label }: PolicyState): P
       ? ["entries (sources times destinations)", all.policies.length, mostOf.policies]
       : ["source networks", all.sources.length, mostOf.sources];
   if (count <= most) return [];
-  const message = `with policy "${label.name}" the policies of gateways with datapath "bpf" have ${count} ${what}, and the nodes' programs hold ${most}. Give fewer or wider networks, or gateway "${wanted.label.name}" datapath "iptables".`;
+  const message = `with policy "${label.name}" the policies of fleet "${fleetOf(wanted)}" have ${count} ${what}, and the maps of its programs hold ${most}. Give fewer or wider networks, or its gateways datapath "iptables".`;
   return [{ path: "sources", message }];
 }
 
-/** How much of the maps a policy takes on each node, for a preview: alone, so less where others have the same sources. */
+/** How much of the maps a policy takes on each node, for a preview: alone. Those that share sources share entries, and a network within another one has its entries too. */
 export function policyReport({ ownerId, gateway, label }: PolicyState): string[] {
   const wanted = memory.gateways.get(gateway.id)?.wanted;
   const policy = memory.policies.get(ownerId);
   if (!policy || !wanted || !hasPrograms(wanted)) return [];
-  const { policies, sources } = countOnce(policy, () => ruleOf(ownerId, policy, wanted));
-  return [`policy ${label.name}: ${policies} policy entries and ${sources} source networks on each node`];
+  const { single, wide, decisions } = countOnce(policy, () => ruleOf(ownerId, policy, wanted));
+  const entries = (single + Math.min(wide.length, 1)) * decisions;
+  return [`policy ${label.name}: ${entries} policy entries and ${wide.length} source networks on each node`];
 }
 
 /** A gateway node holds so many egress IPs of all gateways with programs. */
 export function egressIPBoundProblems(state: GatewayState): Problem[] {
   if (!hasPrograms(state)) return [];
-  const others = [...withPrograms(fleetOf(state))].filter(([id]) => id !== state.ownerId).map(([, wanted]) => wanted);
+  const others = [...gatewaysOf(fleetOf(state))].flatMap(([id, other]) =>
+    id !== state.ownerId && hasPrograms(other) ? [other] : [],
+  );
   const most = boundOf("egw_egress_ips");
   return [...new Set(Object.values(state.placement))].flatMap((node): Problem[] => {
     const count = [state, ...others].flatMap(({ placement }) =>
@@ -99,10 +103,33 @@ function countOnce(policy: NamedPolicy, rule: () => Counted): Counts {
   return counts;
 }
 
-/** A policy's own: as many as all together where no two share a source, else more. */
 function countAlone({ rule, never }: Counted): Counts {
-  const wide = rule.sources.filter((source) => !source.endsWith("/32")).length;
+  const wide = rule.sources.filter((source) => !source.endsWith("/32")).flatMap((source) => parseNetwork(source) ?? []);
   const [one] = rule.sources;
   const decisions = one === undefined ? 0 : policyEntries([{ ...rule, sources: [one] }], never).policies.length;
-  return { policies: (rule.sources.length - wide + Math.min(wide, 1)) * decisions, sources: wide };
+  return { single: rule.sources.length - wide.length, wide, decisions };
+}
+
+/** No more entries than that: a source has those of all policies that hold it, and of one source in two policies each counts. */
+function together(all: readonly Counts[]): { readonly policies: number; readonly sources: number } {
+  const own = new Map<string, number>();
+  const networks = new Map<string, Network>();
+  for (const { wide, decisions } of all)
+    for (const network of wide) {
+      const key = formatNetwork(network);
+      networks.set(key, network);
+      own.set(key, (own.get(key) ?? 0) + decisions);
+    }
+  const lengths = [...new Set([...networks.values()].map(({ length }) => length))];
+  const held = ({ base, length }: Network): number =>
+    lengths
+      .filter((shorter) => shorter <= length)
+      .reduce(
+        (sum, shorter) => sum + (own.get(formatNetwork({ base: masked(base, shorter), length: shorter })) ?? 0),
+        0,
+      );
+  const classes = [...networks.values()].map(held);
+  const deepest = classes.reduce((most, count) => Math.max(most, count), 0);
+  const singles = all.reduce((sum, { single, decisions }) => sum + single * (decisions + deepest), 0);
+  return { policies: singles + classes.reduce((sum, count) => sum + count, 0), sources: networks.size };
 }

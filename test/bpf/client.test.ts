@@ -1,7 +1,7 @@
 import * as os from "node:os";
 import { decode, encode, GATEWAY_EXCLUDED, GATEWAY_NONE, write } from "../../provider/kernel/bpf-layout";
 import { Kernel, type Outcome, type Programs } from "./kernel";
-import { type End, ETHERNET, frame, type Shape, wrongSums } from "./packet";
+import { datagram, type End, ETHERNET, frame, type Shape, wrongSums } from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
 const OUTSIDE: End = { address: "203.0.113.9", port: 443 };
@@ -219,6 +219,19 @@ test.each<[string, Shape, number, number, number]>([
   expect(shown(fromPod(shape))).toEqual(left("stack-unknown-flow"));
   toTunnel(shape);
   expect(shown(fromPod(shape))).toEqual(TUNNELLED);
+});
+
+test("a flow does not go on by what the gateway node does not count", () => {
+  for (const take of [
+    () => fromPod({ ...udp, ttl: 1 }),
+    () => fromPod({ ...udp, payload: Buffer.alloc(1500) }),
+    () => fromGateway({ from: OUTSIDE, to: POD, protocol: "icmp", icmpType: 3, quote: datagram(udp) }),
+  ]) {
+    flow(udp, { silent: 5 });
+    const before = flows();
+    take();
+    expect(flows()).toEqual(before);
+  }
 });
 
 test.each([

@@ -203,7 +203,7 @@ describe("a client pod's device", () => {
     known(ask, "CT-A", { state: 8 });
     policy("10.0.2.21");
     expect(shown(fromPod(go(ask)))).toBe(HIT);
-    expect(connections()).toMatchObject([{ gateway: GATEWAY.address, state: 8 }]);
+    expect(connections()).toMatchObject([{ gateway: GATEWAY.address, state: 0 }]);
     expect(shown(fromPod(ask))).toBe(HIT);
     expect(connections()).toMatchObject([{ gateway: "10.0.2.21", state: 0 }]);
   });
