@@ -11,7 +11,7 @@ const labelled = (name: string) => ({ project: "shop", stack: "prod", name });
 const addresses = (count: number, first = 0x0a000000): string[] =>
   Array.from({ length: count }, (_, i) => `${formatAddress(first + 2 * i)}/32`);
 
-function gateway(name: string, ips: number, datapath: "bpf" | "iptables" = "bpf", answers?: "cluster"): GatewayState {
+function gateway(name: string, ips: number, datapath: "bpf" | "iptables" = "bpf"): GatewayState {
   const placement = Object.fromEntries(addresses(ips).map((ip) => [`${name} ${ip}`, "n1"]));
   const ref = { id: name, name, fleet: "lab", egressIPs: [], placement, ignore: [], nodes: {}, connection: {} };
   const wanted = { gateways: nodes(1), egressIPs: [], datapath, label: labelled(name), ownerId: name, placement, ref };
