@@ -16,12 +16,16 @@ export class NetworkMap<V> {
   }
 
   /** Of the networks that hold this one, it among them, the longest one's. */
-  longest({ base, length }: Network): V | undefined {
-    for (const { length: outer, values } of this.byLength) {
-      if (outer > length) continue;
-      const value = values.get(masked(base, outer));
-      if (value !== undefined) return value;
-    }
+  longest(network: Network): V | undefined {
+    for (const value of this.holding(network)) return value;
     return undefined;
+  }
+
+  /** Of all networks that hold this one, it among them, the longest one's first. */
+  *holding({ base, length }: Network): Iterable<V> {
+    for (const { length: outer, values } of this.byLength) {
+      const value = outer > length ? undefined : values.get(masked(base, outer));
+      if (value !== undefined) yield value;
+    }
   }
 }

@@ -1,7 +1,8 @@
 import { type PolicyRule, policyEntries } from "../compile/bpf-policies";
 import { MAPS } from "../kernel/bpf-layout";
-import { formatNetwork, masked, type Network, parseNetwork } from "../model/address";
+import { formatNetwork, type Network, parseNetwork } from "../model/address";
 import type { Problem } from "../model/args";
+import { NetworkMap } from "../model/network-map";
 import type { NamedPolicy } from "../model/overlap";
 import { destinationMembers } from "../model/selection";
 import { fleetOf, type GatewayState, nodesOf } from "./gateway-state";
@@ -112,24 +113,20 @@ function countAlone({ rule, never }: Counted): Counts {
 
 /** No more entries than that: a source has those of all policies that hold it, and of one source in two policies each counts. */
 function together(all: readonly Counts[]): { readonly policies: number; readonly sources: number } {
-  const own = new Map<string, number>();
-  const networks = new Map<string, Network>();
+  const own = new Map<string, { readonly network: Network; decisions: number }>();
   for (const { wide, decisions } of all)
     for (const network of wide) {
       const key = formatNetwork(network);
-      networks.set(key, network);
-      own.set(key, (own.get(key) ?? 0) + decisions);
+      const found = own.get(key) ?? { network, decisions: 0 };
+      own.set(key, found);
+      found.decisions += decisions;
     }
-  const lengths = [...new Set([...networks.values()].map(({ length }) => length))];
-  const held = ({ base, length }: Network): number =>
-    lengths
-      .filter((shorter) => shorter <= length)
-      .reduce(
-        (sum, shorter) => sum + (own.get(formatNetwork({ base: masked(base, shorter), length: shorter })) ?? 0),
-        0,
-      );
-  const classes = [...networks.values()].map(held);
+  const networks = new NetworkMap<number>();
+  for (const { network, decisions } of own.values()) networks.set(network, decisions);
+  const classes = [...own.values()].map(({ network }) =>
+    [...networks.holding(network)].reduce((sum, count) => sum + count, 0),
+  );
   const deepest = classes.reduce((most, count) => Math.max(most, count), 0);
   const singles = all.reduce((sum, { single, decisions }) => sum + single * (decisions + deepest), 0);
-  return { policies: singles + classes.reduce((sum, count) => sum + count, 0), sources: networks.size };
+  return { policies: singles + classes.reduce((sum, count) => sum + count, 0), sources: own.size };
 }

@@ -1,6 +1,5 @@
-import * as os from "node:os";
 import { decode, encode, type Values, write } from "../../provider/kernel/bpf-layout";
-import { Kernel, type Outcome, type Programs } from "./kernel";
+import { ago, Kernel, type Outcome, type Programs } from "./kernel";
 import { datagram, type End, frame, type Shape, wrongSums } from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
@@ -96,7 +95,6 @@ test.each(CALLS)(
   },
 );
 
-const ago = (seconds: number): bigint => BigInt(Math.floor((os.uptime() - seconds) * 1e9));
 const syn: Shape = { from: POD, to: OUTSIDE, protocol: "tcp" };
 const from = (address: string): Shape => ({ ...syn, from: { ...POD, address } });
 const portOf = (outcome: Outcome) => outcome.packet.readUInt16BE(34);
@@ -154,14 +152,7 @@ test("a port whose owner has another one by now is free, and its owner keeps tha
 describe("datagrams", () => {
   const datagrams: Shape = { from: POD, to: OUTSIDE, protocol: "udp" };
   const answers: Shape = { from: OUTSIDE, to: at(POD.port), protocol: "udp" };
-  /** The translation, once no packet has come for so long. */
-  const silentFor = (seconds: number): number => {
-    const [entry] = programs.entries("egw_nat_out");
-    if (!entry) throw new Error("no entry");
-    const nat = decode("egw_nat", entry.value);
-    programs.set("egw_nat_out", entry.key, encode("egw_nat", { ...nat, seen: ago(seconds) }));
-    return nat.state;
-  };
+  const silentFor = (seconds: number): void => changeNat({ seen: ago(seconds) });
   const isKept = () => portOf(fromClient({ ...datagrams, from: { ...POD, address: "10.0.1.12" } })) !== POD.port;
 
   test.each([
@@ -181,20 +172,20 @@ describe("datagrams", () => {
         else if (packet === "in") fromOutside(answers);
         else fromClient(datagrams);
       }
-      expect(silentFor(silent)).toBe(state);
+      expect(nats().map((nat) => nat.state)).toEqual([state]);
+      silentFor(silent);
       expect(isKept()).toBe(silent < seconds);
     }
   });
 });
 
 test("a translation whose answers nobody finds any more is found by them again, unless its port is another one's", () => {
+  const udp: Shape = { from: POD, to: OUTSIDE, protocol: "udp" };
   const ask = (): number => {
-    const [entry] = programs.entries("egw_nat_out");
-    if (entry)
-      programs.set("egw_nat_out", entry.key, encode("egw_nat", { ...decode("egw_nat", entry.value), seen: ago(2) }));
-    return portOf(fromClient({ from: POD, to: OUTSIDE, protocol: "udp" }));
+    changeNat({ seen: ago(2) });
+    return portOf(fromClient(udp));
   };
-  expect(ask()).toBe(POD.port);
+  expect(portOf(fromClient(udp))).toBe(POD.port);
   const [answers] = programs.entries("egw_nat_in");
   if (!answers) throw new Error("no entry");
   programs.remove("egw_nat_in", answers.key);
@@ -463,9 +454,9 @@ test("a connection that begins anew takes nothing from whom its port went to mea
   expect([...back.packet.subarray(30, 34)].join(".")).toBe("10.0.1.12");
 });
 
-/** Of the pod's translation. */
-function changeNat(change: Partial<Values<"egw_nat">>): void {
-  const found = programs.entries("egw_nat_out").find(({ key }) => decode("egw_tuple", key).source === POD.address);
+/** Of the translation of the pod, or of what the stack sends by the egress IP. */
+function changeNat(change: Partial<Values<"egw_nat">>, source = POD.address): void {
+  const found = programs.entries("egw_nat_out").find(({ key }) => decode("egw_tuple", key).source === source);
   if (!found) throw new Error("no entry");
   programs.set("egw_nat_out", found.key, encode("egw_nat", { ...decode("egw_nat", found.value), ...change }));
 }
@@ -520,8 +511,7 @@ describe("ports that the stack gives out", () => {
     const [own] = programs.entries("egw_nat_out");
     const [answers] = programs.entries("egw_nat_in");
     if (!own || !answers) throw new Error("no entries");
-    const later = () =>
-      programs.set("egw_nat_out", own.key, encode("egw_nat", { ...decode("egw_nat", own.value), seen: ago(2) }));
+    const later = () => changeNat({ seen: ago(2) }, EGRESS);
     programs.remove("egw_nat_in", answers.key);
     later();
     toOutside(udp);
@@ -551,9 +541,7 @@ describe("ports that the stack gives out", () => {
     ] as const) {
       load();
       toOutside(udp);
-      const [own] = programs.entries("egw_nat_out");
-      if (!own) throw new Error("no entry");
-      programs.set("egw_nat_out", own.key, encode("egw_nat", { ...decode("egw_nat", own.value), seen: ago(silent) }));
+      changeNat({ seen: ago(silent) }, EGRESS);
       expect(portOf(fromClient({ ...udp, from: POD })) !== POD.port).toBe(isKept);
     }
   });

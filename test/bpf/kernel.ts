@@ -123,6 +123,9 @@ export class Kernel {
   readonly pinned = (name: string): string => path.join(this.pins, name);
 }
 
+/** The kernel's clock (bpf_ktime_get_boot_ns) so many seconds ago. */
+export const ago = (seconds: number): bigint => BigInt(Math.floor((os.uptime() - seconds) * 1e9));
+
 /** Bytes as the words that bpftool takes. */
 export const hex = (bytes: Buffer): string[] => [...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`);
 const bytes = (words: readonly string[]): Buffer => Buffer.from(words.map((word) => Number.parseInt(word, 16)));

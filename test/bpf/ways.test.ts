@@ -1,6 +1,5 @@
-import * as os from "node:os";
 import { decode, encode, write } from "../../provider/kernel/bpf-layout";
-import { Kernel, type Programs } from "./kernel";
+import { ago, Kernel, type Programs } from "./kernel";
 import { type End, frame, type Shape } from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
@@ -24,7 +23,6 @@ beforeAll(() => {
 });
 afterAll(() => kernel.stop());
 
-const ago = (seconds: number): bigint => BigInt(Math.floor((os.uptime() - seconds) * 1e9));
 const u32 = (value: number): Buffer => write("u32", value);
 
 /** As a program notes the way to the outside, of what comes by the uplink, so many seconds ago; less than 0 = now, on however slow a machine. */
