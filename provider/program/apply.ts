@@ -9,6 +9,7 @@ import { hereDocument, whole } from "./frame";
 import { HAND_OVER_FUNCTIONS } from "./hand-over";
 import { RESTORE_PROGRAM, RESTORE_UNIT } from "./restore";
 import { PROBE_FUNCTIONS, STATE } from "./shell-probe";
+import { TAKE_OVER_FUNCTIONS } from "./take-over";
 
 /** One batch: all of it is done, or none. */
 export interface Batch {
@@ -107,6 +108,7 @@ ${BPF_APPLY_FUNCTIONS}
 ${BPF_BOOT_FUNCTIONS}
 ${CUT_FUNCTION}
 ${HAND_OVER_FUNCTIONS}
+${TAKE_OVER_FUNCTIONS}
 egw_main() {
 umask 077
 T=$D/batch

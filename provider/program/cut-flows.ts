@@ -17,6 +17,11 @@ function sizeOfKey(map: string): number {
 /** A value of zeros. */
 const none = (map: string): string => "00".repeat(SHAPES[map]?.value ?? 0);
 
+/** awk: the mark of the node with the index `i`. */
+export const MARK_OF_I = `${CLASS_NODE} + int(i / 64) * 65536 + i % 64 * 256`;
+/** Where the MAC of a node's tunnel device has its index: two bytes, as a port. */
+export const INDEX_IN_MAC = 4;
+
 /** awk: members of `hex`, by the place of their first byte. */
 export const READ_MEMBERS = `
     function byte(at) { return (index(DIGITS, substr(hex, 2 * at + 1, 1)) - 1) * 16 + index(DIGITS, substr(hex, 2 * at + 2, 1)) - 1 }
@@ -27,7 +32,7 @@ export const READ_MEMBERS = `
 
 /**
  * egw_flows FILE (lines of `cutLines`) prints what the programs carry as `conntrack -L` prints connections, each with the map and the key of its
- * entries behind `bpf=`: on the node of the pod by the mark of its gateway node, on the gateway node by its egress IP.
+ * entries behind `bpf=`: on the node of the pod by the mark of its gateway node, on the gateway node by its egress IP (`egress=IP:PORT`).
  * One that has ended long ago has 0 seconds left. egw_cut_flows ends those whose keys are in $T/cut-flows.
  */
 export const FLOW_FUNCTIONS = `
@@ -36,6 +41,7 @@ egw_flows() {
     [ ! -e $BPF/${MAPS}/$m ] || egw_entries $m || echo unread $m
   done | LC_ALL=C awk -v cuts="$1" '${READ_MEMBERS}
     function has(state, bits) { return int(state / bits) % 2 }
+    function mark_of(i) { return ${MARK_OF_I} }
     # lifetime() of the programs (on gateway nodes a second more): what is past it has no port any more, another connection may have that.
     function lifetime(proto, state) {
       if (proto == "tcp" && has(state, 32)) return 10
@@ -50,8 +56,8 @@ egw_flows() {
       proto = PROTOCOL[byte(${tuple.protocol})]
       if (proto == "") return
       state = byte(isFlow ? ${flow.state} : ${nat.state})
-      # A client node knows which ends a connection has come to: FIN by the pod 2, to it 4, a RST 8.
-      ended = isFlow && proto == "tcp" && (has(state, 8) || has(state, 2) && has(state, 4))
+      # Which ends a connection has come to: FIN by the pod 2, to it 4, a RST 8.
+      ended = proto == "tcp" && (has(state, 8) || has(state, 2) && has(state, 4))
       left = isFlow && proto == "tcp" ? ended ? ENDED : SILENT[proto] : lifetime(proto, state) + !isFlow
       left = left - now + number(isFlow ? ${flow.seen} : ${nat.seen}, 8) / 1000000000
       # Programs carry what is TCP however long it was silent.
@@ -66,7 +72,9 @@ egw_flows() {
         device = " gateway=" gateway (device >= 2147483648 ? " opening" : "") " ifindex=" device % 2147483648
       } else {
         if (address(${nat.client}) == "0.0.0.0") return
-        mark = ${CLASS_NODE + ROLE_ANSWER}; seen_as = address(${nat.egress_ip})
+        seen_as = address(${nat.egress_ip})
+        mark = ${ROLE_ANSWER} + mark_of(port(${nat.client_mac + INDEX_IN_MAC}))
+        device = " egress=" seen_as ":" port(${nat.port}) " answered=" has(state, 1)
       }
       ports = proto == "icmp" ? "type=8 code=0 id=" port(${tuple.source_port}) : "sport=" port(${tuple.source_port}) " dport=" port(${tuple.destination_port})
       back = proto == "icmp" ? "type=0 code=0 id=" port(${tuple.source_port}) : "sport=" port(${tuple.destination_port}) " dport=" port(${tuple.source_port})

@@ -1,4 +1,5 @@
 import type { Connections, Cut } from "../compile/cuts";
+import { CLASS_NODE } from "../model/mark";
 import { FLOW_FUNCTIONS } from "./cut-flows";
 
 /** The cuts of a batch as `egw_cut` reads them, networks as ranges of numbers. */
@@ -95,6 +96,8 @@ egw_cut() {
       if ($1 == "unknown") $1 = $2
       mark = mark - (int(mark / 16384) % 4) * 16384
       carried = $NF ~ /^bpf=/ ? substr($NF, 5) : ""
+      # Of a flow without a cut for its path the mark is not known, but it is on one of ours.
+      if (carried ~ /^egw_flows:/ && !mark) mark = ${CLASS_NODE}
       # Where a program has taken what the pod sends, the connection is open, though the stack has seen its beginning only.
       if ($1 == "tcp" && carried != "" && $(NF - 1) ~ /^ifindex=[1-9]/ && $(NF - 2) != "opening" && $3 > 0) { open[src, sport, dst, dport]; print src ",tcp:" sport "," dst > opened }
       if (carried == "") for (f in filters) if (f == UNMARKED ? mark < 16777216 : hits(f)) tally(seen, f)

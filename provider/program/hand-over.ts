@@ -1,22 +1,27 @@
-import { sizeOf } from "../kernel/bpf-layout";
-import { CLASS_NODE } from "../model/mark";
+import { placesOf, sizeOf } from "../kernel/bpf-layout";
 import { MAPS } from "./bpf-maps";
-import { READ_MEMBERS } from "./cut-flows";
+import { INDEX_IN_MAC, MARK_OF_I, READ_MEMBERS } from "./cut-flows";
 
 /** awk: what a line of `conntrack -L` says, the first of each name: `v["src"]`. */
 const READ_FIELDS = `      for (key in v) delete v[key]
       for (i = 2; i <= NF; i++) { k = $i; sub(/=.*/, "", k); if (!(k in v)) v[k] = substr($i, length(k) + 2) }`;
 
 /** Where a peer's entry has the last bytes of its MAC, which are its node's index. */
-const INDEX_AT = sizeOf("address") + 4;
+const INDEX_AT = sizeOf("address") + INDEX_IN_MAC;
+
+/** Where the digits of a tuple have its protocol, counted from 1. */
+const PROTOCOL_AT = 2 * placesOf("egw_tuple", 0).protocol + 1;
+const BESIDE = "^detach [^ ]* egress (to_tunnel|to_outside)$";
 
 /**
  * What programs carry goes to the stack where they don't carry it any more, each connection on the path that it is on, be its pod selected
  * by now or not. Conntrack has seen only some of each, so that it would take the rest for invalid; while the program stands it sees none, so
- * nothing passes between the end of an entry and that of its successor.
+ * nothing passes between the end of an entry and that of its successor. Nor does it see one way of a TCP connection alone, whose
+ * acknowledgements of the other way it would take for invalid: its flow goes while all filters stand that ask for it.
  *
  * egw_hand_over TOOL FILE runs the tool with the file, and hands over what that ends: where from_pod goes from a device, the flows of the pods
- * behind it; where a gateway node is no peer any more, the flows to it. In an undo a connection that can't be put in is no reason to stop.
+ * behind it; where a gateway node is no peer any more, the flows to it; where from_client goes, the translations, each with its port. In an
+ * undo a connection that can't be put in is no reason to stop.
  */
 export const HAND_OVER_FUNCTIONS = `
 egw_hand_over() {
@@ -24,16 +29,19 @@ egw_hand_over() {
     sed -n 's/^detach \\([^ ]*\\) [^ ]* from_pod$/\\1/p' "$2" | sort -u | while read -r d; do
       sed 's/^/ifindex=/' /sys/class/net/$d/ifindex 2>/dev/null
     done
+    sed -n 's/^detach [^ ]* ingress from_client$/role=gateway/p' "$2"
   else
     sed -n 's/^delete egw_peers //p' "$2" | while read -r key; do
       printf 'gateway=%d.%d.%d.%d\\n' $(echo $key | sed 's/../0x& /g')
     done
   fi > $T/given-up
   rm -f $T/given
-  [ -s $T/given-up ] || { $1 < "$2"; return; }
+  [ -s $T/given-up ] || { egw_begin $1 "$2"; return; }
   egw_give_back || [ -n "$undoing" ] || return 1
   if [ "$1" = egw_filters ]; then
-    $1 < "$2" && egw_given_back cut-first
+    # First what learns flows, and what keeps the stack off the ports of translations. TCP goes while the others stand, both ways at once.
+    grep -E '${BESIDE}' "$2" > $T/given-beside; grep -Ev '${BESIDE}' "$2" > $T/given-filters
+    $1 < $T/given-beside && egw_given_back tcp && $1 < $T/given-filters && egw_given_back cut-first
   else
     # The stack goes on with them as soon as nothing learns them again.
     grep -v '^delete egw_peers ' "$2" > $T/given-entries; grep '^delete egw_peers ' "$2" > $T/given-peers
@@ -50,18 +58,18 @@ egw_give_back() {
 egw_give_late() {
   egw_list_late && egw_has_room $T/given-late && egw_forget $T/given-late && egw_put_back $T/given-late && cat $T/given-late >> $T/given
 }
-# What is carried now: all that is to go, and what is not in conntrack yet.
+# What is carried now: all that is to go, or the TCP of it, and what is not in conntrack yet.
 egw_list_late() {
   egw_carried > $T/given-now || return 1
   : > $T/cut-flows
-  awk -F '[|]' -v given=$T/given -v flows=$T/cut-flows '
+  awk -F '[|]' -v given=$T/given -v flows=$T/cut-flows -v tcp="$1" '
     BEGIN { while ((getline line < given) > 0) { split(line, w, "|"); if (w[2] != "") known[w[1]] } }
-    { print $1 > flows; if (!($1 in known)) print }' $T/given-now > $T/given-late
+    { split($1, entry, ":"); if (!tcp || substr(entry[2], ${PROTOCOL_AT}, 2) == "06") print $1 > flows; if (!($1 in known)) print }' $T/given-now > $T/given-late
 }
 # The flows go. Where a program goes on, those that it has taken meanwhile are put in first; else all others would wait for them.
 egw_given_back() {
-  egw_list_late || return 1
-  [ -z "$1" ] || { egw_cut_flows && rm -f $T/cut-flows; } || return 1
+  egw_list_late $(echo $1 | grep tcp) || return 1
+  [ "$1" != cut-first ] || { egw_cut_flows && rm -f $T/cut-flows; } || return 1
   egw_forget $T/given-late && egw_put_back $T/given-late || [ -n "$undoing" ] || return 1
   egw_cut_flows && rm -f $T/cut-flows
 }
@@ -79,7 +87,7 @@ egw_drop_left() {
 egw_paths() {
   { [ ! -e $BPF/${MAPS}/egw_peers ] || egw_entries egw_peers || echo unread; } | LC_ALL=C awk '${READ_MEMBERS}
     $1 == "unread" { exit 1 }
-    { hex = $2 $3; i = port(${INDEX_AT}); printf "cut mark %d/0 - %s\\n", ${CLASS_NODE} + int(i / 64) * 65536 + i % 64 * 256, address(0) }'
+    { hex = $2 $3; i = port(${INDEX_AT}); printf "cut mark %d/0 - %s\\n", ${MARK_OF_I}, address(0) }'
 }
 # Of each flow: its entry | how conntrack names it | how it is put in. (Before -u, conntrack 1.4.7 loses -m: the status comes in its place.)
 egw_carried() {
@@ -89,7 +97,8 @@ egw_carried() {
     $NF in told { next }
     {
 ${READ_FIELDS}
-      if (!(("ifindex=" v["ifindex"]) in isGoing || ("gateway=" v["gateway"]) in isGoing)) next
+      isOut = "egress" in v
+      if (isOut ? !("role=gateway" in isGoing) : !(("ifindex=" v["ifindex"]) in isGoing || ("gateway=" v["gateway"]) in isGoing)) next
       told[$NF]
       way = "-p " $1 " -s " v["src"] " -d " v["dst"]
       back = " -r " v["dst"] " -q " v["src"]
@@ -97,6 +106,11 @@ ${READ_FIELDS}
       else {
         name = way = way " --sport " v["sport"] " --dport " v["dport"]
         way = way back " --reply-port-src " v["dport"] " --reply-port-dst " v["sport"] ($1 == "tcp" ? " --state " $4 : "")
+      }
+      if (isOut) {
+        # An echo begins anew with each request, and what was never answered with its next packet.
+        print v["bpf"] ($1 != "icmp" && v["answered"] + 0 && $3 > 0 ? "|" name "|-I " way " --src-nat " v["egress"] " -t " $3 " -u ASSURED,SEEN_REPLY -m " v["mark"] : "||")
+        next
       }
       # Without a device the stack alone has carried it; what has ended long ago belongs to nobody.
       opens = $(NF - 2) == "opening"

@@ -65,7 +65,7 @@ function growMaps(changes: Changes): Step[] {
   );
 }
 
-/** In the order of the desired state: what a class selects comes before its sources. Entries of new maps go with these. */
+/** Entries of new maps go with these. */
 function growEntries({ added, removed }: Changes): Step[] {
   const isNew = namesOfMaps(added);
   const entries = ofKind(added, "bpf-entry");
@@ -76,7 +76,7 @@ function growEntries({ added, removed }: Changes): Step[] {
       const before = former.get(keyOf(entry));
       return before ? update(before) : remove(entry);
     });
-  return step("bpf-entry", entries.map(update), undo);
+  return step("bpf-entry", narrowFirst(entries).map(update), undo);
 }
 
 /** A program goes on using the maps that it was loaded with. */
@@ -101,8 +101,8 @@ function attachedAnew(
 }
 
 /**
- * Filters, entries, programs and maps that nothing needs any more, when what they carried is cut: the stack takes the packets then.
- * Sources go before what their class selects.
+ * Entries, filters, programs and maps that nothing needs any more, when what they carried is cut: the stack takes the packets then.
+ * Sources go before what their class selects, policies before the filters, so that nothing learns anew what these give up.
  */
 export function shrinkPrograms(
   changes: Changes,
@@ -115,23 +115,37 @@ export function shrinkPrograms(
   const programs = unwanted(actual, "bpf-program", desired);
   const filters = answersFirst(unwanted(changes.removed, "tc-filter", desired));
   return [
+    ...step("bpf-entry", narrowLast(entries).map(remove), entries.map(update)),
     ...step("tc", [...filters].reverse().map(detach), filters.map(bringBack)),
-    ...step("bpf-entry", [...entries].sort(sourcesFirst).map(remove), entries.map(update)),
     ...step("bpf-program", programs.map(unload), programs.map(reload)),
     ...step("bpf-map", maps.map(removeMap), maps.map(putBack)),
   ].map((one) => ({ ...one, isAfterCuts: true }));
 }
 
 /** Programs that only take answers: there before any that begins something, and after. */
-const ANSWERS = ["from_outside", "to_outside", "from_gateway", "uplink_client"];
+const ANSWERS = ["from_outside", "from_gateway", "uplink_client"];
+/** What keeps the stack off the ports of translations: there while all others are, that know them. */
+const LAST = ["to_outside"];
 
 function answersFirst(filters: readonly TcFilter[]): TcFilter[] {
-  const isFirst = ({ program }: TcFilter): boolean => ANSWERS.includes(program);
-  return [...filters.filter(isFirst), ...filters.filter((filter) => !isFirst(filter))];
+  const rank = ({ program }: TcFilter): number => (ANSWERS.includes(program) ? 0 : LAST.includes(program) ? 2 : 1);
+  return [...filters].sort((a, b) => rank(a) - rank(b));
 }
 
-const sourcesFirst = (a: BpfEntry, b: BpfEntry): number =>
-  Number(b.map === "egw_sources") - Number(a.map === "egw_sources");
+/**
+ * In the order in which they go: sources first, of policies the widest. So, and the other way round as they come, what an entry within another
+ * one's network decides goes from what it was to what it is, and never by the wider one's between them.
+ */
+const narrowLast = (entries: readonly BpfEntry[]): BpfEntry[] =>
+  [...entries].sort(
+    (a, b) => Number(b.map === "egw_sources") - Number(a.map === "egw_sources") || lengthOf(a) - lengthOf(b),
+  );
+/** In the order in which they come: by map, what a class selects before its sources, and of policies the narrowest first. */
+const narrowFirst = (entries: readonly BpfEntry[]): BpfEntry[] =>
+  [...entries].sort((a, b) => Number(a.map > b.map) - Number(a.map < b.map) || lengthOf(b) - lengthOf(a));
+/** Of a policy the length of its key: four bytes of a little-endian number. */
+const lengthOf = ({ map, key }: BpfEntry): number =>
+  map === "egw_policies" ? Number.parseInt(key.slice(0, 2), 16) : 0;
 
 /** What is not wanted in any form. */
 function unwanted<K extends KernelObject["kind"]>(

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { encode, LAYOUT_VERSION } from "../../provider/kernel/bpf-layout";
 import type { Claim } from "../../provider/model/claim";
-import { markOf } from "../../provider/model/mark";
+import { markOf, ROLE_ANSWER, ROLE_CLUSTER, tunnelMac } from "../../provider/model/mark";
 import { testUnless } from "../setup/skip";
 import { gatewayClaim, nodeClaim, peer, policyClaim } from "../unit/reconcile/states";
 import { ProgramNode } from "./program-node";
@@ -210,5 +210,180 @@ conntrack() { if [ "$1" = -R ] && [ ! -e /run/late ]; then : > /run/late; egw_pu
     node.apply(CLAIMS);
     expect(flows()).toEqual(["1002"]);
     expect(hasProgram()).toBe(true);
+  });
+});
+
+/** A connection of a pod behind client-1 by the egress IP of gateway-1. */
+interface Translated {
+  readonly protocol: 6 | 17;
+  readonly pod: 1 | 2;
+  /** As the pod sends it, and as it leaves. */
+  readonly ports: readonly [number, number];
+}
+const EGRESS = "192.0.2.1";
+const SERVER = "203.0.113.9";
+
+describe("what a gateway node's programs translate", () => {
+  const CLIENT_MAC = tunnelMac(client.index);
+  const ANSWER_MARK = markOf(client.index) + ROLE_ANSWER;
+  const GATEWAY_CLAIMS = [nodeClaim("gateway-1"), A, POLICIES[0]] as Claim[];
+  const PLAIN = [nodeClaim("gateway-1"), gatewayClaim({ ...A, datapath: undefined }), POLICIES[0]] as Claim[];
+
+  const entry = ({ protocol, pod, ports: [source_port] }: Translated): Buffer =>
+    encode("egw_tuple", {
+      source: `10.0.1.1${pod}`,
+      destination: SERVER,
+      source_port,
+      destination_port: 443,
+      protocol,
+    });
+  const answer = ({ protocol, ports: [, port] }: Translated): Buffer =>
+    encode("egw_tuple", {
+      source: SERVER,
+      destination: EGRESS,
+      source_port: 443,
+      destination_port: port,
+      protocol,
+    });
+
+  function translate(one: Translated, state = 17): void {
+    const seen = BigInt(Math.floor(Number(node.must("cut -d ' ' -f 1 /proc/uptime")) * 1e9));
+    const value = encode("egw_nat", {
+      seen,
+      egress_ip: EGRESS,
+      client: client.underlay,
+      port: one.ports[1],
+      state,
+      client_mac: CLIENT_MAC,
+    });
+    node.must(`bpftool map update pinned ${M}/egw_nat_out key hex ${hex(entry(one))} value hex ${hex(value)}
+bpftool map update pinned ${M}/egw_nat_in key hex ${hex(answer(one))} value hex ${hex(entry(one))}`);
+  }
+
+  /** What conntrack has: protocol, state, pod, its port, the one by which it leaves, mark. */
+  const translated = (): string[] =>
+    node
+      .must("conntrack -L 2>/dev/null")
+      .split("\n")
+      .flatMap((line) => {
+        const found =
+          /^(\S+) +\d+ \d+ ([A-Z_]* ?)src=(\S+) .*? sport=(\d+) .*? src=\S+ dst=(\S+) sport=\d+ dport=(\d+) (.*)mark=(\d+)/.exec(
+            line,
+          );
+        return found
+          ? [
+              found
+                .slice(1)
+                .map((text) => text.trim())
+                .join(" "),
+            ]
+          : [];
+      })
+      .sort();
+
+  /** The node by whose tunnel a connection came, its state and its port outside; undefined = none. */
+  function held(one: Translated): Buffer | undefined {
+    const { status, stdout } = node.run(`bpftool -j map lookup pinned ${M}/egw_nat_out key hex ${hex(entry(one))}`);
+    const { value } = status === 0 ? (JSON.parse(stdout) as { value?: string[] }) : {};
+    return value && Buffer.from(value.map(Number));
+  }
+  const ownerOf = (one: Translated): string | undefined => {
+    const { status, stdout } = node.run(`bpftool -j map lookup pinned ${M}/egw_nat_in key hex ${hex(answer(one))}`);
+    const { value } = status === 0 ? (JSON.parse(stdout) as { value?: string[] }) : {};
+    return value && hex(Buffer.from(value.map(Number)));
+  };
+
+  beforeEach(async () => {
+    if (missing !== undefined) return;
+    node = await ProgramNode.start("192.168.0.101");
+  });
+  afterEach(() => node?.stop());
+
+  const FIRST: Translated = { protocol: 6, pod: 1, ports: [4000, 4000] };
+  const OTHER_PORT: Translated = { protocol: 6, pod: 2, ports: [4000, 5000] };
+  const DATAGRAMS: Translated = { protocol: 17, pod: 2, ports: [4000, 6000] };
+
+  test("goes on by its own port, from either side, where the stack goes on with it", () => {
+    node.apply(GATEWAY_CLAIMS);
+    for (const one of [FIRST, OTHER_PORT, DATAGRAMS]) translate(one);
+    translate({ protocol: 6, pod: 1, ports: [4001, 4001] }, 0);
+    // Of another connection by the same ports, long ago.
+    node.must(
+      `conntrack -I -p tcp -s 10.0.1.12 -d ${SERVER} --sport 4000 --dport 443 --src-nat ${EGRESS}:4444 --state TIME_WAIT -t 100`,
+    );
+    node.apply(PLAIN);
+    expect(translated()).toEqual([
+      `tcp ESTABLISHED 10.0.1.11 4000 ${EGRESS} 4000 [ASSURED] ${ANSWER_MARK}`,
+      `tcp ESTABLISHED 10.0.1.12 4000 ${EGRESS} 5000 [ASSURED] ${ANSWER_MARK}`,
+      `udp  10.0.1.12 4000 ${EGRESS} 6000 [ASSURED] ${ANSWER_MARK}`,
+    ]);
+  });
+
+  test("is what conntrack had: with its port and its node, and nobody else gets a port of the stack's", () => {
+    node.apply(PLAIN);
+    const by = (protocol: string, pod: number, port: number, more: string) =>
+      node.must(
+        `conntrack -I -p ${protocol} -s 10.0.1.1${pod} -d ${SERVER} --sport 4000 --dport 443 --src-nat ${EGRESS}:${port} ${more}`,
+      );
+    by("tcp", 1, 4000, `--state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY -m ${ANSWER_MARK}`);
+    by("tcp", 2, 5000, `--state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY -m ${ANSWER_MARK}`);
+    by("udp", 2, 6000, `-t 100 -u SEEN_REPLY -m ${markOf(client.index) + ROLE_CLUSTER}`);
+    // A pod of this very node, one by another address, and one that no leg leads to.
+    by("tcp", 3, 7000, "--state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY");
+    node.must(
+      `conntrack -I -p tcp -s 10.0.1.14 -d ${SERVER} --sport 4000 --dport 443 --src-nat 192.0.2.9:8000 --state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY`,
+    );
+    by("tcp", 5, 9000, `--state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY -m ${markOf(77) + ROLE_ANSWER}`);
+    node.apply(GATEWAY_CLAIMS);
+    const seen = ([FIRST, OTHER_PORT, DATAGRAMS] as const).map((one) => {
+      const value = held(one);
+      return { owner: ownerOf(one) === hex(entry(one)), value: value && hex(value.subarray(8, 28)) };
+    });
+    const nat = (port: number, state: number) =>
+      hex(
+        encode("egw_nat", {
+          seen: 0n,
+          egress_ip: EGRESS,
+          client: client.underlay,
+          port,
+          state,
+          client_mac: CLIENT_MAC,
+        }).subarray(8, 28),
+      );
+    expect(seen).toEqual([
+      { owner: true, value: nat(4000, 1) },
+      { owner: true, value: nat(5000, 1) },
+      { owner: true, value: nat(6000, 1) },
+    ]);
+    for (const [pod, port] of [
+      [3, 7000],
+      [5, 9000],
+    ] as const) {
+      const stacks = hex(
+        encode("egw_tuple", {
+          source: EGRESS,
+          destination: SERVER,
+          source_port: port,
+          destination_port: 443,
+          protocol: 6,
+        }),
+      );
+      expect({ pod, owner: ownerOf({ protocol: 6, pod: 1, ports: [4000, port] }) }).toEqual({ pod, owner: stacks });
+    }
+    expect(node.must(`bpftool map dump pinned ${M}/egw_nat_in | grep -c key:`).trim()).toBe("5");
+    expect(node.must(`bpftool map dump pinned ${M}/egw_nat_out | grep -c key:`).trim()).toBe("5");
+  });
+
+  test("stays as it is where only the program was gone", () => {
+    node.apply(GATEWAY_CLAIMS);
+    translate(FIRST);
+    const before = held(FIRST);
+    node.must(
+      `tc filter del dev egw.vxlan ingress
+conntrack -I -p tcp -s 10.0.1.11 -d ${SERVER} --sport 4000 --dport 443 --src-nat ${EGRESS}:7000 --state ESTABLISHED -t 9 -m ${ANSWER_MARK}`,
+    );
+    node.apply(GATEWAY_CLAIMS);
+    expect(held(FIRST)).toEqual(before);
+    expect(ownerOf({ ...FIRST, ports: [4000, 7000] })).toBeUndefined();
   });
 });

@@ -8,6 +8,7 @@ import struct
 import time
 
 IP_RECVERR = 11
+SO_MAX_PACING_RATE = 47
 
 WORDS = {
     errno.ECONNREFUSED: "refused",
@@ -86,6 +87,8 @@ def call_http(request):
     begin = time.time()
     with connect(request) as connection:
         connection.sendall(head.encode())
+        if request.get("rate"):
+            connection.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, request["rate"])
         block = b"x" * 262144
         while length > 0:
             connection.sendall(block[:length])

@@ -15,6 +15,8 @@ export interface CallOptions {
   /** HTTP: the path to get, or how many bytes to post. */
   readonly path?: string;
   readonly upload?: number;
+  /** HTTP: so many bytes of that a second. */
+  readonly rate?: number;
   /** UDP: the length of the datagram. */
   readonly bytes?: number;
 }

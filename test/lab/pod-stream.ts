@@ -21,8 +21,8 @@ export interface Held {
   readonly source: string;
   readonly sport: number;
   readonly localPort: number;
-  /** Sends a line and waits for its echo; undefined when it came, else why not. */
-  say(timeoutMs?: number): Promise<CallError | undefined>;
+  /** Sends a line and waits for its echo, which comes so much later; undefined when it came, else why not. */
+  say(timeoutMs?: number, laterMs?: number): Promise<CallError | undefined>;
   close(): Promise<void>;
 }
 
@@ -54,8 +54,9 @@ export async function podHold(lab: Lab, pod: string, target: Target, options: Ca
     source: String(answer.source),
     sport: Number(answer.sport),
     localPort: Number(answer.localPort),
-    say: async (timeoutMs = 2000) => {
-      const echo = await askAgent(lab, pod, { op: "say", id, timeout: timeoutMs / 1000 });
+    say: async (timeoutMs = 2000, laterMs = 0) => {
+      const text = laterMs > 0 ? `after ${laterMs / 1000}` : "hello";
+      const echo = await askAgent(lab, pod, { op: "say", id, text, timeout: (timeoutMs + laterMs) / 1000 });
       return echo.error as CallError | undefined;
     },
     close: async () => {

@@ -8,6 +8,9 @@ import threading
 import time
 
 
+SO_MAX_PACING_RATE = 47
+
+
 class Log:
     """One JSON line for everything that arrives."""
 
@@ -44,11 +47,15 @@ def listen_tcp(port, handle):
 
 
 def serve_echo(log, port):
+    """Gives each line back; one that begins "after SECONDS" that much later."""
+
     def handle(connection, peer):
         log.write("tcp", peer, port, 0)
         connection.sendall(f"{peer[0]} {peer[1]}\n".encode())
         while data := connection.recv(65536):
             log.write("tcp", peer, port, len(data))
+            if data.startswith(b"after "):
+                time.sleep(float(data.split()[1]))
             connection.sendall(data)
 
     listen_tcp(port, handle)
@@ -71,7 +78,7 @@ def serve_http(log, port, echo):
             received += len(data)
         log.write("http", peer, port, received, method=method, path=path)
         if path.startswith("/bytes/"):
-            return respond_bytes(connection, int(path.split("/")[2]))
+            return respond_bytes(connection, *(int(number) for number in path.split("/")[2:4]))
         answer = {"source": peer[0], "port": peer[1], "time": time.time(), "bytes": received}
         text = json.dumps(answer).encode() + b"\n"
         return connection.sendall(response_head(len(text), "application/json") + text)
@@ -94,7 +101,10 @@ def response_head(length, kind):
     return (f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").encode()
 
 
-def respond_bytes(connection, count):
+def respond_bytes(connection, count, rate=0):
+    """`rate`: bytes a second; 0 = as many as go."""
+    if rate:
+        connection.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, rate)
     connection.sendall(response_head(count, "application/octet-stream"))
     block = b"x" * 262144
     while count > 0:

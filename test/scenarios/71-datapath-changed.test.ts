@@ -1,4 +1,5 @@
-import { podHold } from "../lab";
+import { setTimeout } from "node:timers/promises";
+import { type Held, podCall, podHold } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { addressesOf, scenario } from "./scenario";
 import { shown } from "./shown";
@@ -14,7 +15,14 @@ const DATAPATHS = [
   ["iptables", "iptables"],
 ] as const;
 
-// All pods call from the same ports, so that of two of them one may lose its own while both ways translate: what is held is told.
+/** What is loaded, and how fast: so that it takes longer than a change. */
+const [BYTES, RATE] = [40_000_000, 4_000_000];
+/** So long nothing comes where it has come to a standstill. */
+const STALLED_MS = 5000;
+/** So long a server is silent, and its pod: about as long as a change takes. */
+const SILENT_MS = 6000;
+
+// What is held of each step is held from the same port by all pods, so that only one of them has its own outside.
 scenario(
   "a fleet is moved from one datapath to the other and back under traffic: sources stay, and open connections go on",
   { senders: [...ONE, ...TWO], timeoutMs: 300_000 },
@@ -30,17 +38,26 @@ scenario(
     ];
     const begin = () => stack.up(program("iptables", "iptables"));
     await change(ONE, () => change(TWO, begin, { to: [SECOND] }), { to: [FIRST] });
-    const held: { readonly since: string; readonly pod: string; readonly say: () => Promise<string | undefined> }[] =
-      [];
+    const held: { readonly since: string; readonly pod: string; readonly say: Held["say"] }[] = [];
+    let port = 41000;
     for (const [one, two] of DATAPATHS) {
+      // While it changes the server speaks first.
+      const spoken = Promise.all(
+        held.map(async ({ since, pod, say }) => ({ since, pod, error: await say(5000, SILENT_MS) })),
+      );
       await stack.up(program(one, two));
+      const unheard = (await spoken).filter(({ error }) => error);
+      expect({ now: [one, two], unheard }).toEqual({ now: [one, two], unheard: [] });
       expect(await shown(stack, program(one, two))).toEqual({});
-      const broken = await Promise.all(held.map(async ({ since, pod, say }) => ({ since, pod, error: await say() })));
+      const broken = await Promise.all(
+        held.map(async ({ since, pod, say }) => ({ since, pod, error: await say(5000) })),
+      );
       expect({ now: [one, two], broken: broken.filter(({ error }) => error) }).toEqual({ now: [one, two], broken: [] });
+      port++;
       for (const pod of [...ONE, ...TWO]) {
-        const { say } = await podHold(lab, pod, server.address);
+        const { say } = await podHold(lab, pod, server.address, { sourcePort: port });
         for (let i = 0; i < 3; i++) expect({ pod, broken: await say() }).toEqual({ pod, broken: undefined });
-        held.push({ since: `${one} ${two}`, pod, say: () => say(5000) });
+        held.push({ since: `${one} ${two}`, pod, say });
       }
     }
     await change([...ONE, ...TWO], () => stack.destroy(), { established: "cut" });
@@ -69,6 +86,33 @@ scenario(
       await stack.up(program(two));
       expect(await shown(stack, program(two))).toEqual({});
       for (let i = 0; i < 3; i++) expect({ two, broken: await say() }).toEqual({ two, broken: [undefined, undefined] });
+    }
+    await change([pod], () => stack.destroy(), { established: "cut" });
+  },
+);
+
+// Conntrack takes acknowledgements of what it has not seen for invalid: then nothing would come any more.
+scenario(
+  "what is loaded down and up goes on while its gateway gets programs and gives them up",
+  { senders: [] },
+  async ({ lab, stack, change }) => {
+    const [server] = lab.outside;
+    const [pod = ""] = ONE;
+    if (!server) throw new Error("a lab without outside");
+    const program = (datapath: string) => [
+      ...fleetOf(lab),
+      gatewayOf(lab, "one", [FIRST], { placement: { [FIRST]: "gateway-1" }, datapath }),
+      policyOf("policy-one", "one", addressesOf(lab, [pod])),
+    ];
+    await change([pod], () => stack.up(program("bpf")), { to: [FIRST] });
+    for (const datapath of ["iptables", "bpf", "iptables", "bpf"]) {
+      const options = { proto: "http", timeoutMs: STALLED_MS } as const;
+      const down = podCall(lab, pod, server.address, { ...options, path: `/bytes/${BYTES}/${RATE}` });
+      const up = podCall(lab, pod, server.address, { ...options, upload: BYTES, rate: RATE });
+      await setTimeout(1000);
+      await stack.up(program(datapath));
+      expect({ datapath, ...(await down) }).toMatchObject({ bytes: BYTES });
+      expect({ datapath, ...(await up) }).toMatchObject({ received: BYTES });
     }
     await change([pod], () => stack.destroy(), { established: "cut" });
   },

@@ -1,0 +1,94 @@
+import { TUNNEL } from "../compile/names";
+import { CLASS_NODE, ROLE_ANSWER, ROLE_CLUSTER } from "../model/mark";
+
+/** enum egw_nat_state of what conntrack says of a connection. */
+const STATES = Object.entries({
+  SYN_SENT: 0,
+  SYN_RECV: 1,
+  ESTABLISHED: 1,
+  FIN_WAIT: 3,
+  CLOSE_WAIT: 3,
+  LAST_ACK: 7,
+  TIME_WAIT: 7,
+  CLOSE: 41,
+})
+  .map(([name, state]) => `STATE["${name}"] = ${state}`)
+  .join("; ");
+
+const LAST = " egress to_outside ";
+
+/**
+ * Where programs begin to translate on a gateway node, they know the ports that conntrack has given: else another pod would get the port of a
+ * connection that is silent just then, and its answers. What has come by the tunnel the programs carry from then on; what else has an
+ * egress IP keeps its port as the stack's. Echoes begin anew with each request. What the maps have already stays as it is.
+ *
+ * egw_begin TOOL FILE runs the tool with the file. Where that attaches from_client and it was not: ports first, which are nobody else's then,
+ * and datagrams; then the filters; then the other half of TCP connections, of which each goes over both ways at once (conntrack would take
+ * what follows for invalid if it saw one way alone); then what has begun meanwhile; and at last to_outside, which lets the stack have
+ * no port of theirs.
+ */
+export const TAKE_OVER_FUNCTIONS = `
+egw_begin() {
+  if [ "$1" != egw_filters ] || ! grep -q '^attach [^ ]* ingress from_client ' "$2" || tc filter show dev ${TUNNEL} ingress | grep -q ' egw-from_client:'; then
+    $1 < "$2"; return
+  fi
+  grep '${LAST}' "$2" > $T/taken-last; grep -v '${LAST}' "$2" > $T/taken-filters
+  egw_take && egw_filters < $T/taken-filters && egw_bpf_entries < $T/taken-tcp >/dev/null &&
+    egw_take && egw_bpf_entries < $T/taken-tcp >/dev/null && egw_filters < $T/taken-last
+}
+egw_take() {
+  : > $T/taken-tcp
+  egw_taken > $T/taken || { tail -n 3 $T/taken-err >&2; return 1; }
+  egw_bpf_entries < $T/taken >/dev/null
+}
+# Lines of egw_bpf_entries; the other half of TCP connections in $T/taken-tcp.
+egw_taken() {
+  {
+    ip -4 neigh show dev ${TUNNEL} nud permanent && ip -4 route show table all dev ${TUNNEL} &&
+      egw_entries egw_egress_ips && egw_entries egw_nat_out && egw_entries egw_nat_in && conntrack -L || echo unread
+  } 2> $T/taken-err | LC_ALL=C awk -v tcp=$T/taken-tcp '
+    function address(text,  p) { split(text, p, "."); return sprintf("%02x%02x%02x%02x", p[1], p[2], p[3], p[4]) }
+    function tuple(src, dst, sport, dport) { return src dst sprintf("%04x%04x%02x000000", sport, dport, PROTOCOL[$1]) }
+    # The uptime in nanoseconds.
+    function now(  i, left, text) { for (left = int(uptime * 1000000000); i++ < 8; left = int(left / 256)) text = text sprintf("%02x", left % 256); return text }
+    function take(key, client, mac,  state, line) {
+      state = $1 == "tcp" ? STATE[$4] : / \\[UNREPLIED\\] / ? 0 : / \\[ASSURED\\] / ? 17 : 1
+      line = "update egw_nat_out " key " " SEEN address(ip) client sprintf("%04x%02x00", port, state) (mac ? mac : "000000000000") "000000000000"
+      print "update egw_nat_in", answer, key
+      if ($1 == "tcp" && mac) print line > tcp
+      else print line
+    }
+    BEGIN { PROTOCOL["tcp"] = 6; PROTOCOL["udp"] = 17; ${STATES}; getline uptime < "/proc/uptime"; SEEN = now() }
+    $1 == "unread" { exit 1 }
+    $2 == "lladdr" { gsub(/:/, "", $3); mac[$1] = $3; next }
+    / encap ip / {
+      underlay = via = ""
+      for (i = 1; i < NF; i++) { if ($i == "dst") underlay = $(i + 1); if ($i == "via") via = $(i + 1) }
+      if (via in mac) client[mac[via]] = address(underlay)
+      next
+    }
+    $1 == "egw_egress_ips" { isEgress[$2]; next }
+    $1 == "egw_nat_out" { isThere[$2]; next }
+    # Of a port of the stack the owner is what leaves with it.
+    $1 == "egw_nat_in" { owner[$2] = $3; next }
+    $1 in PROTOCOL {
+      n = 0; delete dst; delete sport; delete dport; mark = 0
+      for (i = 2; i <= NF; i++) {
+        if ($i ~ /^src=/) src[++n] = substr($i, 5)
+        else if ($i ~ /^dst=/) dst[n] = substr($i, 5)
+        else if ($i ~ /^sport=/) sport[n] = substr($i, 7)
+        else if ($i ~ /^dport=/) dport[n] = substr($i, 7)
+        else if ($i ~ /^mark=/) mark = substr($i, 6) + 0
+      }
+      ip = dst[2]; port = dport[2]
+      if (n < 2 || !(address(ip) in isEgress)) next
+      to = address(dst[1]); own = tuple(address(ip), to, port, dport[1]); key = tuple(address(src[1]), to, sport[1], dport[1])
+      answer = tuple(to, address(ip), dport[1], port)
+      if (answer in owner && owner[answer] != own || key in isThere) next
+      # Class and role of a connection that has come by the tunnel, and the MAC of the node that its index names.
+      by = int(mark / 16777216) == ${CLASS_NODE / 0x1000000} && (mark % 256 == ${ROLE_ANSWER} || mark % 256 == ${ROLE_CLUSTER}) ? sprintf("66260000%04x", int(mark / 65536) % 256 * 64 + int(mark / 256) % 64) : ""
+      if (by in client) take(key, client[by], by)
+      else if (!(own in isThere)) take(own, "00000000", "")
+    }'
+}
+`;
