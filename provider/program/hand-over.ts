@@ -1,6 +1,7 @@
 import { placesOf, sizeOf } from "../kernel/bpf-layout";
 import { MAPS } from "./bpf-maps";
 import { INDEX_IN_MAC, MARK_OF_I, READ_MEMBERS } from "./cut-flows";
+import { OWN_PORT_FUNCTIONS } from "./own-ports";
 
 /** awk: what a line of `conntrack -L` says, the first of each name: `v["src"]`. */
 const READ_FIELDS = `      for (key in v) delete v[key]
@@ -11,6 +12,7 @@ const INDEX_AT = sizeOf("address") + INDEX_IN_MAC;
 
 /** Where the digits of a tuple have its protocol, counted from 1. */
 const PROTOCOL_AT = 2 * placesOf("egw_tuple", 0).protocol + 1;
+const BY = "^delete egw_(peers|egress_ips) ";
 const BESIDE = "^detach [^ ]* egress (to_tunnel|to_outside)$";
 
 /**
@@ -20,10 +22,10 @@ const BESIDE = "^detach [^ ]* egress (to_tunnel|to_outside)$";
  * acknowledgements of the other way it would take for invalid: its flow goes while all filters stand that ask for it.
  *
  * egw_hand_over TOOL FILE runs the tool with the file, and hands over what that ends: where from_pod goes from a device, the flows of the pods
- * behind it; where a gateway node is no peer any more, the flows to it; where from_client goes, the translations, each with its port. In an
- * undo a connection that can't be put in is no reason to stop.
+ * behind it; where a gateway node is no peer any more, the flows to it; where from_client goes, the translations, or where the stack has
+ * an egress IP alone, those to it, each with its port. In an undo a connection that can't be put in is no reason to stop.
  */
-export const HAND_OVER_FUNCTIONS = `
+export const HAND_OVER_FUNCTIONS = `${OWN_PORT_FUNCTIONS}
 egw_hand_over() {
   if [ "$1" = egw_filters ]; then
     sed -n 's/^detach \\([^ ]*\\) [^ ]* from_pod$/\\1/p' "$2" | sort -u | while read -r d; do
@@ -31,12 +33,13 @@ egw_hand_over() {
     done
     sed -n 's/^detach [^ ]* ingress from_client$/role=gateway/p' "$2"
   else
-    sed -n 's/^delete egw_peers //p' "$2" | while read -r key; do
-      printf 'gateway=%d.%d.%d.%d\\n' $(echo $key | sed 's/../0x& /g')
+    sed -n -e 's/^delete egw_peers /gateway /p' -e 's/^delete egw_egress_ips /egress /p' "$2" | while read -r what key; do
+      printf "$what=%d.%d.%d.%d\\n" $(echo $key | sed 's/../0x& /g')
     done
   fi > $T/given-up
   rm -f $T/given
   [ -s $T/given-up ] || { egw_begin $1 "$2"; return; }
+  ! grep -q -e role= -e egress= $T/given-up || egw_own_ports || [ -n "$undoing" ] || return 1
   egw_give_back || [ -n "$undoing" ] || return 1
   if [ "$1" = egw_filters ]; then
     # First what learns flows, and what keeps the stack off the ports of translations. TCP goes while the others stand, both ways at once.
@@ -44,8 +47,8 @@ egw_hand_over() {
     $1 < $T/given-beside && egw_given_back tcp && $1 < $T/given-filters && egw_given_back cut-first
   else
     # The stack goes on with them as soon as nothing learns them again.
-    grep -v '^delete egw_peers ' "$2" > $T/given-entries; grep '^delete egw_peers ' "$2" > $T/given-peers
-    { [ ! -s $T/given-entries ] || $1 < $T/given-entries; } && egw_given_back && $1 < $T/given-peers
+    grep -Ev '${BY}' "$2" > $T/given-entries; grep -E '${BY}' "$2" > $T/given-by
+    { [ ! -s $T/given-entries ] || $1 < $T/given-entries; } && egw_given_back && $1 < $T/given-by
   fi && rm -f $T/given-up
 }
 # The second time it is what began while the first one went on.
@@ -97,8 +100,8 @@ egw_carried() {
     $NF in told { next }
     {
 ${READ_FIELDS}
-      isOut = "egress" in v
-      if (isOut ? !("role=gateway" in isGoing) : !(("ifindex=" v["ifindex"]) in isGoing || ("gateway=" v["gateway"]) in isGoing)) next
+      isOut = "egress" in v; split(v["egress"], outside, ":")
+      if (isOut ? !("role=gateway" in isGoing || ("egress=" outside[1]) in isGoing) : !(("ifindex=" v["ifindex"]) in isGoing || ("gateway=" v["gateway"]) in isGoing)) next
       told[$NF]
       way = "-p " $1 " -s " v["src"] " -d " v["dst"]
       back = " -r " v["dst"] " -q " v["src"]

@@ -15,26 +15,26 @@ const STATES = Object.entries({
   .map(([name, state]) => `STATE["${name}"] = ${state}`)
   .join("; ");
 
-const LAST = " egress to_outside ";
-
 /**
  * Where programs begin to translate on a gateway node, they know the ports that conntrack has given: else another pod would get the port of a
  * connection that is silent just then, and its answers. What has come by the tunnel the programs carry from then on; what else has an
  * egress IP keeps its port as the stack's. Echoes begin anew with each request. What the maps have already stays as it is.
  *
- * egw_begin TOOL FILE runs the tool with the file. Where that attaches from_client and it was not: ports first, which are nobody else's then,
- * and datagrams; then the filters; then the other half of TCP connections, of which each goes over both ways at once (conntrack would take
- * what follows for invalid if it saw one way alone); then what has begun meanwhile; and at last to_outside, which lets the stack have
- * no port of theirs.
+ * egw_begin TOOL FILE runs the tool with the file. Where that attaches from_client and it was not, or has an egress IP for one that is: ports
+ * first, which are nobody else's then, and datagrams; then the file; then the other half of TCP connections, of which each goes over both ways
+ * at once (conntrack would take what follows for invalid if it saw one way alone); then what has begun meanwhile; and at last what lets the
+ * stack have no port of theirs, to_outside or the egress IP for it.
  */
 export const TAKE_OVER_FUNCTIONS = `
 egw_begin() {
-  if [ "$1" != egw_filters ] || ! grep -q '^attach [^ ]* ingress from_client ' "$2" || tc filter show dev ${TUNNEL} ingress | grep -q ' egw-from_client:'; then
-    $1 < "$2"; return
-  fi
-  grep '${LAST}' "$2" > $T/taken-last; grep -v '${LAST}' "$2" > $T/taken-filters
-  egw_take && egw_filters < $T/taken-filters && egw_bpf_entries < $T/taken-tcp >/dev/null &&
-    egw_take && egw_bpf_entries < $T/taken-tcp >/dev/null && egw_filters < $T/taken-last
+  sed -n 's/^update egw_egress_ips \\([^ ]*\\) .*/egw_egress_ips \\1/p' "$2" > $T/taken-ips
+  translates=$(tc filter show dev ${TUNNEL} ingress 2>/dev/null | grep ' egw-from_client:')
+  if [ "$1" = egw_filters ] && [ -z "$translates" ] && grep -q '^attach [^ ]* ingress from_client ' "$2"; then last=' egress to_outside '
+  elif [ "$1" = egw_bpf_entries ] && [ -n "$translates" ] && [ -s $T/taken-ips ]; then last='^update egw_egress_ips '
+  else $1 < "$2"; return; fi
+  grep -e "$last" "$2" > $T/taken-last; grep -ve "$last" "$2" > $T/taken-rest
+  egw_take && $1 < $T/taken-rest && egw_bpf_entries < $T/taken-tcp >/dev/null &&
+    egw_take && egw_bpf_entries < $T/taken-tcp >/dev/null && $1 < $T/taken-last
 }
 egw_take() {
   : > $T/taken-tcp
@@ -45,7 +45,7 @@ egw_take() {
 egw_taken() {
   {
     ip -4 neigh show dev ${TUNNEL} nud permanent && ip -4 route show table all dev ${TUNNEL} &&
-      egw_entries egw_egress_ips && egw_entries egw_nat_out && egw_entries egw_nat_in && conntrack -L || echo unread
+      if [ -s $T/taken-ips ]; then cat $T/taken-ips; else egw_entries egw_egress_ips; fi && egw_entries egw_nat_out && egw_entries egw_nat_in && conntrack -L || echo unread
   } 2> $T/taken-err | LC_ALL=C awk -v tcp=$T/taken-tcp '
     function address(text,  p) { split(text, p, "."); return sprintf("%02x%02x%02x%02x", p[1], p[2], p[3], p[4]) }
     function tuple(src, dst, sport, dport) { return src dst sprintf("%04x%04x%02x000000", sport, dport, PROTOCOL[$1]) }

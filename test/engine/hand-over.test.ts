@@ -319,6 +319,31 @@ bpftool map update pinned ${M}/egw_nat_in key hex ${hex(answer(one))} value hex 
     ]);
   });
 
+  test("leaves the stack the port that it has outside, where that is none of conntrack's", () => {
+    node.apply(GATEWAY_CLAIMS);
+    translate(FIRST);
+    // A pod of this node, whom conntrack has given the same port.
+    const local = { source: EGRESS, destination: SERVER, source_port: 4000, destination_port: 443, protocol: 6 };
+    const outside = { source: SERVER, destination: EGRESS, source_port: 443, destination_port: 9000, protocol: 6 };
+    const seen = BigInt(Math.floor(Number(node.must("cut -d ' ' -f 1 /proc/uptime")) * 1e9));
+    const value = encode("egw_nat", {
+      seen,
+      egress_ip: EGRESS,
+      client: "0.0.0.0",
+      port: 9000,
+      state: 1,
+      client_mac: "00:00:00:00:00:00",
+    });
+    node.must(`bpftool map update pinned ${M}/egw_nat_out key hex ${hex(encode("egw_tuple", local))} value hex ${hex(value)}
+bpftool map update pinned ${M}/egw_nat_in key hex ${hex(encode("egw_tuple", outside))} value hex ${hex(encode("egw_tuple", local))}
+conntrack -I -p tcp -s 10.0.1.13 -d ${SERVER} --sport 4000 --dport 443 --src-nat ${EGRESS}:4000 --state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY -m 5`);
+    node.apply(PLAIN);
+    expect(translated()).toEqual([
+      `tcp ESTABLISHED 10.0.1.11 4000 ${EGRESS} 4000 [ASSURED] ${ANSWER_MARK}`,
+      `tcp ESTABLISHED 10.0.1.13 4000 ${EGRESS} 9000 [ASSURED] 5`,
+    ]);
+  });
+
   test("is what conntrack had: with its port and its node, and nobody else gets a port of the stack's", () => {
     node.apply(PLAIN);
     const by = (protocol: string, pod: number, port: number, more: string) =>
@@ -372,6 +397,29 @@ bpftool map update pinned ${M}/egw_nat_in key hex ${hex(answer(one))} value hex 
     }
     expect(node.must(`bpftool map dump pinned ${M}/egw_nat_in | grep -c key:`).trim()).toBe("5");
     expect(node.must(`bpftool map dump pinned ${M}/egw_nat_out | grep -c key:`).trim()).toBe("5");
+  });
+
+  test("goes over and comes back with its egress IP alone, where another gateway has programs there too", () => {
+    const other = gatewayClaim(
+      { ...nodeOf("gateway-1"), placement: { "192.0.2.2": "gateway-1" }, datapath: "bpf" },
+      "gateway-b",
+    );
+    node.apply([...GATEWAY_CLAIMS, other]);
+    for (const one of [FIRST, OTHER_PORT, DATAGRAMS]) translate(one);
+    node.apply([...PLAIN, other]);
+    const connections = [
+      `tcp ESTABLISHED 10.0.1.11 4000 ${EGRESS} 4000 [ASSURED] ${ANSWER_MARK}`,
+      `tcp ESTABLISHED 10.0.1.12 4000 ${EGRESS} 5000 [ASSURED] ${ANSWER_MARK}`,
+      `udp  10.0.1.12 4000 ${EGRESS} 6000 [ASSURED] ${ANSWER_MARK}`,
+    ];
+    expect({ tracked: translated(), held: [FIRST, OTHER_PORT, DATAGRAMS].map(held) }).toEqual({
+      tracked: connections,
+      held: [undefined, undefined, undefined],
+    });
+    expect(node.filters()).toContain("egw-from_client");
+    node.apply([...GATEWAY_CLAIMS, other]);
+    expect([FIRST, OTHER_PORT, DATAGRAMS].map((one) => held(one)?.readUInt16BE(16))).toEqual([4000, 5000, 6000]);
+    expect([FIRST, OTHER_PORT, DATAGRAMS].map((one) => ownerOf(one) === hex(entry(one)))).toEqual([true, true, true]);
   });
 
   test("stays as it is where only the program was gone", () => {

@@ -39,7 +39,7 @@ scenario(
     const begin = () => stack.up(program("iptables", "iptables"));
     await change(ONE, () => change(TWO, begin, { to: [SECOND] }), { to: [FIRST] });
     const held: { readonly since: string; readonly pod: string; readonly say: Held["say"] }[] = [];
-    let port = 41000;
+    let port = 20_000;
     for (const [one, two] of DATAPATHS) {
       // While it changes the server speaks first.
       const spoken = Promise.all(
