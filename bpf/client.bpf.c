@@ -193,7 +193,7 @@ static __always_inline int to_pod(struct __sk_buff *skb, const struct packet *pa
                                   struct egw_flow *flow, struct way *way, __u64 now) {
   if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
   note(flow, packet, EGW_NAT_FIN_IN, now);
-  if (packet->tuple.protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, tunnel_mtu - 40);
+  if (packet->tuple.protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, packet, tunnel_mtu - 40);
   count(hook, EGW_TO_POD);
   return send_by(flow->ifindex & ~EGW_OPENING, way);
 }
@@ -206,6 +206,7 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
   /* The tunnel device has left its own one with the packet, which goes with what the kernel finds. */
   struct way way = {};
   bool is_whole = parse(skb, &packet, &verdict);
+  forget_piece(&packet);
   if (packet.is_later) {
     if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_GATEWAY, verdict);
   } else {
@@ -218,7 +219,7 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
   if (bpf_skb_get_tunnel_key(skb, &key, TUNNEL_KEY, 0) || bpf_htonl(key.remote_ipv4) != flow->gateway)
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_DROP_NOT_ADMITTED);
   if (is_stacks(flow, &packet)) {
-    if (packet.tuple.protocol == IPPROTO_TCP && packet.is_syn) clamp_segments(skb, tunnel_mtu - 40);
+    if (packet.tuple.protocol == IPPROTO_TCP && packet.is_syn) clamp_segments(skb, &packet, tunnel_mtu - 40);
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_ONE_WAY);
   }
   if (packet.is_piece && !packet.is_later) note_piece(&packet, &tuple);

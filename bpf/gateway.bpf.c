@@ -61,6 +61,11 @@ static __always_inline bool choose(struct __sk_buff *skb, const struct packet *p
   }
   if (nat && nat->client) {
     note_out(nat, packet, &now);
+    /* Its pod's address may have come to another node. */
+    if (read_client(skb, outer, chosen) && chosen->client != nat->client) {
+      nat->client_mac = chosen->client_mac;
+      nat->client = chosen->client;
+    }
     chosen->egress_ip = nat->egress_ip;
     chosen->port = nat->port;
   } else {
@@ -94,7 +99,7 @@ static __always_inline int to_uplink(struct __sk_buff *skb, const struct packet 
                                   : translate(skb, tuple, SOURCE, chosen->egress_ip, chosen->port);
   if (!is_done) return leave(hook, EGW_DROP_SHORT);
   /* Answers come by the tunnel too. */
-  if (tuple->protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, tunnel_mtu - 40);
+  if (tuple->protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, packet, tunnel_mtu - 40);
   set_mark(skb, EGW_MARK_DONE);
   count(hook, EGW_TO_OUTSIDE);
   return send_by(uplink_ifindex, way);
@@ -163,6 +168,7 @@ int from_outside(struct __sk_buff *skb) {
   enum egw_verdict verdict;
   __u64 now = 0;
   bool is_whole = parse(skb, &packet, &verdict);
+  forget_piece(&packet);
   if (packet.is_later) {
     nat = find_piece(&packet, &tuple) ? nat_of(&tuple, &now) : NULL;
   } else {

@@ -46,6 +46,13 @@ static __always_inline struct egw_piece_key piece_key(const struct packet *packe
   return key;
 }
 
+/* What has the id of a first fragment was another packet's: this one may be the stack's, or nobody's. */
+static __always_inline void forget_piece(const struct packet *packet) {
+  if (!packet->is_piece || packet->is_later) return;
+  struct egw_piece_key key = piece_key(packet);
+  bpf_map_delete_elem(&egw_pieces, &key);
+}
+
 /* Notes of a first fragment to which connection it belongs. */
 static __always_inline void note_piece(const struct packet *packet, const struct egw_tuple *tuple) {
   struct egw_piece_key key = piece_key(packet);

@@ -106,12 +106,12 @@ static __always_inline bool is_longer(const struct __sk_buff *skb, __u32 bytes) 
 
 #define OPTIONS 10
 
-/* Lowers the maximum segment size that a SYN names (RFC 9293, option 2). */
-static __always_inline void clamp_segments(struct __sk_buff *skb, __u16 most) {
-  __u32 at = L4 + sizeof(struct tcphdr);
+/* Lowers the maximum segment size that a SYN names (RFC 9293, option 2). Behind its header stand data. */
+static __always_inline void clamp_segments(struct __sk_buff *skb, const struct packet *packet, __u16 most) {
+  __u32 at = L4 + sizeof(struct tcphdr), end = L4 + packet->head;
   for (int i = 0; i < OPTIONS; i++) {
     __u8 option[4];
-    if (bpf_skb_load_bytes(skb, at, option, 2)) return;
+    if (at >= end || bpf_skb_load_bytes(skb, at, option, 2)) return;
     if (option[0] == 0) return;
     if (option[0] == 1) {
       at++;
@@ -123,7 +123,7 @@ static __always_inline void clamp_segments(struct __sk_buff *skb, __u16 most) {
       continue;
     }
     __be16 before, after = bpf_htons(most);
-    if (bpf_skb_load_bytes(skb, at + 2, &before, sizeof(before)) || bpf_ntohs(before) <= most) return;
+    if (at + 4 > end || bpf_skb_load_bytes(skb, at + 2, &before, sizeof(before)) || bpf_ntohs(before) <= most) return;
     /* A sum of 16-bit words: a word at an odd place counts with its bytes swapped. */
     bool is_odd = (at - L4) & 1;
     bpf_l4_csum_replace(skb, L4 + offsetof(struct tcphdr, check), is_odd ? __builtin_bswap16(before) : before,

@@ -325,9 +325,24 @@ test.each<[string, number[], number[]]>([
   ["small enough", [2, 4, 0x02, 0x18, 1, 1, 1, 1], [2, 4, 0x02, 0x18, 1, 1, 1, 1]],
   ["of no length", [8, 0, 2, 4, 0x05, 0xb4, 1, 1], [8, 0, 2, 4, 0x05, 0xb4, 1, 1]],
   ["behind the end", [0, 0, 2, 4, 0x05, 0xb4, 1, 1], [0, 0, 2, 4, 0x05, 0xb4, 1, 1]],
+  ["none, but what its data begin with", [1, 1, 1, 1], [1, 1, 1, 1]],
+  ["half of one, before its data", [1, 1, 2, 4], [1, 1, 2, 4]],
 ])("a SYN names no longer segments than the tunnel takes: an option that is %s", (_, before, after) => {
-  const found = fromClient({ ...syn, tcpOptions: Buffer.from(before) });
-  expect(ip(found)).toEqual(datagram({ ...syn, from: at(POD.port), ttl: 63, tcpOptions: Buffer.from(after) }));
+  const data: Shape = { ...syn, payload: Buffer.from([2, 4, 0xff, 0xff]) };
+  const found = fromClient({ ...data, tcpOptions: Buffer.from(before) });
+  expect(ip(found)).toEqual(datagram({ ...data, from: at(POD.port), ttl: 63, tcpOptions: Buffer.from(after) }));
+});
+
+test("answers go to the node by which their pod sends by now", () => {
+  fromClient(syn);
+  changeNat({ client: "192.168.0.12", client_mac: "66:26:00:00:00:0c" });
+  fromClient({ ...syn, flags: ["ACK"] });
+  const [entry] = programs.entries("egw_nat_out");
+  expect(decode("egw_nat", entry?.value ?? Buffer.alloc(32))).toMatchObject({
+    client: CLIENT,
+    client_mac: CLIENT_MAC,
+    port: POD.port,
+  });
 });
 
 test("a SYN by the ports of a connection that has ended, or half, begins anew", () => {

@@ -388,6 +388,18 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "  if (0) bpf_map_update_elem(&egw_pieces",
   ],
   ["fragments are told apart", "pieces.h", ".id = packet->id,", ""],
+  [
+    "another packet's fragments are forgotten in front of the outside",
+    "gateway.bpf.c",
+    "  forget_piece(&packet);\n",
+    "",
+  ],
+  ["another packet's fragments are forgotten in front of the pod", "client.bpf.c", "  forget_piece(&packet);\n", ""],
+  ["a later fragment forgets nothing", "pieces.h", "!packet->is_piece || packet->is_later", "!packet->is_piece"],
+  ["data are no options", "rewrite.h", "if (at >= end || ", "if ("],
+  ["half an option is none", "rewrite.h", "if (at + 4 > end || ", "if ("],
+  ["answers follow their pod", "gateway.bpf.c", "      nat->client = chosen->client;\n", ""],
+  ["answers follow its node's device", "gateway.bpf.c", "      nat->client_mac = chosen->client_mac;\n", ""],
   ["fragments end", "pieces.h", " || is_silent(piece->seen, PIECES_SECONDS, bpf_ktime_get_boot_ns())", ""],
   [
     "a later fragment has no port",

@@ -68,6 +68,10 @@ describe.each<[string, Shape]>([
     expect(ip(behind)).toEqual(later(rest, { ...answer, fragment: LATER, ttl: 63 }));
     expect(shown(fromOutside({ ...rest, id: 7 }))).toEqual(left);
     expect(shown(fromOutside({ ...rest, protocol: "tcp" }))).toEqual(left);
+    // Another packet of the same id is nobody's.
+    expect(shown(fromOutside({ ...first, to: { address: EGRESS, port: 2 } }))).toEqual(left);
+    expect(shown(fromOutside(rest))).toEqual(left);
+    fromOutside(first);
     forget();
     expect(shown(fromOutside(rest))).toEqual(left);
     // The stack's own: all of it is left to the stack.
@@ -108,6 +112,9 @@ describe.each<[string, Shape]>([
     }
     expect(shown(fromGateway(rest, "from_gateway"))).toEqual(["shot", "from-gateway drop-not-admitted"]);
     expect(shown(fromGateway({ ...rest, id: 7 }))).toEqual(left);
+    expect(shown(fromGateway({ ...answer, to: { ...POD, port: 2 } }))).toEqual(left);
+    expect(shown(fromGateway(rest))).toEqual(left);
+    fromGateway(answer);
     forget();
     expect(shown(fromGateway(rest))).toEqual(left);
   });
