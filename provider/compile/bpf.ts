@@ -56,6 +56,8 @@ const withPrograms = (view: NodeView) => view.gateways.filter(hasPrograms);
 /** Answers that come by the cluster's own routes are the stack's. */
 export const hasPrograms = ({ datapath, answers }: GatewayClaim): boolean =>
   datapath === "bpf" && answers !== "cluster";
+/** Whether nodes have programs for it at all, of either kind. */
+export const loadsPrograms = (gateway: GatewayClaim): boolean => hasPrograms(gateway) || tracksConnections(gateway);
 /** The first of the gateways that need the programs. */
 const ownerOf = (view: NodeView): string =>
   (withPrograms(view)[0] ?? view.gateways.find(tracksConnections))?.owner.id ?? "";
@@ -150,7 +152,7 @@ function policiesOf(view: NodeView): Owned[] {
 /** A policy of a gateway without programs is an exception for them: its packets are left to the stack. */
 function ruleOf(placed: PlacedPolicy, view: NodeView): PolicyRule {
   const { policy, gateway, destinations, sets } = placed;
-  const isLeft = !hasPrograms(gateway) && !tracksConnections(gateway);
+  const isLeft = !loadsPrograms(gateway);
   return {
     id: sets.source,
     owner: policy.owner.id,

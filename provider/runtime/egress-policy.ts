@@ -17,6 +17,7 @@ import { policiesByStack } from "./policies-by-stack";
 import { bring, takeAway } from "./policy-rollout";
 import { claimOf, type PolicyState } from "./policy-state";
 import { namesOf, sessionsOf } from "./policy-waves";
+import { podProgramProblems } from "./program-problems";
 import { noted } from "./quiet";
 import { type CheckResult, changedProperties, type DiffResult, failures, isUnknown, type Properties } from "./result";
 import { routeProblems } from "./route-problems";
@@ -79,12 +80,13 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...overlapProblems(state, held?.gateway.id ?? left?.gateway, looked),
     ...podSourceProblems(state, looked),
     ...routeProblems(state, looked),
-    ...policyBoundProblems(state),
+    ...podProgramProblems(state, looked),
+    ...policyBoundProblems(state, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   if (!held) memory.toCome.add(label.name);
   if (dryRun && (!held || changedProperties(olds, { ...news, ...state }).length > 0))
-    for (const line of policyReport(state)) console.info(line);
+    for (const line of policyReport(state, looked)) console.info(line);
   const drift = dryRun && held ? await driftOn(driftTargets(held, args.gateway)) : {};
   return { inputs: { ...state, ...former, __provider, drift } };
 }

@@ -1,19 +1,21 @@
+import { hasPrograms, loadsPrograms } from "../compile/bpf";
 import { type PolicyRule, policyEntries } from "../compile/bpf-policies";
-import { MAPS } from "../kernel/bpf-layout";
+import { GATEWAY_EXCLUDED, GATEWAY_NONE, MAPS } from "../kernel/bpf-layout";
 import { formatNetwork, type Network, parseNetwork } from "../model/address";
 import type { Problem } from "../model/args";
+import type { GatewayClaim, PolicyClaim } from "../model/claim";
 import { NetworkMap } from "../model/network-map";
 import type { NamedPolicy } from "../model/overlap";
-import { destinationMembers } from "../model/selection";
-import { fleetOf, type GatewayState, nodesOf } from "./gateway-state";
-import type { PolicyState } from "./policy-state";
+import { destinationMembers, type Selection } from "../model/selection";
+import { fleetOf, type GatewayState } from "./gateway-state";
+import { claimOnce, gatewayOf } from "./known-gateway";
+import type { Looked } from "./look";
+import { type PolicyState, selectionsOf } from "./policy-state";
 import { memory } from "./run-memory";
 
 const boundOf = (map: string): number => MAPS[map]?.entries ?? 0;
-/** With `answers: "cluster"` the programs are around gateway pods. */
-const hasPrograms = ({ datapath }: GatewayState): boolean => datapath === "bpf";
 
-/** What a policy alone comes to. */
+/** What a selection alone comes to. */
 interface Counts {
   /** Sources that are single addresses. */
   readonly single: number;
@@ -22,55 +24,110 @@ interface Counts {
   readonly decisions: number;
 }
 
-const gatewaysOf = (fleet: string): ReadonlyMap<string, GatewayState> =>
-  new Map([...memory.gateways].flatMap(([id, { wanted }]) => (fleetOf(wanted) === fleet ? [[id, wanted]] : [])));
+/** What a policy selects, and where that goes. */
+type Routed = Selection & Pick<NamedPolicy, "gateway" | "egressIP">;
+type Nodes = ReadonlyMap<string, Looked>;
 
-/**
- * Where a gateway of a fleet has programs, their maps hold the policies of all its gateways (those of one without are exceptions): those
- * of this run whose checks came first, and this one. What an update selects besides is not counted.
- */
-export function policyBoundProblems({ ownerId, gateway, label }: PolicyState): Problem[] {
-  const wanted = memory.gateways.get(gateway.id)?.wanted;
-  if (!wanted) return [];
-  const gateways = gatewaysOf(fleetOf(wanted));
-  if (![...gateways.values()].some(hasPrograms)) return [];
-  const policies = [...memory.policies].flatMap(([id, policy]) => {
-    const its = id === ownerId ? wanted : gateways.get(policy.gateway);
-    return its ? [{ policy, rule: () => ruleOf(id, policy, its) }] : [];
+/** Nodes that have the same gateways, and what policies select there while all of them change: what they have, and what this run gives them. */
+interface Place {
+  readonly node: string;
+  readonly gateways: ReadonlyMap<string, GatewayClaim>;
+  readonly had: Map<string, PolicyClaim>;
+}
+
+function placesOf(gateway: GatewayClaim, looked: Nodes): Place[] {
+  const wanted = [...memory.gateways].map(([id, { wanted: state }]) => [id, claimOnce(state)] as const);
+  const places = new Map<string, Place>();
+  for (const node of Object.keys(gateway.nodes)) {
+    const found = looked.get(node)?.snapshot?.claims ?? [];
+    const known = found.flatMap((claim) => (claim.kind === "gateway" ? [[claim.owner.id, claim] as const] : []));
+    const gateways = new Map([...known, ...wanted.filter(([, { nodes }]) => nodes[node] !== undefined)]);
+    gateways.set(gateway.owner.id, gateway);
+    if (![...gateways.values()].some(loadsPrograms) || gateway.nodes[node]?.pod) continue;
+    const key = [...gateways.keys()].sort().join(" ");
+    const place = places.get(key) ?? { node, gateways, had: new Map() };
+    places.set(key, place);
+    for (const claim of found)
+      if (claim.kind === "policy" && !place.had.has(claim.owner.id)) place.had.set(claim.owner.id, claim);
+  }
+  return [...places.values()];
+}
+
+/** A node's maps hold the policies of all its gateways, while it changes also what they select no more. Those of this run count whose checks came first, and this one. */
+export function policyBoundProblems({ gateway: { id }, label }: PolicyState, looked: Nodes): Problem[] {
+  const gateway = gatewayOf(id, looked);
+  const problems = gateway ? placesOf(gateway, looked).flatMap((place) => problemsOn(place, label.name)) : [];
+  return problems.slice(0, 1);
+}
+
+function problemsOn({ node, gateways, had }: Place, name: string): Problem[] {
+  const own = [...memory.policies].filter(([, { gateway }]) => gateways.has(gateway));
+  const former = [...had].flatMap(([owner, claim]) =>
+    (claim.also ? selectionsOf(claim) : [claim]).flatMap((one) => {
+      const policy = memory.policies.get(owner);
+      return gateways.has(one.gateway) && !(policy && isSame(one, policy)) ? [[owner, one] as const] : [];
+    }),
+  );
+  const selections = [...own, ...former].map(([owner, selection]) => {
+    const gateway = gateways.get(selection.gateway);
+    return { owner, selection, isLeft: !gateway || !loadsPrograms(gateway) };
   });
+  const never = neverOf(
+    own.map(([, policy]) => policy),
+    [...gateways.values()],
+  );
   const mostOf = { policies: boundOf("egw_policies"), sources: boundOf("egw_sources") };
-  const atMost = together(policies.map(({ policy, rule }) => countOnce(policy, rule)));
+  const atMost = together(
+    selections.map(({ selection, isLeft }) => {
+      const counts = countOnce(selection, never);
+      return isLeft ? { ...counts, decisions: 0 } : counts;
+    }),
+  );
   if (atMost.policies <= mostOf.policies && atMost.sources <= mostOf.sources) return [];
-  const rules = policies.map(({ rule }) => rule());
-  const never = new Set(rules.flatMap((one) => one.never));
   const all = policyEntries(
-    rules.map(({ rule }) => rule),
-    [...never],
+    selections.map(({ selection, isLeft }, i) => ruleOf(String(i), selection, isLeft)),
+    never,
   );
   const [what, count, most] =
     all.policies.length > mostOf.policies
       ? ["entries (sources times destinations)", all.policies.length, mostOf.policies]
       : ["source networks", all.sources.length, mostOf.sources];
   if (count <= most) return [];
-  const message = `with policy "${label.name}" the policies of fleet "${fleetOf(wanted)}" have ${count} ${what}, and the maps of its programs hold ${most}. Give fewer or wider networks, or its gateways datapath "iptables".`;
+  const whenever = former.length > 0 ? ", with what it has till then," : "";
+  const message = `with policy "${name}" node ${node} would have ${count} ${what}${whenever} and the maps of its programs hold ${most}. Give fewer or wider networks${former.length > 0 ? ", change them in two steps" : ""}, or its gateways datapath "iptables".`;
   return [{ path: "sources", message }];
 }
 
+/** What no policy selects, as far as this run knows it: as the maps have it. */
+const neverOf = (policies: readonly NamedPolicy[], gateways: readonly GatewayClaim[]): string[] => [
+  ...new Set([
+    ...policies.flatMap(({ ignore }) => ignore),
+    ...gateways.flatMap(({ nodes }) => Object.values(nodes).map(({ underlay }) => `${underlay}/32`)),
+  ]),
+];
+
+/** Whether a node has a policy as this run gives it, but for its way. */
+const isSame = (a: Routed, b: Routed): boolean =>
+  a.gateway === b.gateway &&
+  (["sources", "destinations", "except"] as const).every(
+    (list) => a[list].length === b[list].length && a[list].every((cidr, i) => cidr === b[list][i]),
+  );
+
 /** How much of the maps a policy takes on each node, for a preview: alone. Those that share sources share entries, and a network within another one has its entries too. */
-export function policyReport({ ownerId, gateway, label }: PolicyState): string[] {
-  const wanted = memory.gateways.get(gateway.id)?.wanted;
+export function policyReport({ ownerId, gateway: { id }, label }: PolicyState, looked: Nodes): string[] {
+  const gateway = gatewayOf(id, looked);
   const policy = memory.policies.get(ownerId);
-  if (!policy || !wanted || !hasPrograms(wanted)) return [];
-  const { single, wide, decisions } = countOnce(policy, () => ruleOf(ownerId, policy, wanted));
+  if (!policy || !gateway || !loadsPrograms(gateway)) return [];
+  const { single, wide, decisions } = countAlone(policy, neverOf([policy], [gateway]));
   const entries = (single + Math.min(wide.length, 1)) * decisions;
   return [`policy ${label.name}: ${entries} policy entries and ${wide.length} source networks on each node`];
 }
 
 /** A gateway node holds so many egress IPs of all gateways with programs. */
 export function egressIPBoundProblems(state: GatewayState): Problem[] {
-  if (!hasPrograms(state)) return [];
-  const others = [...gatewaysOf(fleetOf(state))].flatMap(([id, other]) =>
-    id !== state.ownerId && hasPrograms(other) ? [other] : [],
+  if (!hasPrograms(claimOnce(state))) return [];
+  const others = [...memory.gateways].flatMap(([id, { wanted }]) =>
+    id !== state.ownerId && fleetOf(wanted) === fleetOf(state) && hasPrograms(claimOnce(wanted)) ? [wanted] : [],
   );
   const most = boundOf("egw_egress_ips");
   return [...new Set(Object.values(state.placement))].flatMap((node): Problem[] => {
@@ -83,32 +140,28 @@ export function egressIPBoundProblems(state: GatewayState): Problem[] {
   });
 }
 
-interface Counted {
-  readonly rule: PolicyRule;
-  readonly never: readonly string[];
+function ruleOf(id: string, selection: Routed, isLeft: boolean): PolicyRule {
+  const { sources, egressIP } = selection;
+  const way = isLeft ? { egressIP: "0.0.0.0", gateway: GATEWAY_EXCLUDED } : { egressIP, gateway: GATEWAY_NONE };
+  return { id, owner: id, sources, ...destinationMembers(selection), ...way };
 }
 
-function ruleOf(id: string, policy: NamedPolicy, gateway: GatewayState): Counted {
-  const { match, nomatch } = destinationMembers(policy);
-  const never = [...policy.ignore, ...nodesOf(gateway).map(({ underlayIP }) => `${underlayIP}/32`)];
-  const { sources, egressIP } = policy;
-  return { rule: { id, owner: id, sources, match, nomatch, egressIP, gateway: "0.0.0.0" }, never };
-}
-
-const counted = new WeakMap<NamedPolicy, Counts>();
+const counted = new WeakMap<Routed, Counts>();
 
 /** Each policy's check asks for all of them. */
-function countOnce(policy: NamedPolicy, rule: () => Counted): Counts {
-  const counts = counted.get(policy) ?? countAlone(rule());
-  counted.set(policy, counts);
+function countOnce(selection: Routed, never: readonly string[]): Counts {
+  const counts = counted.get(selection) ?? countAlone(selection, never);
+  counted.set(selection, counts);
   return counts;
 }
 
-function countAlone({ rule, never }: Counted): Counts {
-  const wide = rule.sources.filter((source) => !source.endsWith("/32")).flatMap((source) => parseNetwork(source) ?? []);
-  const [one] = rule.sources;
-  const decisions = one === undefined ? 0 : policyEntries([{ ...rule, sources: [one] }], never).policies.length;
-  return { single: rule.sources.length - wide.length, wide, decisions };
+function countAlone(selection: Routed, never: readonly string[]): Counts {
+  const { sources } = selection;
+  const wide = sources.filter((source) => !source.endsWith("/32")).flatMap((source) => parseNetwork(source) ?? []);
+  const [one] = sources;
+  const decisions =
+    one === undefined ? 0 : policyEntries([ruleOf("", { ...selection, sources: [one] }, false)], never).policies.length;
+  return { single: sources.length - wide.length, wide, decisions };
 }
 
 /** No more entries than that: a source has those of all policies that hold it, and of one source in two policies each counts. */

@@ -8,15 +8,20 @@ import { type Route, routesOf } from "./host";
 import type { HostFacts } from "./snapshot";
 
 /** The devices of pods that take a program, sorted. */
-export const podDevices = (claims: readonly Claim[], host: HostFacts): string[] =>
-  devicesTowardsPods(claims, host).filter((device) => obstacleOn(device, host) === undefined);
+export const podDevices = (claims: readonly Claim[], host: HostFacts, uplink = uplinkOf(claims)): string[] =>
+  devicesTowardsPods(claims, host, uplink).filter((device) => obstacleOn(device, host) === undefined);
 
 /** The others, each with what keeps it from that. */
 export const devicesLeftOut = (claims: readonly Claim[], host: HostFacts): [device: string, why: string][] =>
-  devicesTowardsPods(claims, host).flatMap((device): [string, string][] => {
+  devicesTowardsPods(claims, host, uplinkOf(claims)).flatMap((device): [string, string][] => {
     const why = obstacleOn(device, host);
     return why === undefined ? [] : [[device, why]];
   });
+
+function uplinkOf(claims: readonly Claim[]): string | undefined {
+  const node = claims.find((claim) => claim.kind === "node");
+  return node?.kind === "node" ? node.uplink : undefined;
+}
 
 /** Programs read Ethernet headers, and stand in front of all filters: what those would do to a packet, as a limit of the CNI does, is to be done. */
 function obstacleOn(device: string, { notEthernet, taken }: HostFacts): string | undefined {
@@ -31,14 +36,13 @@ function obstacleOn(device: string, { notEthernet, taken }: HostFacts): string |
  * The devices by which a node reaches pods directly that gateways with programs select, sorted: a veth each, or a bridge.
  * What is reached by a next hop is on another node.
  */
-function devicesTowardsPods(claims: readonly Claim[], host: HostFacts): string[] {
-  const node = claims.find((claim) => claim.kind === "node");
+function devicesTowardsPods(claims: readonly Claim[], host: HostFacts, uplink: string | undefined): string[] {
   const gateways = new Set(
     claims.flatMap((claim) =>
       claim.kind === "gateway" && (hasPrograms(claim) || tracksConnections(claim)) ? [claim.owner.id] : [],
     ),
   );
-  if (node?.kind !== "node" || gateways.size === 0) return [];
+  if (uplink === undefined || gateways.size === 0) return [];
   const sources = claims.flatMap((claim) => {
     if (claim.kind !== "policy") return [];
     return [claim, ...(claim.also ?? [])].flatMap((one) => (gateways.has(one.gateway) ? one.sources : []));
@@ -46,7 +50,7 @@ function devicesTowardsPods(claims: readonly Claim[], host: HostFacts): string[]
   const selected = rangesOf(sources);
   const isOfPods = ({ cidr, device, isDirect }: Route): boolean =>
     isDirect &&
-    ![node.uplink, TUNNEL, "lo"].includes(device) &&
+    ![uplink, TUNNEL, "lo"].includes(device) &&
     isDeviceName(device) &&
     firstMeeting([rangeOf(cidr)], selected) !== undefined;
   return [

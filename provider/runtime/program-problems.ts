@@ -1,12 +1,16 @@
-import { hasPrograms } from "../compile/bpf";
+import { hasPrograms, loadsPrograms } from "../compile/bpf";
 import { TUNNEL } from "../compile/names";
 import type { EgressGatewayArgs, Problem } from "../model/args";
+import { expandNodes } from "../model/compact-nodes";
 import { quote } from "../model/problem";
 import { deviceOfPod } from "./carried-pods";
 import { nodesOf, pathOf } from "./gateway-state";
+import { gatewayOf } from "./known-gateway";
 import type { Looked } from "./look";
 import { devicesBetweenNodes } from "./loose-devices";
 import { podDevices } from "./pod-devices";
+import { claimOf, type PolicyState } from "./policy-state";
+import { memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
 
 /** The oldest kernel with all that the programs use: bpf_redirect_neigh. */
@@ -18,35 +22,37 @@ const TOOLS: Readonly<Record<string, string>> = {
   gzip: "gzip",
 };
 
+const OTHERS = "programs of others take the same packets";
+const PASSED_BY = "Their rules would be passed by, or ours.";
+
 /** Nodes on which the programs of `datapath: "bpf"` could not be loaded, or would not run. In pods there are none. */
 export function programProblems(args: EgressGatewayArgs, looked: ReadonlyMap<string, Looked>): Problem[] {
   if (args.datapath !== "bpf") return [];
   const pods = new Set(args.gateways.flatMap(({ node, connection }) => (connection.netns === undefined ? [] : [node])));
   return [...looked].flatMap(([node, { snapshot }]): Problem[] =>
-    (snapshot && !pods.has(node) ? [...reasons(snapshot), ...deviceReasons(args, node, snapshot)] : []).map(
-      (reason) => ({
-        path: pathOf(args, node),
-        message: `node ${node} can't have datapath "bpf": ${reason} Or give datapath "iptables".`,
-      }),
-    ),
+    (snapshot && !pods.has(node)
+      ? [...reasons(snapshot, uplinkOf(args, node)), ...deviceReasons(args, node, snapshot)]
+      : []
+    ).map((reason) => ({
+      path: pathOf(args, node),
+      message: `node ${node} can't have datapath "bpf": ${reason} Or give datapath "iptables".`,
+    })),
   );
 }
 
-function reasons(snapshot: Snapshot): string[] {
-  const { kernel, missingTools, filters, taken } = snapshot.host;
+const uplinkOf = (args: EgressGatewayArgs, name: string): string | undefined =>
+  nodesOf(args).find(({ node }) => node === name)?.uplink;
+
+function reasons(snapshot: Snapshot, uplink: string | undefined): string[] {
+  const { kernel, missingTools } = snapshot.host;
   const tools = Object.keys(TOOLS).filter((tool) => missingTools.includes(tool));
   const packages = [...new Set(tools.map((tool) => TOOLS[tool]))];
-  const hooks = hooksOf(snapshot);
-  const plain = taken.filter(({ by }) => by !== "qdisc").map(({ by, ...hook }) => ({ ...hook, name: `${by} filters` }));
-  const others = [...filters, ...plain].filter(({ device, direction }) => hooks.has(`${device} ${direction}`));
-  const names = others.map(({ device, direction, name }) => `${name} (${device} ${direction})`);
+  const names = othersOn(hooksOf(snapshot, uplink), snapshot);
   return [
     ...(isOlder(kernel) ? [`its kernel is ${kernel}, and the programs need Linux ${OLDEST.join(".")}.`] : []),
     ...(tools.length > 0 ? [`${tools.join(", ")} not found. Install ${packages.join(", ")} there.`] : []),
     ...(missingTools.includes("bpffs") ? ["no BPF file system. Mount one: mount -t bpf bpf /sys/fs/bpf."] : []),
-    ...(names.length > 0
-      ? [`programs of others take the same packets: ${names.join(", ")}. Their rules would be passed by, or ours.`]
-      : []),
+    ...(names.length > 0 ? [`${OTHERS}: ${names.join(", ")}. ${PASSED_BY}`] : []),
   ];
 }
 
@@ -79,15 +85,41 @@ function isOlder(kernel: string): boolean {
   return major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
 }
 
-/** Where programs of ours come to stand and never have been: elsewhere one of others is drift. */
-function hooksOf({ claims, host, actual, node: file }: Snapshot): ReadonlySet<string> {
-  const node = claims.find((claim) => claim.kind === "node");
+/** What others have on these hooks. */
+function othersOn(hooks: ReadonlySet<string>, { host: { filters, taken } }: Snapshot): string[] {
+  const plain = taken.filter(({ by }) => by !== "qdisc").map(({ by, ...hook }) => ({ ...hook, name: `${by} filters` }));
+  return [...filters, ...plain]
+    .filter(({ device, direction }) => hooks.has(`${device} ${direction}`))
+    .map(({ device, direction, name }) => `${name} (${device} ${direction})`);
+}
+
+/** Where programs of ours come to stand and never have been: elsewhere one of others is drift. Where pods have had ours, those that come have them too. */
+function hooksOf({ claims, host, actual, node: file }: Snapshot, uplink: string | undefined): ReadonlySet<string> {
   const hadPrograms = claims.some((claim) => claim.kind === "gateway" && hasPrograms(claim));
-  const uplink = node?.kind === "node" ? [`${node.uplink} ingress`, `${node.uplink} egress`] : [];
-  const pods = (devices: readonly string[]): string[] => devices.map((device) => `${device} ingress`);
+  const uplinks = uplink === undefined ? [] : [`${uplink} ingress`, `${uplink} egress`];
+  const pods = hadPrograms && file?.podDevices?.length ? [] : podDevices(claims, host);
   const ours = new Set([
     ...actual.flatMap((o) => (o.kind === "tc-filter" ? [`${o.device} ${o.direction}`] : [])),
-    ...(hadPrograms ? [...uplink, ...pods(file?.podDevices ?? [])] : []),
+    ...(hadPrograms ? uplinks : []),
   ]);
-  return new Set([...uplink, ...pods(podDevices(claims, host))].filter((hook) => !ours.has(hook)));
+  return new Set([...uplinks, ...pods.map((device) => `${device} ingress`)].filter((hook) => !ours.has(hook)));
+}
+
+/** The same for a policy: devices of the pods that it selects, which get programs with it. */
+export function podProgramProblems(state: PolicyState, looked: ReadonlyMap<string, Looked>): Problem[] {
+  const gateway = gatewayOf(state.gateway.id, looked);
+  if (!gateway || !loadsPrograms(gateway)) return [];
+  const wanted = memory.gateways.get(state.gateway.id)?.wanted;
+  return expandNodes(state.gateway).flatMap(({ node, connection }): Problem[] => {
+    const snapshot = looked.get(node)?.snapshot;
+    if (!snapshot || connection.netns !== undefined || snapshot.node?.podDevices?.length) return [];
+    const enrolled = snapshot.claims.filter(({ kind }) => kind === "node");
+    // A node that is new is not enrolled yet.
+    const uplink = wanted && uplinkOf(wanted, node);
+    const devices = podDevices([...enrolled, gateway, claimOf(state)], snapshot.host, uplink);
+    const names = othersOn(new Set(devices.map((device) => `${device} ingress`)), snapshot);
+    if (names.length === 0) return [];
+    const message = `${OTHERS}: ${names.join(", ")} on node ${node}. ${PASSED_BY} Give its gateway datapath "iptables".`;
+    return [{ path: "sources", message }];
+  });
 }

@@ -1,20 +1,28 @@
 import { formatAddress } from "../../../provider/model/address";
 import type { Problem } from "../../../provider/model/args";
+import type { Claim, PolicyClaim } from "../../../provider/model/claim";
 import type { GatewayState } from "../../../provider/runtime/gateway-state";
 import { egressIPBoundProblems, policyBoundProblems, policyReport } from "../../../provider/runtime/map-bounds";
 import type { PolicyState } from "../../../provider/runtime/policy-state";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
-import { nodes } from "./snapshots";
+import { gatewayClaim, policyClaim } from "../reconcile/states";
+import { nodes, seen } from "./snapshots";
 
 const labelled = (name: string) => ({ project: "shop", stack: "prod", name });
 /** So many addresses, one in two, so that none make a network. */
 const addresses = (count: number, first = 0x0a000000): string[] =>
   Array.from({ length: count }, (_, i) => `${formatAddress(first + 2 * i)}/32`);
 
-function gateway(name: string, ips: number, datapath: "bpf" | "iptables" = "bpf"): GatewayState {
+function gateway(
+  name: string,
+  ips: number,
+  datapath: "bpf" | "iptables" = "bpf",
+  gateways = nodes(1),
+  answers: "tunnel" | "cluster" = "tunnel",
+): GatewayState {
   const placement = Object.fromEntries(addresses(ips).map((ip) => [`${name} ${ip}`, "n1"]));
   const ref = { id: name, name, fleet: "lab", egressIPs: [], placement, ignore: [], nodes: {}, connection: {} };
-  const wanted = { gateways: nodes(1), egressIPs: [], datapath, label: labelled(name), ownerId: name, placement, ref };
+  const wanted = { gateways, egressIPs: [], datapath, answers, label: labelled(name), ownerId: name, placement, ref };
   memory.gateways.set(name, { wanted, held: undefined });
   return wanted;
 }
@@ -32,7 +40,10 @@ function policy(
   const state = { label: labelled(name), ownerId: name, egressIP: "192.0.2.1" };
   return { gateway: ref, sources: { cidrs: sources }, ...state };
 }
-const check = (...args: Parameters<typeof policy>): Problem[] => policyBoundProblems(policy(...args));
+const check = (...args: Parameters<typeof policy>): Problem[] => policyBoundProblems(policy(...args), new Map());
+/** The same with these claims on node n1. */
+const checkWith = (claims: readonly Claim[], ...args: Parameters<typeof policy>): string[] =>
+  policyBoundProblems(policy(...args), new Map([["n1", seen({ claims })]])).map(({ message }) => message);
 
 beforeEach(forgetRun);
 
@@ -45,19 +56,53 @@ describe("policies", () => {
     expect(check("two", ["10.200.0.0/16"], ["203.0.113.0/24"])).toEqual([
       {
         path: "sources",
-        message: `with policy "two" the policies of fleet "lab" have 262145 entries (sources times destinations), and the maps of its programs hold 262144. Give fewer or wider networks, or its gateways datapath "iptables".`,
+        message: `with policy "two" node n1 would have 262145 entries (sources times destinations) and the maps of its programs hold 262144. Give fewer or wider networks, or its gateways datapath "iptables".`,
       },
     ]);
   });
 
-  test("of all gateways of the fleet count: programs leave alone what those without select", () => {
+  test("of all gateways of a node count, if these have programs", () => {
     for (const name of ["egress", "other"]) gateway(name, 1);
     gateway("stack", 1, "iptables");
+    gateway("elsewhere", 1, "bpf", nodes(2).slice(1));
     expect(check("one", addresses(512), addresses(half, 0xc0000000))).toEqual([]);
-    for (const through of ["egress", "other", "stack"]) {
+    for (const through of ["egress", "other"]) {
       const found = check("two", ["10.200.0.0/16"], ["203.0.113.0/24"], through);
-      expect(found.map(({ message }) => message)).toEqual([expect.stringContaining("have 262145 entries")]);
+      expect(found.map(({ message }) => message)).toEqual([expect.stringContaining("would have 262145 entries")]);
+      memory.policies.delete("two");
     }
+    for (const through of ["stack", "elsewhere"])
+      expect(check("two", ["10.200.0.0/16"], ["203.0.113.0/24"], through)).toEqual([]);
+  });
+
+  test("count with what the node has till they have changed, of other stacks too", () => {
+    gateway("egress", 1);
+    const [sources, destinations] = [addresses(512), addresses(half, 0xc0000000)];
+    const had = (id: string, change: Partial<PolicyClaim>): PolicyClaim =>
+      policyClaim(id, { gateway: "egress", sources, destinations, egressIP: "192.0.2.1", ...change });
+    expect(checkWith([had("one", {})], "one", sources, destinations)).toEqual([]);
+    expect(checkWith([had("one", {})], "one", sources, addresses(half, 0xd0000000))).toEqual([
+      `with policy "one" node n1 would have 524288 entries (sources times destinations), with what it has till then, and the maps of its programs hold 262144. Give fewer or wider networks, change them in two steps, or its gateways datapath "iptables".`,
+    ]);
+    const [also] = [{ ...had("one", {}), sources: ["10.201.0.0/16"] }];
+    expect(checkWith([had("one", { also: [also] })], "one", sources, destinations)).toEqual([
+      expect.stringContaining("would have 262656 entries"),
+    ]);
+    forgetRun();
+    gateway("egress", 1);
+    expect(checkWith([had("theirs", {})], "two", ["10.200.0.0/16"], ["203.0.113.0/24"])).toEqual([
+      expect.stringContaining("would have 262145 entries"),
+    ]);
+  });
+
+  test("of a gateway that is none of this run's count as the node knows it", () => {
+    const theirs = (datapath: "bpf" | undefined) =>
+      gatewayClaim({ nodes: { n1: { index: 1, underlay: "192.0.2.91", gateway: true } }, datapath }, "theirs");
+    const [sources, destinations] = [addresses(513), addresses(half, 0xc0000000)];
+    expect(checkWith([theirs("bpf")], "one", sources, destinations, "theirs")).toHaveLength(1);
+    expect(checkWith([theirs(undefined)], "one", sources, destinations, "theirs")).toEqual([]);
+    const known = new Map([["n1", seen({ claims: [theirs("bpf")] })]]);
+    expect(policyReport(policy("two", ["10.0.1.11/32"], ["203.0.113.0/24"], "theirs"), known)).toHaveLength(1);
   });
 
   test("have the entries of each network around their sources as well", () => {
@@ -79,7 +124,7 @@ describe("policies", () => {
     const networks = addresses(262145, 0x01000000).map((address) => address.replace("/32", "/31"));
     expect(check("one", networks.slice(1), [])).toEqual([]);
     expect(check("one", networks, []).map(({ message }) => message)).toEqual([
-      expect.stringContaining("have 262145 source networks, and the maps of its programs hold 262144."),
+      expect.stringContaining("have 262145 source networks and the maps of its programs hold 262144."),
     ]);
   });
 
@@ -87,6 +132,8 @@ describe("policies", () => {
     const destinations = addresses(half + 1, 0xc0000000);
     expect(check("one", addresses(512), destinations)).toEqual([]);
     gateway("egress", 1, "iptables");
+    expect(check("one", addresses(512), destinations)).toEqual([]);
+    gateway("egress", 1, "bpf", nodes(1), "cluster");
     expect(check("one", addresses(512), destinations)).toEqual([]);
     gateway("egress", 1);
     expect(check("one", addresses(512), destinations)).toHaveLength(1);
@@ -102,9 +149,9 @@ test("a preview says how many entries a policy comes to, where programs have the
   ];
   const withNetwork = ["10.200.0.0/16", ...(sources ?? [])];
   expect([
-    ...policyReport(policy("one", sources ?? [], destinations ?? [])),
-    ...policyReport(policy("two", withNetwork, destinations ?? [])),
-    ...policyReport(policy("three", sources ?? [], destinations ?? [], "stack")),
+    ...policyReport(policy("one", sources ?? [], destinations ?? []), new Map()),
+    ...policyReport(policy("two", withNetwork, destinations ?? []), new Map()),
+    ...policyReport(policy("three", sources ?? [], destinations ?? [], "stack"), new Map()),
   ]).toEqual([
     "policy one: 4 policy entries and 0 source networks on each node",
     "policy two: 6 policy entries and 1 source networks on each node",

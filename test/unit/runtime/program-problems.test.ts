@@ -1,8 +1,10 @@
 import type { EgressGatewayArgs } from "../../../provider/model/args";
 import type { Claim } from "../../../provider/model/claim";
+import { compactNodes } from "../../../provider/model/compact-nodes";
 import type { Looked } from "../../../provider/runtime/look";
-import { programProblems } from "../../../provider/runtime/program-problems";
-import type { HostFacts } from "../../../provider/runtime/snapshot";
+import type { PolicyState } from "../../../provider/runtime/policy-state";
+import { podProgramProblems, programProblems } from "../../../provider/runtime/program-problems";
+import type { HostFacts, Snapshot } from "../../../provider/runtime/snapshot";
 import { gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";
 import { hostOf, nodes, seen, unreachable } from "./snapshots";
 
@@ -70,7 +72,37 @@ describe("programs of others", () => {
     const claims = CLAIMS.filter(({ kind }) => kind === "node");
     const fresh = snapshot && problems({ snapshot: { ...snapshot, claims } });
     expect(fresh?.map(({ path, message }) => `${path}: ${message}`)).toEqual(refused("cil_from_netdev (eth0 ingress)"));
+    const bare = snapshot && problems({ snapshot: { ...snapshot, claims: [] } });
+    expect(bare?.map(({ path, message }) => `${path}: ${message}`)).toEqual(refused("cil_from_netdev (eth0 ingress)"));
     expect(texts({ filters })).toEqual(refused("cil_from_container (veth1 ingress)"));
+  });
+
+  test("are refused on the devices of pods with the first policy that selects these", () => {
+    const { snapshot } = nodeWith({ filters });
+    if (!snapshot) throw new Error("not seen");
+    const ref = { id: "gateway-a", ...compactNodes(nodes(2)) } as PolicyState["gateway"];
+    const state = {
+      gateway: ref,
+      ownerId: "policy-1",
+      egressIP: "192.0.2.1",
+      sources: {},
+      label: { project: "shop", stack: "prod", name: "one" },
+    } as PolicyState;
+    const claims = [nodeClaim("client-1"), gatewayClaim({ datapath: "bpf" }, "gateway-a")];
+    const told = (sources: string[], change: Partial<Snapshot> = {}) => {
+      const looked = new Map([["n2", { snapshot: { ...snapshot, claims, ...change } }]]);
+      return podProgramProblems({ ...state, sources: { cidrs: sources } }, looked).map(({ message }) => message);
+    };
+    expect(told(["10.0.1.0/24"])).toEqual([
+      'programs of others take the same packets: cil_from_container (veth1 ingress) on node n2. Their rules would be passed by, or ours. Give its gateway datapath "iptables".',
+    ]);
+    expect(told(["10.0.2.0/24"])).toEqual([]);
+    expect(told(["10.0.1.0/24"], { claims: [nodeClaim("client-1"), gatewayClaim({}, "gateway-a")] })).toEqual([]);
+    // Where pods have programs, those of new ones stand in front of what the CNI gives them.
+    const node = { version: 1, tables: {}, dropPolicies: [], podDevices: ["veth7"], restore: {} } as const;
+    expect(told(["10.0.1.0/24"], { node })).toEqual([]);
+    const later = problems({ snapshot: { ...snapshot, node } });
+    expect(later).toEqual([]);
   });
 
   test("are drift where ours have been, even if these are gone", () => {
