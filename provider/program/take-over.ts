@@ -1,4 +1,3 @@
-import { TUNNEL } from "../compile/names";
 import { CLASS_NODE, ROLE_ANSWER, ROLE_CLUSTER } from "../model/mark";
 
 /** enum egw_nat_state of what conntrack says of a connection. */
@@ -28,7 +27,7 @@ const STATES = Object.entries({
 export const TAKE_OVER_FUNCTIONS = `
 egw_begin() {
   sed -n 's/^update egw_egress_ips \\([^ ]*\\) .*/egw_egress_ips \\1/p' "$2" > $T/taken-ips
-  translates=$(tc filter show dev ${TUNNEL} ingress 2>/dev/null | grep ' egw-from_client:')
+  translates=$(tc filter show dev egw.vxlan ingress 2>/dev/null | grep ' egw-from_client:')
   if [ "$1" = egw_filters ] && [ -z "$translates" ] && grep -q '^attach [^ ]* ingress from_client ' "$2"; then last=' egress to_outside '
   elif [ "$1" = egw_bpf_entries ] && [ -n "$translates" ] && [ -s $T/taken-ips ]; then last='^update egw_egress_ips '
   else $1 < "$2"; return; fi
@@ -44,7 +43,7 @@ egw_take() {
 # Lines of egw_bpf_entries; the other half of TCP connections in $T/taken-tcp.
 egw_taken() {
   {
-    ip -4 neigh show dev ${TUNNEL} nud permanent && ip -4 route show table all dev ${TUNNEL} &&
+    ip -4 neigh show dev egw.vxlan nud permanent && ip -4 route show table all dev egw.vxlan &&
       if [ -s $T/taken-ips ]; then cat $T/taken-ips; else egw_entries egw_egress_ips; fi && egw_entries egw_nat_out && egw_entries egw_nat_in && conntrack -L || echo unread
   } 2> $T/taken-err | LC_ALL=C awk -v tcp=$T/taken-tcp '
     function address(text,  p) { split(text, p, "."); return sprintf("%02x%02x%02x%02x", p[1], p[2], p[3], p[4]) }
