@@ -106,6 +106,7 @@ egw_drop_lines() {
       print "map delete pinned " maps "/" map " key hex" words(hex)
     }
     BEGIN { ${["egw_flows", "egw_nat_out", "egw_nat_in"].map((map) => `NONE["${map}"] = "${none(map)}"`).join("; ")} }
-    { n = split($1, f, ":"); drop(f[1], f[2]); if (n > 2) drop("egw_nat_in", f[3]) }' $1
+    # Where the stack has the connection already, it may have the port that has no owner.
+    { n = split($1, f, ":"); if (n > 2) drop("egw_nat_in", f[3]); drop(f[1], f[2]) }' $1
 }
 `;

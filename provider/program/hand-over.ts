@@ -3,9 +3,9 @@ import { MAPS } from "./bpf-maps";
 import { INDEX_IN_MAC, MARK_OF_I, READ_MEMBERS } from "./cut-flows";
 import { OWN_PORT_FUNCTIONS } from "./own-ports";
 
-/** awk: what a line of `conntrack -L` says, the first of each name: `v["src"]`. */
+/** awk: what a line of `conntrack -L` says, the first of each name: `v["src"]`, and the last. */
 const READ_FIELDS = `      for (key in v) delete v[key]
-      for (i = 2; i <= NF; i++) { k = $i; sub(/=.*/, "", k); if (!(k in v)) v[k] = substr($i, length(k) + 2) }`;
+      for (i = 2; i <= NF; i++) { k = $i; sub(/=.*/, "", k); last[k] = substr($i, length(k) + 2); if (!(k in v)) v[k] = last[k] }`;
 
 /** Where a peer's entry has the last bytes of its MAC, which are its node's index. */
 const INDEX_AT = sizeOf("address") + INDEX_IN_MAC;
@@ -31,7 +31,7 @@ egw_hand_over() {
     sed -n 's/^detach \\([^ ]*\\) [^ ]* from_pod$/\\1/p' "$2" | sort -u | while read -r d; do
       sed 's/^/ifindex=/' /sys/class/net/$d/ifindex 2>/dev/null
     done
-    sed -n 's/^detach [^ ]* ingress from_client$/role=gateway/p' "$2"
+    sed -n -e 's/^detach [^ ]* ingress from_client$/role=gateway/p' -e 's/^detach [^ ]* ingress uplink_gateway$/role=gateway/p' "$2"
   else
     sed -n -e 's/^delete egw_peers /gateway /p' -e 's/^delete egw_egress_ips /egress /p' "$2" | while read -r what key; do
       printf "$what=%d.%d.%d.%d\\n" $(echo $key | sed 's/../0x& /g')
@@ -39,7 +39,6 @@ egw_hand_over() {
   fi > $T/given-up
   rm -f $T/given
   [ -s $T/given-up ] || { egw_begin $1 "$2"; return; }
-  ! grep -q -e role= -e egress= $T/given-up || egw_own_ports || [ -n "$undoing" ] || return 1
   egw_give_back || [ -n "$undoing" ] || return 1
   if [ "$1" = egw_filters ]; then
     # First what learns flows, and what keeps the stack off the ports of translations. TCP goes while the others stand, both ways at once.
@@ -59,7 +58,7 @@ egw_give_back() {
   return 1
 }
 egw_give_late() {
-  egw_list_late && egw_has_room $T/given-late && egw_forget $T/given-late && egw_put_back $T/given-late && cat $T/given-late >> $T/given
+  egw_own_ports && egw_list_late && egw_has_room $T/given-late && egw_forget $T/given-late && egw_put_back $T/given-late && cat $T/given-late >> $T/given
 }
 # What is carried now: all that is to go, or the TCP of it, and what is not in conntrack yet.
 egw_list_late() {
@@ -73,7 +72,7 @@ egw_list_late() {
 egw_given_back() {
   egw_list_late $(echo $1 | grep tcp) || return 1
   [ "$1" != cut-first ] || { egw_cut_flows && rm -f $T/cut-flows; } || return 1
-  egw_forget $T/given-late && egw_put_back $T/given-late || [ -n "$undoing" ] || return 1
+  egw_own_ports && egw_forget $T/given-late && egw_put_back $T/given-late || [ -n "$undoing" ] || return 1
   egw_cut_flows && rm -f $T/cut-flows
 }
 # Of a batch that was killed as it handed over: conntrack has the connections already where the program has gone.
@@ -135,17 +134,30 @@ egw_has_room() {
   return 1
 }
 # Each deletion walks the whole table. So one is called for all of a path that have a source, or a source and a destination, where all are in the list.
+# Gone as well is whoever has the port outside of one in the list: what programs have carried since, and the port of what they have not.
 egw_forget() {
   [ -s $1 ] || return 0
   { conntrack -L 2>/dev/null || echo unread; } | awk -v list=$1 '
-    BEGIN { while ((getline line < list) > 0) { split(line, w, "|"); if (w[2] != "") listed[w[2]] } }
+    function outside(proto, remote, ip, sport, dport) { return proto " " remote " " ip " " sport " " dport }
+    BEGIN {
+      while ((getline line < list) > 0) {
+        split(line, w, "|")
+        if (w[2] == "") continue
+        listed[w[2]]
+        n = split(w[3], option, " ")
+        for (i = 1; i < n; i++) word[option[i]] = option[i + 1]
+        if (split(word["--src-nat"], at, ":") == 2) taken[outside(word["-p"], word["-d"], at[1], word["--dport"], at[2])]
+        delete word["--src-nat"]
+      }
+    }
     /^unread/ { print "conntrack can not be read" > "/dev/stderr"; unread = 1; exit 1 }
     {
 ${READ_FIELDS}
-      source = "-m " (v["mark"] + 0) " -s " v["src"]; pair = source " -d " v["dst"]
+      mark = "mark" in v ? v["mark"] : 0
+      source = "-m " mark " -s " v["src"]; pair = source " -d " v["dst"]
       there[source]++; there[pair]++
       name = "-p " $1 " -s " v["src"] " -d " v["dst"] ($1 == "icmp" ? " --icmp-id " v["id"] : " --sport " v["sport"] " --dport " v["dport"])
-      if (!(name in listed) || name in of) next
+      if (!(name in listed) && !(outside($1, last["src"], last["dst"], last["sport"], last["dport"]) in taken) || name in of) next
       of[name] = source; with[name] = pair; going[source]++; going[pair]++
     }
     END {
@@ -161,7 +173,9 @@ ${READ_FIELDS}
 # All in one process, which stops at the first that is there by now: that goes as well.
 egw_put_back() {
   sed -n 's/.*| *-I/-I/p' $1 > $T/given-anew
-  for n in 1 2; do
+  # Before 1.4.7 there is no such option.
+  tries="1 2"; conntrack -R /dev/null >/dev/null 2>&1 || tries=
+  for n in $tries; do
     [ -s $T/given-anew ] && ! conntrack -R $T/given-anew >/dev/null 2>&1 || return 0
     egw_forget $1 || return 1
   done

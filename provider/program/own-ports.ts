@@ -1,4 +1,5 @@
 import { placesOf } from "../kernel/bpf-layout";
+import { MAPS } from "./bpf-maps";
 import { READ_MEMBERS } from "./cut-flows";
 
 const tuple = placesOf("egw_tuple", 0);
@@ -7,12 +8,20 @@ const nat = placesOf("egw_nat", 16);
 
 /**
  * Connections of the stack that leave by another port than conntrack has given them, since a pod's connection has that. Before conntrack gets
- * the pod's, it gets the port of these: egw_own_ports puts each in anew. `to_outside` knows them by both ports till answers are led to the new one.
+ * the pod's, it gets the port of these: egw_own_ports puts each in anew. `to_outside` knows them by both ports till answers are led to the
+ * new one, which are as soon as conntrack shows it.
  */
 export const OWN_PORT_FUNCTIONS = `
 egw_own_ports() {
+  grep -q -e role= -e egress= $T/given-up || return 0
+  egw_find_own || return 1
+  [ -s $T/own-list ] || return 0
+  egw_bpf_entries < $T/own-first >/dev/null && egw_forget $T/own-list && egw_put_back $T/own-list && egw_find_own &&
+    { [ ! -s $T/own-then ] || egw_bpf_entries < $T/own-then >/dev/null; }
+}
+egw_find_own() {
   rm -f $T/own-list $T/own-first $T/own-then
-  { egw_entries egw_nat_out && conntrack -L 2>/dev/null || echo unread; } | LC_ALL=C awk -v list=$T/own-list -v first=$T/own-first -v then=$T/own-then -v going=$T/given-up '${READ_MEMBERS}
+  { { [ ! -e $BPF/${MAPS}/egw_nat_out ] || egw_entries egw_nat_out; } && conntrack -L 2>/dev/null || echo unread; } | LC_ALL=C awk -v list=$T/own-list -v first=$T/own-first -v then=$T/own-then -v going=$T/given-up '${READ_MEMBERS}
     function member(at, bytes) { return substr(hex, 2 * at + 1, 2 * bytes) }
     BEGIN { while ((getline what < going) > 0) isGoing[what] }
     $1 == "unread" { print "what the stack translates can not be read" > "/dev/stderr"; exit 1 }
@@ -20,16 +29,14 @@ egw_own_ports() {
       hex = $2 $3
       if (!("role=gateway" in isGoing || ("egress=" address(${tuple.source})) in isGoing)) next
       if (address(${nat.client}) != "0.0.0.0" || member(${tuple.source_port}, 2) == member(${nat.port}, 2)) next
-      way = byte(${tuple.protocol}) " " address(${tuple.source}) " " address(${tuple.destination}) " " port(${tuple.source_port}) " " port(${tuple.destination_port})
-      moved[way] = port(${nat.port})
+      way = byte(${tuple.protocol}) " " address(${tuple.source}) " " address(${tuple.destination}) " " port(${tuple.destination_port}) " "
+      moved[way port(${tuple.source_port})] = port(${nat.port})
       own = substr($2, 1, ${2 * tuple.source_port}) member(${nat.port}, 2) substr($2, ${2 * tuple.destination_port + 1})
-      known[way] = "update egw_nat_out " own " " $3
-      # Put in again first: of what has gone by itself a deletion fails.
-      former[way] = "update egw_nat_out " $2 " " $3 "\\ndelete egw_nat_out " $2
-      leads[way] = "update egw_nat_in " member(${tuple.destination}, 4) member(${tuple.source}, 4) member(${tuple.destination_port}, 2) member(${nat.port}, 2) substr($2, ${2 * tuple.protocol + 1}) " " own
+      known[way port(${tuple.source_port})] = "update egw_nat_out " own " " $3
+      # Put in again before it goes: of what has gone by itself a deletion fails.
+      leads[way port(${nat.port})] = "update egw_nat_in " member(${tuple.destination}, 4) member(${tuple.source}, 4) member(${tuple.destination_port}, 2) member(${nat.port}, 2) substr($2, ${2 * tuple.protocol + 1}) " " own "\\nupdate egw_nat_out " $2 " " $3 "\\ndelete egw_nat_out " $2
       next
     }
-    /UNREPLIED/ { next }
     {
       n = mark = 0
       for (i = 2; i <= NF; i++) {
@@ -37,16 +44,14 @@ egw_own_ports() {
         else if ($i ~ /^dst=/) dst[n] = substr($i, 5)
         else if ($i ~ /^sport=/) sport[n] = substr($i, 7)
         else if ($i ~ /^dport=/) dport[n] = substr($i, 7)
-        else if ($i ~ /^mark=/) mark = substr($i, 6) + 0
+        else if ($i ~ /^mark=/) mark = substr($i, 6)
       }
-      way = $2 " " dst[2] " " dst[1] " " dport[2] " " dport[1]
-      if (n < 2 || !(way in moved)) next
+      if (n < 2) next
+      way = $2 " " dst[2] " " dst[1] " " dport[1] " " dport[2]
+      if (!(way in moved)) { if (way in leads) print leads[way] > then; next }
       name = "-p " $1 " -s " src[1] " -d " dst[1] " --sport " sport[1] " --dport " dport[1]
-      print "|" name "|-I " name " -r " dst[1] " -q " src[1] " --reply-port-src " dport[1] " --reply-port-dst " sport[1] " --src-nat " dst[2] ":" moved[way] ($1 == "tcp" ? " --state " $4 : "") " -t " $3 " -u ASSURED,SEEN_REPLY -m " mark > list
+      print "|" name "|-I " name " -r " dst[1] " -q " src[1] " --reply-port-src " dport[1] " --reply-port-dst " sport[1] " --src-nat " dst[2] ":" moved[way] ($1 == "tcp" ? " --state " $4 : "") " -t " $3 " -u " (/UNREPLIED/ ? "UNSET" : "ASSURED,SEEN_REPLY") " -m " mark > list
       print known[way] > first
-      print leads[way] "\\n" former[way] > then
-    }' || return 1
-  [ ! -s $T/own-list ] ||
-    { egw_bpf_entries < $T/own-first >/dev/null && egw_forget $T/own-list && egw_put_back $T/own-list && egw_bpf_entries < $T/own-then >/dev/null; }
+    }'
 }
 `;

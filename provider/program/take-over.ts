@@ -83,7 +83,8 @@ egw_taken() {
       if (n < 2 || !(address(ip) in isEgress)) next
       to = address(dst[1]); own = tuple(address(ip), to, port, dport[1]); key = tuple(address(src[1]), to, sport[1], dport[1])
       answer = tuple(to, address(ip), dport[1], port)
-      if (answer in owner && owner[answer] != own || key in isThere) next
+      # One half alone is what a batch has left that did not come to its end.
+      if (answer in owner && owner[answer] != own && owner[answer] != key || key in isThere) next
       # Class and role of a connection that has come by the tunnel, and the MAC of the node that its index names.
       by = int(mark / 16777216) == ${CLASS_NODE / 0x1000000} && (mark % 256 == ${ROLE_ANSWER} || mark % 256 == ${ROLE_CLUSTER}) ? sprintf("66260000%04x", int(mark / 65536) % 256 * 64 + int(mark / 256) % 64) : ""
       if (by in client) take(key, client[by], by)

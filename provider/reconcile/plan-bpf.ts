@@ -70,12 +70,11 @@ function growEntries({ added, removed }: Changes): Step[] {
   const isNew = namesOfMaps(added);
   const entries = ofKind(added, "bpf-entry");
   const former = new Map(ofKind(removed, "bpf-entry").map((entry) => [keyOf(entry), entry]));
-  const undo = entries
-    .filter(({ map }) => !isNew.has(map))
-    .map((entry) => {
-      const before = former.get(keyOf(entry));
-      return before ? update(before) : remove(entry);
-    });
+  const others = entries.filter(({ map }) => !isNew.has(map));
+  const undo = [
+    ...narrowFirst(others.flatMap((entry) => former.get(keyOf(entry)) ?? [])).map(update),
+    ...narrowLast(others.filter((entry) => !former.has(keyOf(entry)))).map(remove),
+  ];
   return step("bpf-entry", narrowFirst(entries).map(update), undo);
 }
 
@@ -115,7 +114,7 @@ export function shrinkPrograms(
   const programs = unwanted(actual, "bpf-program", desired);
   const filters = answersFirst(unwanted(changes.removed, "tc-filter", desired));
   return [
-    ...step("bpf-entry", narrowLast(entries).map(remove), entries.map(update)),
+    ...step("bpf-entry", narrowLast(entries).map(remove), narrowFirst(entries).map(update)),
     ...step("tc", [...filters].reverse().map(detach), filters.map(bringBack)),
     ...step("bpf-program", programs.map(unload), programs.map(reload)),
     ...step("bpf-map", maps.map(removeMap), maps.map(putBack)),

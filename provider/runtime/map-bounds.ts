@@ -146,12 +146,15 @@ function ruleOf(id: string, selection: Routed, isLeft: boolean): PolicyRule {
   return { id, owner: id, sources, ...destinationMembers(selection), ...way };
 }
 
-const counted = new WeakMap<Routed, Counts>();
+const counted = new WeakMap<Routed, { readonly never: string; readonly counts: Counts }>();
 
 /** Each policy's check asks for all of them. */
 function countOnce(selection: Routed, never: readonly string[]): Counts {
-  const counts = counted.get(selection) ?? countAlone(selection, never);
-  counted.set(selection, counts);
+  const key = never.join();
+  const known = counted.get(selection);
+  if (known?.never === key) return known.counts;
+  const counts = countAlone(selection, never);
+  counted.set(selection, { never: key, counts });
   return counts;
 }
 

@@ -319,6 +319,28 @@ bpftool map update pinned ${M}/egw_nat_in key hex ${hex(answer(one))} value hex 
     ]);
   });
 
+  test("has its port though conntrack remembers another pod's connection by that", () => {
+    node.apply(GATEWAY_CLAIMS);
+    translate({ protocol: 6, pod: 2, ports: [4000, 4000] });
+    node.must(
+      `conntrack -I -p tcp -s 10.0.1.11 -d ${SERVER} --sport 4000 --dport 443 --src-nat ${EGRESS}:4000 --state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY -m ${ANSWER_MARK}`,
+    );
+    node.apply(PLAIN);
+    expect(translated()).toEqual([`tcp ESTABLISHED 10.0.1.12 4000 ${EGRESS} 4000 [ASSURED] ${ANSWER_MARK}`]);
+  });
+
+  test("is taken over though a batch before has got no further than its port", () => {
+    node.apply(PLAIN);
+    node.must(
+      `conntrack -I -p tcp -s 10.0.1.11 -d ${SERVER} --sport 4000 --dport 443 --src-nat ${EGRESS}:4000 --state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY -m ${ANSWER_MARK}`,
+    );
+    node.apply(GATEWAY_CLAIMS);
+    node.must(`bpftool map delete pinned ${M}/egw_nat_out key hex ${hex(entry(FIRST))}
+tc filter del dev egw.vxlan ingress`);
+    node.apply(GATEWAY_CLAIMS);
+    expect(held(FIRST)?.readUInt16BE(16)).toBe(4000);
+  });
+
   test("leaves the stack the port that it has outside, where that is none of conntrack's", () => {
     node.apply(GATEWAY_CLAIMS);
     translate(FIRST);
