@@ -50,7 +50,7 @@ egw_flows() {
       if (proto == "udp" && !(has(state, 1) && has(state, 16))) return 30
       return SILENT[proto]
     }
-    function print_entry(  isFlow, proto, ended, left, state, src, dst, ports, back, seen_as, mark, device) {
+    function print_entry(  isFlow, proto, ended, opens, left, state, src, dst, ports, back, seen_as, mark, device) {
       isFlow = $1 == "egw_flows"
       hex = $2 $3
       proto = PROTOCOL[byte(${tuple.protocol})]
@@ -58,7 +58,8 @@ egw_flows() {
       state = byte(isFlow ? ${flow.state} : ${nat.state})
       # Which ends a connection has come to: FIN by the pod 2, to it 4, a RST 8.
       ended = proto == "tcp" && (has(state, 8) || has(state, 2) && has(state, 4))
-      left = isFlow && proto == "tcp" ? ended ? ENDED : SILENT[proto] : lifetime(proto, state) + !isFlow
+      opens = isFlow && number(${flow.ifindex}, 4) >= 2147483648
+      left = isFlow && proto == "tcp" ? ended || opens ? ENDED : SILENT[proto] : lifetime(proto, state) + !isFlow
       left = left - now + number(isFlow ? ${flow.seen} : ${nat.seen}, 8) / 1000000000
       # Programs carry what is TCP however long it was silent.
       if (left <= 0 && !(isFlow && proto == "tcp")) return
@@ -69,7 +70,7 @@ egw_flows() {
         if (gateway == "0.0.0.0") return
         mark = of[gateway] + 0
         device = number(${flow.ifindex}, 4)
-        device = " gateway=" gateway (device >= 2147483648 ? " opening" : "") " ifindex=" device % 2147483648
+        device = " gateway=" gateway (opens ? " opening" : "") " ifindex=" device % 2147483648
       } else {
         if (address(${nat.client}) == "0.0.0.0") return
         seen_as = address(${nat.egress_ip})

@@ -31,7 +31,7 @@ egw_hand_over() {
     sed -n 's/^detach \\([^ ]*\\) [^ ]* from_pod$/\\1/p' "$2" | sort -u | while read -r d; do
       sed 's/^/ifindex=/' /sys/class/net/$d/ifindex 2>/dev/null
     done
-    sed -n -e 's/^detach [^ ]* ingress from_client$/role=gateway/p' -e 's/^detach [^ ]* ingress uplink_gateway$/role=gateway/p' "$2"
+    grep -q '^detach [^ ]* ingress from_client$' "$2" || { grep -q '^detach [^ ]* ingress uplink_gateway$' "$2" && ! egw_translates; } && echo role=gateway
   else
     sed -n -e 's/^delete egw_peers /gateway /p' -e 's/^delete egw_egress_ips /egress /p' "$2" | while read -r what key; do
       printf "$what=%d.%d.%d.%d\\n" $(echo $key | sed 's/../0x& /g')
@@ -58,15 +58,15 @@ egw_give_back() {
   return 1
 }
 egw_give_late() {
-  egw_own_ports && egw_list_late && egw_has_room $T/given-late && egw_forget $T/given-late && egw_put_back $T/given-late && cat $T/given-late >> $T/given
+  egw_own_ports && egw_list_late && egw_forget $T/given-late && egw_has_room $T/given-late && egw_put_back $T/given-late && cat $T/given-late >> $T/given
 }
-# What is carried now: all that is to go, or the TCP of it, and what is not in conntrack yet.
+# What is carried now: all that is to go, or the TCP of it (whose ports outside are nobody else's as long as programs give some), and what is not in conntrack yet.
 egw_list_late() {
   egw_carried > $T/given-now || return 1
   : > $T/cut-flows
   awk -F '[|]' -v given=$T/given -v flows=$T/cut-flows -v tcp="$1" '
     BEGIN { while ((getline line < given) > 0) { split(line, w, "|"); if (w[2] != "") known[w[1]] } }
-    { split($1, entry, ":"); if (!tcp || substr(entry[2], ${PROTOCOL_AT}, 2) == "06") print $1 > flows; if (!($1 in known)) print }' $T/given-now > $T/given-late
+    { split($1, entry, ":"); if (!tcp) print $1 > flows; else if (substr(entry[2], ${PROTOCOL_AT}, 2) == "06") print entry[1] ":" entry[2] > flows; if (!($1 in known)) print }' $T/given-now > $T/given-late
 }
 # The flows go. Where a program goes on, those that it has taken meanwhile are put in first; else all others would wait for them.
 egw_given_back() {

@@ -27,14 +27,20 @@ const STATES = Object.entries({
 export const TAKE_OVER_FUNCTIONS = `
 egw_begin() {
   sed -n 's/^update egw_egress_ips \\([^ ]*\\) .*/egw_egress_ips \\1/p' "$2" > $T/taken-ips
-  translates=$(tc filter show dev egw.vxlan ingress 2>/dev/null | grep ' egw-from_client:')
-  if [ "$1" = egw_filters ] && [ -z "$translates" ] && grep -q '^attach [^ ]* ingress from_client ' "$2"; then last=' egress to_outside '
-  elif [ "$1" = egw_bpf_entries ] && [ -n "$translates" ] && [ -s $T/taken-ips ]; then last='^update egw_egress_ips '
+  if [ "$1" = egw_filters ] && egw_comes "$2"; then last=' egress to_outside'
+  elif [ "$1" = egw_bpf_entries ] && [ -s $T/taken-ips ] && egw_translates; then last='^update egw_egress_ips '
   else $1 < "$2"; return; fi
   grep -e "$last" "$2" > $T/taken-last; grep -ve "$last" "$2" > $T/taken-rest
-  egw_take && $1 < $T/taken-rest && egw_bpf_entries < $T/taken-tcp >/dev/null &&
-    egw_take && egw_bpf_entries < $T/taken-tcp >/dev/null && $1 < $T/taken-last
+  # In an undo nothing is a reason to stop.
+  { egw_take || [ -n "$undoing" ]; } && $1 < $T/taken-rest && { egw_take_tcp && egw_take && egw_take_tcp || [ -n "$undoing" ]; } && $1 < $T/taken-last
 }
+egw_translates() { tc filter show dev egw.vxlan ingress 2>/dev/null | grep -q ' egw-from_client:'; }
+# What an undo puts back had given up what it carried, or a part of it.
+egw_comes() {
+  if [ -n "$undoing" ]; then grep -q '^restore [^ ]* ingress from_client$' "$1"
+  else grep -q '^attach [^ ]* ingress from_client ' "$1" && ! egw_translates; fi
+}
+egw_take_tcp() { egw_bpf_entries < $T/taken-tcp >/dev/null; }
 egw_take() {
   : > $T/taken-tcp
   egw_taken > $T/taken || { tail -n 3 $T/taken-err >&2; return 1; }

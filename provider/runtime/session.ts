@@ -21,6 +21,9 @@ interface Waiting {
   readonly failed: (error: unknown) => void;
 }
 
+/** A batch hands over connections one by one where a node's tools can't do many at once. */
+const APPLY_TIMEOUT_MS = 600_000;
+
 /** Everything that this process does on one node: one cached snapshot, one batch at a time, and what arrives meanwhile goes out together. */
 export class NodeSession {
   private cached: Promise<Snapshot> | undefined;
@@ -99,8 +102,8 @@ export class NodeSession {
     return snapshot;
   }
 
-  private async run(script: string): Promise<string> {
-    const { code, stdout, stderr } = await this.transport.run(this.name, this.connection, script);
+  private async run(script: string, options?: { timeoutMs: number }): Promise<string> {
+    const { code, stdout, stderr } = await this.transport.run(this.name, this.connection, script, options);
     if (/(^|\n)@@busy(\n|$)/.test(stdout))
       throw new NodeError(this.name, "rejected", "another run holds the node's lock; nothing was changed. Try again.");
     const full = /(?:^|\n)@@no-space (.*)/.exec(stdout)?.[1];
@@ -223,7 +226,7 @@ export class NodeSession {
   private async send(batch: Batch): Promise<{ stale: true } | { stale: false; snapshot: Snapshot }> {
     let stdout: string;
     try {
-      stdout = await this.run(applyScript(batch));
+      stdout = await this.run(applyScript(batch), { timeoutMs: APPLY_TIMEOUT_MS });
     } catch (error) {
       this.forget();
       throw error;

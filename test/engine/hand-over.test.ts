@@ -444,6 +444,15 @@ conntrack -I -p tcp -s 10.0.1.13 -d ${SERVER} --sport 4000 --dport 443 --src-nat
     expect([FIRST, OTHER_PORT, DATAGRAMS].map((one) => ownerOf(one) === hex(entry(one)))).toEqual([true, true, true]);
   });
 
+  test("is the programs' again where the batch that gave it up fails", () => {
+    node.apply(GATEWAY_CLAIMS);
+    for (const one of [FIRST, OTHER_PORT, DATAGRAMS]) translate(one);
+    expect(node.fail(PLAIN)).toContain("@@rolled-back");
+    expect(node.filters()).toContain("egw-from_client");
+    expect([FIRST, OTHER_PORT, DATAGRAMS].map((one) => held(one)?.readUInt16BE(16))).toEqual([4000, 5000, 6000]);
+    expect([FIRST, OTHER_PORT, DATAGRAMS].map((one) => ownerOf(one) === hex(entry(one)))).toEqual([true, true, true]);
+  });
+
   test("stays as it is where only the program was gone", () => {
     node.apply(GATEWAY_CLAIMS);
     translate(FIRST);
