@@ -333,6 +333,22 @@ test.each<[string, number[], number[]]>([
   expect(ip(found)).toEqual(datagram({ ...data, from: at(POD.port), ttl: 63, tcpOptions: Buffer.from(after) }));
 });
 
+test("a translation is kept alive by either way, a stream's too", () => {
+  const udp: Shape = { from: POD, to: OUTSIDE, protocol: "udp" };
+  const answer: Shape = { from: OUTSIDE, to: at(POD.port), protocol: "udp" };
+  const silent = (): number => {
+    const [entry] = programs.entries("egw_nat_out");
+    return Number(ago(0) - decode("egw_nat", entry?.value ?? Buffer.alloc(32)).seen) / 1e9;
+  };
+  fromClient(udp);
+  for (const send of [() => fromClient(udp), () => fromOutside(answer)]) {
+    changeNat({ seen: ago(20), state: 1 + 16 });
+    expect(silent()).toBeGreaterThan(19);
+    send();
+    expect(silent()).toBeLessThan(10);
+  }
+});
+
 test("answers go to the node by which their pod sends by now", () => {
   fromClient(syn);
   changeNat({ client: "192.168.0.12", client_mac: "66:26:00:00:00:0c" });
