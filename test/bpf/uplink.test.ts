@@ -273,8 +273,10 @@ describe("on a gateway node", () => {
   });
 
   test("an aggregate is left to the device, which takes the tunnel's bits off it", () => {
-    expect(shown(uplink(udp))).toEqual(OUT);
+    // It would not even be decapsulated; but before that it would have a port.
     expect(shown(uplink(udp, {}, 1000))).toEqual(["unspec", "uplink-gateway stack-too-big"]);
+    expect(programs.entries("egw_nat_out")).toEqual([]);
+    expect(shown(uplink(udp))).toEqual(OUT);
   });
 
   test("without its egress IP on the node nothing leaves", () => {
