@@ -111,7 +111,7 @@ static __always_inline void clamp_segments(struct __sk_buff *skb, const struct p
   __u32 at = L4 + sizeof(struct tcphdr), end = L4 + packet->head;
   for (int i = 0; i < OPTIONS; i++) {
     __u8 option[4];
-    if (at >= end || bpf_skb_load_bytes(skb, at, option, 2)) return;
+    if (bpf_skb_load_bytes(skb, at, option, 2)) return;
     if (option[0] == 0) return;
     if (option[0] == 1) {
       at++;
