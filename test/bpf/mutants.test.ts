@@ -396,7 +396,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ],
   ["another packet's fragments are forgotten in front of the pod", "client.bpf.c", "  forget_piece(&packet);\n", ""],
   ["a later fragment forgets nothing", "pieces.h", "!packet->is_piece || packet->is_later", "!packet->is_piece"],
-  ["data are no options", "rewrite.h", "if (at + 4 > end || ", "if ("],
+  ["data are no options", "rewrite.h", "at + 4 > end", "at > end + 4"],
   ["answers follow their pod", "gateway.bpf.c", "      nat->client = chosen->client;\n", ""],
   ["answers follow its node's device", "gateway.bpf.c", "      nat->client_mac = chosen->client_mac;\n", ""],
   ["fragments end", "pieces.h", " || is_silent(piece->seen, PIECES_SECONDS, bpf_ktime_get_boot_ns())", ""],
