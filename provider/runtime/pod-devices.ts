@@ -1,5 +1,4 @@
-import { hasPrograms } from "../compile/bpf";
-import { tracksConnections } from "../compile/bpf-connections";
+import { loadsPrograms } from "../compile/bpf";
 import { TUNNEL } from "../compile/names";
 import type { Claim } from "../model/claim";
 import { firstMeeting, rangeOf, rangesOf } from "../model/ranges";
@@ -38,9 +37,7 @@ function obstacleOn(device: string, { notEthernet, taken }: HostFacts): string |
  */
 function devicesTowardsPods(claims: readonly Claim[], host: HostFacts, uplink: string | undefined): string[] {
   const gateways = new Set(
-    claims.flatMap((claim) =>
-      claim.kind === "gateway" && (hasPrograms(claim) || tracksConnections(claim)) ? [claim.owner.id] : [],
-    ),
+    claims.flatMap((claim) => (claim.kind === "gateway" && loadsPrograms(claim) ? [claim.owner.id] : [])),
   );
   if (uplink === undefined || gateways.size === 0) return [];
   const sources = claims.flatMap((claim) => {

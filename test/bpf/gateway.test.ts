@@ -336,10 +336,7 @@ test.each<[string, number[], number[]]>([
 test("a translation is kept alive by either way, a stream's too", () => {
   const udp: Shape = { from: POD, to: OUTSIDE, protocol: "udp" };
   const answer: Shape = { from: OUTSIDE, to: at(POD.port), protocol: "udp" };
-  const silent = (): number => {
-    const [entry] = programs.entries("egw_nat_out");
-    return Number(ago(0) - decode("egw_nat", entry?.value ?? Buffer.alloc(32)).seen) / 1e9;
-  };
+  const silent = (): number => Number(ago(0) - (nats()[0]?.seen ?? 0n)) / 1e9;
   fromClient(udp);
   for (const send of [() => fromClient(udp), () => fromOutside(answer)]) {
     changeNat({ seen: ago(20), state: 1 + 16 });
@@ -353,12 +350,7 @@ test("answers go to the node by which their pod sends by now", () => {
   fromClient(syn);
   changeNat({ client: "192.168.0.12", client_mac: "66:26:00:00:00:0c" });
   fromClient({ ...syn, flags: ["ACK"] });
-  const [entry] = programs.entries("egw_nat_out");
-  expect(decode("egw_nat", entry?.value ?? Buffer.alloc(32))).toMatchObject({
-    client: CLIENT,
-    client_mac: CLIENT_MAC,
-    port: POD.port,
-  });
+  expect(nats()).toMatchObject([{ client: CLIENT, client_mac: CLIENT_MAC, port: POD.port }]);
 });
 
 test("a SYN by the ports of a connection that has ended, or half, begins anew", () => {

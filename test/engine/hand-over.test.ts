@@ -31,6 +31,9 @@ const hex = (bytes: Buffer): string => [...bytes].map((byte) => byte.toString(16
 
 let node: ProgramNode;
 
+/** The kernel's clock (bpf_ktime_get_boot_ns). */
+const now = (): bigint => BigInt(Math.floor(Number(node.must("cut -d ' ' -f 1 /proc/uptime")) * 1e9));
+
 interface Carried {
   readonly port: number;
   readonly to?: typeof TO_A;
@@ -49,7 +52,6 @@ function carry(
 ): void {
   const source = `10.0.1.1${pod}`;
   const ifindex = by(Number(node.must(`cat /sys/class/net/veth${pod}/ifindex`)));
-  const now = BigInt(Math.floor(Number(node.must("cut -d ' ' -f 1 /proc/uptime")) * 1e9));
   const key = encode("egw_tuple", {
     source,
     destination: to.destination,
@@ -57,7 +59,7 @@ function carry(
     destination_port: 443,
     protocol: 6,
   });
-  const last = now - BigInt(silent) * 1_000_000_000n;
+  const last = now() - BigInt(silent) * 1_000_000_000n;
   const value = encode("egw_flow", { seen: last < 0n ? 0n : last, gateway: to.gateway, ifindex, state });
   node.must(`bpftool map update pinned ${M}/egw_flows key hex ${hex(key)} value hex ${hex(value)}`);
   if (seen) opened(port, to, source);
@@ -247,7 +249,7 @@ describe("what a gateway node's programs translate", () => {
     });
 
   function translate(one: Translated, state = 17): void {
-    const seen = BigInt(Math.floor(Number(node.must("cut -d ' ' -f 1 /proc/uptime")) * 1e9));
+    const seen = now();
     const value = encode("egw_nat", {
       seen,
       egress_ip: EGRESS,
@@ -281,16 +283,16 @@ bpftool map update pinned ${M}/egw_nat_in key hex ${hex(answer(one))} value hex 
       })
       .sort();
 
-  /** The node by whose tunnel a connection came, its state and its port outside; undefined = none. */
-  function held(one: Translated): Buffer | undefined {
-    const { status, stdout } = node.run(`bpftool -j map lookup pinned ${M}/egw_nat_out key hex ${hex(entry(one))}`);
+  function lookUp(map: string, key: Buffer): Buffer | undefined {
+    const { status, stdout } = node.run(`bpftool -j map lookup pinned ${M}/${map} key hex ${hex(key)}`);
     const { value } = status === 0 ? (JSON.parse(stdout) as { value?: string[] }) : {};
     return value && Buffer.from(value.map(Number));
   }
+  /** The node by whose tunnel a connection came, its state and its port outside; undefined = none. */
+  const held = (one: Translated) => lookUp("egw_nat_out", entry(one));
   const ownerOf = (one: Translated): string | undefined => {
-    const { status, stdout } = node.run(`bpftool -j map lookup pinned ${M}/egw_nat_in key hex ${hex(answer(one))}`);
-    const { value } = status === 0 ? (JSON.parse(stdout) as { value?: string[] }) : {};
-    return value && hex(Buffer.from(value.map(Number)));
+    const owner = lookUp("egw_nat_in", answer(one));
+    return owner && hex(owner);
   };
 
   beforeEach(async () => {
@@ -347,7 +349,7 @@ tc filter del dev egw.vxlan ingress`);
     // A pod of this node, whom conntrack has given the same port.
     const local = { source: EGRESS, destination: SERVER, source_port: 4000, destination_port: 443, protocol: 6 };
     const outside = { source: SERVER, destination: EGRESS, source_port: 443, destination_port: 9000, protocol: 6 };
-    const seen = BigInt(Math.floor(Number(node.must("cut -d ' ' -f 1 /proc/uptime")) * 1e9));
+    const seen = now();
     const value = encode("egw_nat", {
       seen,
       egress_ip: EGRESS,
