@@ -134,13 +134,12 @@ int from_pod(struct __sk_buff *skb) {
   const struct egw_policy *policy = policy_of(tuple.source, tuple.destination);
   if (!policy) return leave(EGW_HOOK_FROM_POD, EGW_NOT_SELECTED);
   if (policy->gateway == bpf_htonl(EGW_GATEWAY_EXCLUDED)) return leave(EGW_HOOK_FROM_POD, EGW_EXCLUDED);
-  if (policy->gateway == bpf_htonl(EGW_GATEWAY_NONE)) {
-    if (is_tcp_syn(&packet)) return leave(EGW_HOOK_FROM_POD, EGW_DROP_NO_GATEWAY);
-  } else if (policy->gateway == node_address) {
-    return leave(EGW_HOOK_FROM_POD, EGW_STACK_OWN_NODE);
-  }
+  /* But for a SYN it may have been open before its policy: the stack knows, and drops what was not. */
+  if (policy->gateway == bpf_htonl(EGW_GATEWAY_NONE))
+    return leave(EGW_HOOK_FROM_POD, is_tcp_syn(&packet) ? EGW_DROP_NO_GATEWAY : EGW_STACK_NO_GATEWAY);
+  if (policy->gateway == node_address) return leave(EGW_HOOK_FROM_POD, EGW_STACK_OWN_NODE);
   if (!packet.is_first) return leave(EGW_HOOK_FROM_POD, EGW_STACK_MID_FLOW);
-  if (policy->gateway) note_first(skb, &tuple);
+  note_first(skb, &tuple);
   return leave(EGW_HOOK_FROM_POD, EGW_STACK_UNKNOWN_FLOW);
 }
 

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Of the maps' names and values: maps of another version are not taken over. */
-#define EGW_LAYOUT_VERSION 4
+#define EGW_LAYOUT_VERSION 5
 
 /*
  * Policies, as Cilium's egress policy map has them: a longest-prefix match on source and destination, where the source
@@ -212,6 +212,8 @@ enum egw_verdict {
   EGW_STACK_OTHER_DEVICE,
   /* Its gateway is this node. */
   EGW_STACK_OWN_NODE,
+  /* Its policy has no gateway, and it may have been open before. */
+  EGW_STACK_NO_GATEWAY,
   /* No program has taken a packet of the other direction yet. */
   EGW_STACK_ONE_WAY,
   /* Dropped. */
@@ -244,6 +246,7 @@ struct egw_layout {
   enum egw_egress egress;
   enum egw_kind kind;
   enum egw_side side;
+  enum egw_nat_state state;
 };
 
 #endif

@@ -1,5 +1,6 @@
 import * as os from "node:os";
-import { encode, write } from "../../provider/kernel/bpf-layout";
+import { connectionConstants, type Role } from "../../provider/compile/bpf-connections";
+import { CONNECTION_KINDS, EGRESS_FLAGS, encode, write } from "../../provider/kernel/bpf-layout";
 import { tunnelMac } from "../../provider/model/mark";
 import { hex, type Kernel } from "../../test/bpf/kernel";
 import { datagram, ETHERNET, frame, type Shape } from "../../test/bpf/packet";
@@ -19,6 +20,8 @@ const PORT_AT = ETHERNET + 20;
 export interface Case {
   readonly name: string;
   readonly program: string;
+  /** Where its object is not loaded under its own name. */
+  readonly as?: string;
   readonly packet: Buffer;
   readonly device: "pod" | "uplink";
   readonly answer: "redirect" | "unspec";
@@ -38,8 +41,8 @@ export function prepare(kernel: Kernel): void {
   kernel.ip(`route add ${sourceAt(0)}/32 dev pod`);
 }
 
-/** Both objects, and a flow of the pod by the client's. */
-export function loadBoth(kernel: Kernel, loaded: Loaded): void {
+/** All objects, a flow of the pod by the client's, and a connection of it by a gateway pod. */
+export function loadAll(kernel: Kernel, loaded: Loaded): void {
   const constants = {
     tunnel_ifindex: write("u32", kernel.indexOf("uplink")),
     tunnel_port: write("port", TUNNEL.port),
@@ -51,6 +54,8 @@ export function loadBoth(kernel: Kernel, loaded: Loaded): void {
   });
   loaded.load("client", ofNode(CLIENT));
   loaded.load("gateway", { ...ofNode(GATEWAY), uplink_ifindex: write("u32", kernel.indexOf("uplink")) });
+  loaded.load("connections", connectionsOf({}));
+  loaded.load("connections", connectionsOf({ isClient: true }), OF_POD);
   const set = (map: string, key: Buffer, value: Buffer): void =>
     void kernel.run(
       "bpftool",
@@ -70,10 +75,36 @@ export function loadBoth(kernel: Kernel, loaded: Loaded): void {
     encode("egw_tuple", { ...ends, protocol: 17 }),
     encode("egw_flow", { seen, gateway: GATEWAY.underlay, ifindex: kernel.indexOf("pod"), state: 0 }),
   );
+  set("egw_pods", write("address", GATEWAY_POD), write("u32", 1));
+  set(
+    "egw_connections",
+    encode("egw_tuple", { ...ends, source_port: BY_POD, protocol: 17 }),
+    encode("egw_connection", {
+      seen,
+      gateway: GATEWAY_POD,
+      ifindex: kernel.indexOf("pod"),
+      begun: EGRESS_FLAGS.client,
+      kind: CONNECTION_KINDS["CT-A"],
+      sides: 3,
+      state: 0,
+    }),
+  );
 }
+
+const connectionsOf = (role: Role): Record<string, Buffer> =>
+  Object.fromEntries(
+    Object.entries(connectionConstants({ fleet: { tunnelPort: TUNNEL.port } }, role)).map(([name, { type, value }]) => [
+      name,
+      write(type, value),
+    ]),
+  );
 
 const KNOWN = 40000;
 const UNKNOWN = 41000;
+/** Of a connection by a gateway pod, and the folder of the programs on its client's device. */
+const BY_POD = 42000;
+const GATEWAY_POD = "10.0.2.20";
+const OF_POD = "connections-client";
 const outwards = (port: number): Shape => ({
   from: { address: sourceAt(0), port },
   to: { address: DESTINATION, port: 443 },
@@ -81,7 +112,11 @@ const outwards = (port: number): Shape => ({
   payload: Buffer.alloc(64),
   noChecksum: true,
 });
-const answerTo = (address: string): Shape => ({ ...outwards(0), from: outwards(0).to, to: { address, port: KNOWN } });
+const answerTo = (address: string, port = KNOWN): Shape => ({
+  ...outwards(0),
+  from: outwards(0).to,
+  to: { address, port },
+});
 
 /** In the order in which they are run: what one leaves in the maps the next ones find. */
 export function cases(): Case[] {
@@ -96,6 +131,8 @@ export function cases(): Case[] {
   const unknown = { packet: frame(outwards(UNKNOWN)), device: "pod", answer: "unspec" } as const;
   const known = { device: "uplink", answer: "redirect" } as const;
   const out = tunnelled(outwards(KNOWN), CLIENT, GATEWAY);
+  const asked = { packet: frame(outwards(BY_POD)), answer: "unspec" } as const;
+  const answered = { packet: frame(answerTo(sourceAt(0), BY_POD)), answer: "unspec" } as const;
   const policy = { bound: "depth of the trie" } as const;
   return [
     { name: NOTHING, program: "from_pod", ...unknown, packet: notIPv4 },
@@ -139,7 +176,18 @@ export function cases(): Case[] {
     },
     { name: "gateway uplink_gateway, known", program: "uplink_gateway", ...known, packet: out },
     { name: "gateway from_client, known", program: "from_client", ...known, packet: frame(outwards(KNOWN)) },
+    {
+      name: "client from_gateway, of no flow",
+      program: "from_gateway",
+      ...unknown,
+      packet: frame(answerTo(sourceAt(0), UNKNOWN)),
+      device: "uplink",
+    },
     { name: "gateway from_outside, answer", program: "from_outside", ...known, packet: frame(answerTo(EGRESS)) },
+    { name: "pod's machine from_workload, known", program: "from_workload", ...asked, as: OF_POD, device: "pod" },
+    { name: "pod's machine to_workload, known", program: "to_workload", ...answered, as: OF_POD, device: "pod" },
+    { name: "pod's machine from_network, known", program: "from_network", ...answered, device: "uplink" },
+    { name: "pod's machine to_network, known", program: "to_network", ...asked, device: "uplink" },
   ];
 }
 

@@ -1,10 +1,11 @@
 import { plan } from "../../provider/reconcile/plan";
 import { Kernel } from "../../test/bpf/kernel";
 import { atEnd } from "../cleanup";
+import { megahertz } from "../machine";
 import { say } from "../progress";
 import type { Figures, PartResult, Row } from "../result";
 import { median, pairedRatios, summarize } from "../statistics";
-import { type Case, cases, loadBoth, NOTHING, prepare } from "./cases";
+import { type Case, cases, loadAll, NOTHING, prepare } from "./cases";
 import { bareClaims, claimsOf, compiled, objectsOf } from "./claims";
 import { Loaded } from "./loaded";
 import { linesOf, programming, programmingFigures, programmingProblems } from "./programming";
@@ -36,7 +37,7 @@ export async function entries(isQuick: boolean): Promise<PartResult> {
   return {
     title: "entries: time of a packet in the programs with many entries of policies, against one entry (≤ 1.5)",
     rows: growthRows(all, measured),
-    figures: [caseFigures(all, measured), programmingFigures(programmed)],
+    figures: [caseFigures(all, measured, megahertz()), programmingFigures(programmed)],
     facts: [
       `Single runs by BPF_PROG_TEST_RUN, each with its packet as it was: the mean of the middle 80 % of ${scale.runs} in each of ${scale.rounds} rounds, less the timer's own time in that round; the medians of the rounds.`,
       "A redirect ends a test run, so what the kernel then does to send the packet is not in it.",
@@ -53,12 +54,12 @@ function loadedWith(kernel: Kernel, size: number): Loaded {
   atEnd(() => loaded.remove());
   const bare = objectsOf(compiled(bareClaims()));
   const base = [...plan(bare, []), ...plan(objectsOf(compiled(bareClaims("gateway-1"))), [])];
-  loaded.makeMaps(base);
+  loaded.makeMaps();
   loaded.fill(base);
   const steps = plan(objectsOf(compiled(claimsOf(size))), bare);
   if (linesOf(steps).length !== size) throw new Error(`${linesOf(steps).length} entries, not ${size}`);
   loaded.fill(steps);
-  loadBoth(kernel, loaded);
+  loadAll(kernel, loaded);
   return loaded;
 }
 
@@ -105,10 +106,16 @@ function growthRows(all: readonly Case[], measured: Measured): Row[] {
   );
 }
 
-function caseFigures(all: readonly Case[], measured: Measured): Figures {
+/** `megahertz`: of the cores, for cycles; 0 = not known. */
+function caseFigures(all: readonly Case[], measured: Measured, megahertz: number): Figures {
+  const time = (name: string, size: number): number => median(timesOf(measured, name, size));
   return {
-    title: "ns a packet, by entries",
-    heads: ["", ...SIZES.map(String)],
-    rows: all.map(({ name }) => [name, ...SIZES.map((size) => median(timesOf(measured, name, size)).toFixed(0))]),
+    title: `ns a packet, by entries${megahertz > 0 ? `; cycles at ${megahertz} MHz with one` : ""}`,
+    heads: ["", ...SIZES.map(String), ...(megahertz > 0 ? ["cycles"] : [])],
+    rows: all.map(({ name }) => [
+      name,
+      ...SIZES.map((size) => time(name, size).toFixed(0)),
+      ...(megahertz > 0 ? [((time(name, SIZES[0] ?? 1) * megahertz) / 1000).toFixed(0)] : []),
+    ]),
   };
 }

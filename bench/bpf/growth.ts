@@ -6,7 +6,7 @@ import type { Cost } from "./cpu-rows";
 import type { Scene } from "./lab";
 import { type Path, programOf } from "./paths";
 
-const sizes = [100, 10_000, 100_000];
+const sizes = [1, 100, 10_000, 100_000];
 const names = ["bpf", "iptables", "masquerade"] as const;
 type Name = (typeof names)[number];
 type Costs = Rounds<Name, Cost>;

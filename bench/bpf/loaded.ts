@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { LAYOUT_VERSION, OBJECTS, type ObjectName } from "../../provider/kernel/bpf-layout";
+import { LAYOUT_VERSION, MAPS, OBJECTS, type ObjectName } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
 import { BPF_APPLY_FUNCTIONS } from "../../provider/program/bpf";
 import type { Step } from "../../provider/reconcile/step";
@@ -23,29 +23,35 @@ export class Loaded {
     this.shell("mkdir -p $BPF", "");
   }
 
-  /** Maps of all objects, made anew, and nothing in them. */
-  makeMaps(steps: readonly Step[]): void {
-    this.take(steps, "bpf-map");
+  /** Maps of all objects, and nothing in them. */
+  makeMaps(): void {
+    const lines = Object.entries(MAPS).map(
+      ([name, { type, key, value, entries, flags }]) =>
+        `create ${LAYOUT_VERSION} ${name} ${type} ${key} ${value} ${entries} ${flags}\n`,
+    );
+    this.shell("egw_bpf_maps", lines.join(""));
   }
 
   /** Seconds that the entries of a plan take. */
   fill(steps: readonly Step[]): number {
     const began = performance.now();
-    this.take(steps, "bpf-entry");
+    const lines = steps.filter(({ tool }) => tool === "bpf-entry").flatMap(({ input }) => input);
+    this.shell("egw_bpf_entries", `${lines.join("\n")}\n`);
     return (performance.now() - began) / 1000;
   }
 
-  /** The package's own programs with these constants, on the maps that were made. */
-  load(object: ObjectName, constants: Readonly<Record<string, Buffer>>): void {
-    const file = path.join(this.folder, `${object}.o`);
+  /** The package's own programs with these constants, on the maps that were made. `as`: the folder of their pins. */
+  load(object: ObjectName, constants: Readonly<Record<string, Buffer>>, as: string = object): void {
+    const file = path.join(this.folder, `${as}.o`);
     writeFileSync(file, withConstants(programsOf(object), constants));
     const maps = mapsOf(`${this.pins}/maps-${LAYOUT_VERSION}`, object);
-    this.kernel.run("bpftool", "prog", "loadall", file, `${this.pins}/${object}`, "type", "classifier", ...maps);
+    this.kernel.run("bpftool", "prog", "loadall", file, `${this.pins}/${as}`, "type", "classifier", ...maps);
   }
 
-  programPin(program: string): string {
+  /** `as`: where the object of the program was not loaded under its own name. */
+  programPin(program: string, as?: string): string {
     const object = (Object.keys(OBJECTS) as ObjectName[]).find((one) => OBJECTS[one].programs.includes(program));
-    return `${this.pins}/${object}/${program}`;
+    return `${this.pins}/${as ?? object}/${program}`;
   }
 
   mapPin(name: string): string {
@@ -55,11 +61,6 @@ export class Loaded {
   remove(): void {
     rmSync(this.pins, { recursive: true, force: true });
     rmSync(this.folder, { recursive: true, force: true });
-  }
-
-  private take(steps: readonly Step[], tool: "bpf-map" | "bpf-entry"): void {
-    const lines = steps.filter((one) => one.tool === tool).flatMap(({ input }) => input);
-    this.shell(tool === "bpf-map" ? "egw_bpf_maps" : "egw_bpf_entries", `${lines.join("\n")}\n`);
   }
 
   private shell(command: string, input: string): void {

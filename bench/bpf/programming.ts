@@ -33,12 +33,11 @@ export function programming(kernel: Kernel): Programming {
   const steps = timed("plan", () => plan(objectsOf(all), objectsOf(empty)));
   const changed = compiled(claimsOf(ENTRIES, CHANGED));
   const change = timed("plan of the change", () => plan(objectsOf(changed), objectsOf(all)));
-  const maps = plan(objectsOf(empty), []);
   const filled: number[] = [];
   const edited: number[] = [];
   for (let i = 0; i < TIMES; i++) {
     const loaded = new Loaded(kernel, `fill-${i}`);
-    loaded.makeMaps(maps);
+    loaded.makeMaps();
     filled.push(loaded.fill(steps));
     edited.push(loaded.fill(change));
     loaded.remove();

@@ -43,7 +43,7 @@ export class TestRunner {
     writeFileSync(file("packet"), one.packet);
     writeFileSync(file("context"), context);
     const words = [
-      loaded.programPin(one.program),
+      loaded.programPin(one.program, one.as),
       file("packet"),
       file("context"),
       runs,

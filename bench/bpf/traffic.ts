@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { megahertz } from "../machine";
 import { say } from "../progress";
 import type { PartResult } from "../result";
 import { inRounds, type Rounds } from "../rounds";
@@ -89,7 +89,3 @@ async function runsOf({ lab, paths, sender }: Scene, scale: Scale): Promise<Reco
     requests: await during(() => sender.requests(paths.bpf, scale.requests)),
   };
 }
-
-/** Of the cores' clock; 0 where the machine does not tell. Node's own figure is 0 in some guests. */
-const megahertz = (): number =>
-  Math.round(Number(/^cpu MHz\s*:\s*([\d.]+)/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? 0));

@@ -1,5 +1,5 @@
 /** Of the maps' names and values (EGW_LAYOUT_VERSION): maps of another version are not taken over. */
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 
 /** How one member of a struct lies in memory: numbers as the kernel's host has them, addresses and ports in network order. `mac` = `struct egw_mac`. */
 export type Member = "u8" | "u32" | "u64" | "address" | "port" | "mac" | `zero${number}`;
@@ -58,6 +58,9 @@ export const GATEWAY_NONE = "0.0.0.0";
 /** A policy's gateway where the destination is an excluded network. */
 export const GATEWAY_EXCLUDED = "0.0.0.1";
 
+/** Bits of what has been seen of a connection (`enum egw_nat_state`). */
+export const NAT_STATE = { answered: 1, fin_out: 2, fin_in: 4, reset: 8, lasting: 16, closed: 32 } as const;
+
 /** What a device's pod is to gateway pods (`enum egw_egress`), the constant `egress_flags`. Never both: the verifier refuses that. */
 export const EGRESS_FLAGS = { client: 1, gateway: 2 } as const;
 
@@ -104,6 +107,7 @@ export const VERDICTS = [
   "stack-ttl",
   "stack-other-device",
   "stack-own-node",
+  "stack-no-gateway",
   "stack-one-way",
   "drop-short",
   "drop-no-gateway",

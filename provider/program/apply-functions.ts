@@ -75,26 +75,27 @@ egw_difference() {
       if (gone + m == 0) print "the same lines in another order"
     }' $T/before $T/after
 }
+# Its variables have names that no tool's have.
 egw_run() {
   done_steps=
-  for s in $1; do
-    i=\${s%%:*}; tool=\${s#*:}
-    done_steps="$s $done_steps"
-    if ! egw_tool $tool $T/$i.in > $T/out 2> $T/err; then
-      echo @@failed; echo "$i $tool"; head -c 4000 $T/err; head -c 1000 $T/out; echo
+  for run_step in $1; do
+    run_number=\${run_step%%:*}; run_tool=\${run_step#*:}
+    done_steps="$run_step $done_steps"
+    if ! egw_tool $run_tool $T/$run_number.in > $T/out 2> $T/err; then
+      echo @@failed; echo "$run_number $run_tool"; head -c 4000 $T/err; head -c 1000 $T/out; echo
       rm -f $T/reserve
       undoing=1
-      for u in $done_steps; do
-        j=\${u%%:*}; t=\${u#*:}
-        [ $j = $i ] && [ $t = iptables ] && continue
-        case $t in
-          ip) egw_tool ip $T/$j.undo -force >/dev/null 2>&1 ;;
+      for undo_step in $done_steps; do
+        undo_number=\${undo_step%%:*}; undo_tool=\${undo_step#*:}
+        [ $undo_number = $run_number ] && [ $undo_tool = iptables ] && continue
+        case $undo_tool in
+          ip) egw_tool ip $T/$undo_number.undo -force >/dev/null 2>&1 ;;
           # One process for all lines, which stops at the first that can't be done; then one for each.
-          ipset) egw_tool ipset $T/$j.undo >/dev/null 2>&1 || while read -r line; do echo "$line" | ipset -exist restore >/dev/null 2>&1; done < $T/$j.undo ;;
-          bpf-entry) egw_tool $t $T/$j.undo >/dev/null 2>&1 || while read -r line; do echo "$line" | egw_bpf_entries >/dev/null 2>&1; done < $T/$j.undo ;;
+          ipset) egw_tool ipset $T/$undo_number.undo >/dev/null 2>&1 || while read -r line; do echo "$line" | ipset -exist restore >/dev/null 2>&1; done < $T/$undo_number.undo ;;
+          bpf-entry) egw_tool bpf-entry $T/$undo_number.undo >/dev/null 2>&1 || while read -r line; do echo "$line" | egw_bpf_entries >/dev/null 2>&1; done < $T/$undo_number.undo ;;
           arping) ;;
           conntrack) egw_uncut >/dev/null 2>&1 ;;
-          *) egw_tool $t $T/$j.undo > $T/out 2>&1 || { echo "undo of step $j ($t) failed"; head -c 2000 $T/out; echo; } ;;
+          *) egw_tool $undo_tool $T/$undo_number.undo > $T/out 2>&1 || { echo "undo of step $undo_number ($undo_tool) failed"; head -c 2000 $T/out; echo; } ;;
         esac
       done
       egw_tidy_bpf

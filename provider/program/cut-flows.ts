@@ -1,4 +1,4 @@
-import { placesOf, MAPS as SHAPES } from "../kernel/bpf-layout";
+import { NAT_STATE, placesOf, MAPS as SHAPES } from "../kernel/bpf-layout";
 import { CLASS_NODE, ROLE_ANSWER } from "../model/mark";
 import { MAPS } from "./bpf-maps";
 
@@ -7,6 +7,7 @@ const SILENT = { tcp: 432000, udp: 120, icmp: 30 } as const;
 /** The same of a TCP connection that both sides have ended. */
 const ENDED = 120;
 
+const { answered, fin_out, fin_in, reset, lasting, closed } = NAT_STATE;
 const tuple = placesOf("egw_tuple", 0);
 const flow = placesOf("egw_flow", sizeOfKey("egw_flows"));
 const nat = placesOf("egw_nat", sizeOfKey("egw_nat_out"));
@@ -16,6 +17,10 @@ function sizeOfKey(map: string): number {
 }
 /** A value of zeros. */
 const none = (map: string): string => "00".repeat(SHAPES[map]?.value ?? 0);
+
+/** awk: defines uptime(), seconds since boot by the clock of the programs (/proc/uptime may be a container's): when this awk began. */
+export const UPTIME = `
+    function uptime(  line, w) { getline line < "/proc/self/stat"; sub(/.*[)] /, "", line); split(line, w, " "); return w[20] / 100 }`;
 
 /** awk: the mark of the node with the index `i`. */
 export const MARK_OF_I = `${CLASS_NODE} + int(i / 64) * 65536 + i % 64 * 256`;
@@ -39,15 +44,15 @@ export const FLOW_FUNCTIONS = `
 egw_flows() {
   for m in egw_flows egw_nat_out; do
     [ ! -e $BPF/${MAPS}/$m ] || egw_entries $m || echo unread $m
-  done | LC_ALL=C awk -v cuts="$1" '${READ_MEMBERS}
+  done | LC_ALL=C awk -v cuts="$1" '${READ_MEMBERS}${UPTIME}
     function has(state, bits) { return int(state / bits) % 2 }
     function mark_of(i) { return ${MARK_OF_I} }
     # lifetime() of the programs (on gateway nodes a second more): what is past it has no port any more, another connection may have that.
     function lifetime(proto, state) {
-      if (proto == "tcp" && has(state, 32)) return 10
-      if (proto == "tcp" && (has(state, 2) || has(state, 8))) return ENDED
-      if (proto == "tcp" && !has(state, 1)) return 120
-      if (proto == "udp" && !(has(state, 1) && has(state, 16))) return 30
+      if (proto == "tcp" && has(state, ${closed})) return 10
+      if (proto == "tcp" && (has(state, ${fin_out}) || has(state, ${reset}))) return ENDED
+      if (proto == "tcp" && !has(state, ${answered})) return 120
+      if (proto == "udp" && !(has(state, ${answered}) && has(state, ${lasting}))) return 30
       return SILENT[proto]
     }
     function print_entry(  isFlow, proto, ended, opens, left, state, src, dst, ports, back, seen_as, mark, device) {
@@ -56,8 +61,7 @@ egw_flows() {
       proto = PROTOCOL[byte(${tuple.protocol})]
       if (proto == "") return
       state = byte(isFlow ? ${flow.state} : ${nat.state})
-      # Which ends a connection has come to: FIN by the pod 2, to it 4, a RST 8.
-      ended = proto == "tcp" && (has(state, 8) || has(state, 2) && has(state, 4))
+      ended = proto == "tcp" && (has(state, ${reset}) || has(state, ${fin_out}) && has(state, ${fin_in}))
       opens = isFlow && number(${flow.ifindex}, 4) >= 2147483648
       left = isFlow && proto == "tcp" ? ended || opens ? ENDED : SILENT[proto] : lifetime(proto, state) + !isFlow
       left = left - now + number(isFlow ? ${flow.seen} : ${nat.seen}, 8) / 1000000000
@@ -75,7 +79,7 @@ egw_flows() {
         if (address(${nat.client}) == "0.0.0.0") return
         seen_as = address(${nat.egress_ip})
         mark = ${ROLE_ANSWER} + mark_of(port(${nat.client_mac + INDEX_IN_MAC}))
-        device = " egress=" seen_as ":" port(${nat.port}) " answered=" has(state, 1)
+        device = " egress=" seen_as ":" port(${nat.port}) " answered=" has(state, ${answered})
       }
       ports = proto == "icmp" ? "type=8 code=0 id=" port(${tuple.source_port}) : "sport=" port(${tuple.source_port}) " dport=" port(${tuple.destination_port})
       back = proto == "icmp" ? "type=0 code=0 id=" port(${tuple.source_port}) : "sport=" port(${tuple.destination_port}) " dport=" port(${tuple.source_port})
@@ -85,7 +89,7 @@ egw_flows() {
     BEGIN {
       PROTOCOL[6] = "tcp"; PROTOCOL[17] = "udp"; PROTOCOL[1] = "icmp"
       ENDED = ${ENDED}; SILENT["tcp"] = ${SILENT.tcp}; SILENT["udp"] = ${SILENT.udp}; SILENT["icmp"] = ${SILENT.icmp}
-      getline now < "/proc/uptime"; now += 0
+      now = uptime()
       while ((getline line < cuts) > 0) { split(line, w, " "); if (w[1] == "cut" && w[2] == "mark") { split(w[3], m, "/"); of[w[5]] = m[1] } }
     }
     $1 == "unread" { print "the entries of " $2 " can not be read" > "/dev/stderr"; unread = 1; next }

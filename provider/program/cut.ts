@@ -1,5 +1,6 @@
 import type { Connections, Cut } from "../compile/cuts";
 import { CLASS_NODE } from "../model/mark";
+import { READ_LINE } from "./conntrack-line";
 import { FLOW_FUNCTIONS } from "./cut-flows";
 
 /** The cuts of a batch as `egw_cut` reads them, networks as ranges of numbers. */
@@ -43,7 +44,7 @@ const ICMP_TIMEOUT = 30;
  */
 export const CUT_FUNCTION = `${FLOW_FUNCTIONS}
 egw_cut() {
-  { { egw_flows "$1" && conntrack -L; } 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts="$1" -v flows=$T/cut-flows -v opened=$T/cut-open -v members=$T/cut-members -v deletions=$T/cut-deletions '
+  { { egw_flows "$1" && conntrack -L; } 2> $T/cut-err || touch $T/cut-failed; } | awk -v cuts="$1" -v flows=$T/cut-flows -v opened=$T/cut-open -v members=$T/cut-members -v deletions=$T/cut-deletions '${READ_LINE}
     function number(ip,  p) { split(ip, p, "."); return ((p[1] * 256 + p[2]) * 256 + p[3]) * 256 + p[4] }
     function within(list, value,  i) { for (i = 1; i <= size[list]; i++) if (value >= from[list, i] && value <= to[list, i]) return 1; return 0 }
     function selects(kind, j) { return within(kind "s" j, s) && within(kind "d" j, d) && !within(kind "x" j, d) }
@@ -81,21 +82,13 @@ egw_cut() {
       }
     }
     {
-      src = dst = sport = dport = rdst = id = type = ""; mark = 0
-      for (i = 1; i <= NF; i++) {
-        if ($i ~ /^src=/ && src == "") src = substr($i, 5)
-        else if ($i ~ /^dst=/) { if (dst == "") dst = substr($i, 5); else if (rdst == "") rdst = substr($i, 5) }
-        else if ($i ~ /^sport=/ && sport == "") sport = substr($i, 7)
-        else if ($i ~ /^dport=/ && dport == "") dport = substr($i, 7)
-        else if ($i ~ /^id=/ && id == "") id = substr($i, 4)
-        else if ($i ~ /^type=/ && type == "") type = substr($i, 6)
-        else if ($i ~ /^mark=/) mark = substr($i, 6) + 0
-      }
-      if (src == "" || dst == "") next
+      read_line()
+      if (!("src" in orig)) next
+      src = orig["src"]; dst = orig["dst"]; sport = orig["sport"]; dport = orig["dport"]; rdst = reply["dst"]; mark = orig["mark"] + 0
       # conntrack names a protocol "unknown" that it does not take back by that name.
       if ($1 == "unknown") $1 = $2
       mark = mark - (int(mark / 16384) % 4) * 16384
-      carried = $NF ~ /^bpf=/ ? substr($NF, 5) : ""
+      carried = orig["bpf"]
       # Of a flow without a cut for its path the mark is not known, but it is on one of ours.
       if (carried ~ /^egw_flows:/ && !mark) mark = ${CLASS_NODE}
       # Where a program has taken what the pod sends, the connection is open, though the stack has seen its beginning only.
@@ -109,12 +102,12 @@ egw_cut() {
         if ($1 == "tcp") print "add egw-cut " src ",tcp:" sport "," dst (lives() || (src, sport, dst, dport) in open ? " comment " dport : "") > members
         if ($1 == "tcp" && opens() && !anew(j) && !((src, sport, dst, dport) in open)) print "add egw-cut-opening " src ",tcp:" sport "," dst " comment " dport > members
         else if ($1 == "udp" && !anew(j)) print "add egw-cut " src ",udp:" sport "," dst " timeout ${UDP_TIMEOUT}" > members
-        else if ($1 == "icmp" && type == 8 && !anew(j)) print "add egw-cut " src ",icmp:8/0," dst " timeout ${ICMP_TIMEOUT}" > members
+        else if ($1 == "icmp" && orig["type"] == 8 && !anew(j)) print "add egw-cut " src ",icmp:8/0," dst " timeout ${ICMP_TIMEOUT}" > members
         if (carried != "") { print carried > flows; break }
         fs[++n] = filter[j] == UNMARKED && mark >= 16777216 ? "" : filter[j]
         if (fs[n] != "") tally(cut, fs[n])
         ss[n] = src; ds[n] = dst; ps[n] = $1
-        ends[n] = $1 == "tcp" || $1 == "udp" ? "--sport " sport " --dport " dport : $1 == "icmp" ? "--icmp-id " id : ""
+        ends[n] = $1 == "tcp" || $1 == "udp" ? "--sport " sport " --dport " dport : $1 == "icmp" ? "--icmp-id " orig["id"] : ""
         break
       }
     }
@@ -140,20 +133,15 @@ egw_cut() {
   fi
   egw_cut_flows || return 1
   # What began between the list and its deletion is in what conntrack says that it deleted, and in no list.
-  [ -s $T/cut-gone ] && awk -v members=$T/cut-members -v opened=$T/cut-open -v refuses="$(grep -c ' refuse$' "$1")" '
+  [ -s $T/cut-gone ] && awk -v members=$T/cut-members -v opened=$T/cut-open -v refuses="$(grep -c ' refuse$' "$1")" '${READ_LINE}
     BEGIN {
       while ((getline line < members) > 0) { split(line, w, " "); known[w[2], w[3]] = 1 }
       while ((getline line < opened) > 0) known["egw-cut-opening", line] = 1
     }
     function remember(set, more) { if (!known[set, src ",tcp:" sport "," dst]++) print "add " set " " src ",tcp:" sport "," dst more }
     $1 == "tcp" {
-      src = dst = sport = dport = ""
-      for (i = 1; i <= NF; i++) {
-        if (src == "" && $i ~ /^src=/) src = substr($i, 5)
-        if (dst == "" && $i ~ /^dst=/) dst = substr($i, 5)
-        if (sport == "" && $i ~ /^sport=/) sport = substr($i, 7)
-        if (dport == "" && $i ~ /^dport=/) dport = substr($i, 7)
-      }
+      read_line()
+      src = orig["src"]; dst = orig["dst"]; sport = orig["sport"]; dport = orig["dport"]
       remember("egw-cut", "")
       if (refuses > 0 && $4 ~ /^SYN_(SENT|RECV)/) remember("egw-cut-opening", " comment " dport)
     }' $T/cut-gone > $T/cut-late

@@ -1,11 +1,8 @@
 import { placesOf, sizeOf } from "../kernel/bpf-layout";
 import { MAPS } from "./bpf-maps";
+import { READ_LINE } from "./conntrack-line";
 import { INDEX_IN_MAC, MARK_OF_I, READ_MEMBERS } from "./cut-flows";
 import { OWN_PORT_FUNCTIONS } from "./own-ports";
-
-/** awk: what a line of `conntrack -L` says, the first of each name: `v["src"]`, and the last. */
-const READ_FIELDS = `      for (key in v) delete v[key]
-      for (i = 2; i <= NF; i++) { k = $i; sub(/=.*/, "", k); last[k] = substr($i, length(k) + 2); if (!(k in v)) v[k] = last[k] }`;
 
 /** Where a peer's entry has the last bytes of its MAC, which are its node's index. */
 const INDEX_AT = sizeOf("address") + INDEX_IN_MAC;
@@ -93,33 +90,33 @@ egw_paths() {
 }
 # Of each flow: its entry | how conntrack names it | how it is put in. (Before -u, conntrack 1.4.7 loses -m: the status comes in its place.)
 egw_carried() {
-  { egw_flows $T/given-paths || echo unread; } | awk -v going=$T/given-up '
+  { egw_flows $T/given-paths || echo unread; } | awk -v going=$T/given-up '${READ_LINE}
     BEGIN { OPENS = 60; while ((getline what < going) > 0) isGoing[what] }
     $1 == "unread" { exit 1 }
     $NF in told { next }
     {
-${READ_FIELDS}
-      isOut = "egress" in v; split(v["egress"], outside, ":")
-      if (isOut ? !("role=gateway" in isGoing || ("egress=" outside[1]) in isGoing) : !(("ifindex=" v["ifindex"]) in isGoing || ("gateway=" v["gateway"]) in isGoing)) next
+      read_line()
+      isOut = "egress" in orig; split(orig["egress"], outside, ":")
+      if (isOut ? !("role=gateway" in isGoing || ("egress=" outside[1]) in isGoing) : !(("ifindex=" orig["ifindex"]) in isGoing || ("gateway=" orig["gateway"]) in isGoing)) next
       told[$NF]
-      way = "-p " $1 " -s " v["src"] " -d " v["dst"]
-      back = " -r " v["dst"] " -q " v["src"]
-      if ($1 == "icmp") { name = way " --icmp-id " v["id"]; way = way " --icmp-type 8 --icmp-code 0 --icmp-id " v["id"] }
+      way = "-p " $1 " -s " orig["src"] " -d " orig["dst"]
+      back = " -r " orig["dst"] " -q " orig["src"]
+      if ($1 == "icmp") { name = way " --icmp-id " orig["id"]; way = way " --icmp-type 8 --icmp-code 0 --icmp-id " orig["id"] }
       else {
-        name = way = way " --sport " v["sport"] " --dport " v["dport"]
-        way = way back " --reply-port-src " v["dport"] " --reply-port-dst " v["sport"] ($1 == "tcp" ? " --state " $4 : "")
+        name = way = way " --sport " orig["sport"] " --dport " orig["dport"]
+        way = way back " --reply-port-src " orig["dport"] " --reply-port-dst " orig["sport"] ($1 == "tcp" ? " --state " $4 : "")
       }
       if (isOut) {
         # An echo begins anew with each request, and what was never answered with its next packet.
-        print v["bpf"] ($1 != "icmp" && v["answered"] + 0 && $3 > 0 ? "|" name "|-I " way " --src-nat " v["egress"] " -t " $3 " -u ASSURED,SEEN_REPLY -m " v["mark"] : "||")
+        print orig["bpf"] ($1 != "icmp" && orig["answered"] + 0 && $3 > 0 ? "|" name "|-I " way " --src-nat " orig["egress"] " -t " $3 " -u ASSURED,SEEN_REPLY -m " orig["mark"] : "||")
         next
       }
       # Without a device the stack alone has carried it; what has ended long ago belongs to nobody.
       opens = $(NF - 2) == "opening"
-      if (v["ifindex"] + 0 < 1 || $3 < 1 || (opens && $1 != "tcp")) { print v["bpf"] "||"; next }
+      if (orig["ifindex"] + 0 < 1 || $3 < 1 || (opens && $1 != "tcp")) { print orig["bpf"] "||"; next }
       # As conntrack sees what opens it may go on with the answer to the first packet, or with what follows that.
       if (opens) { sub(/ESTABLISHED/, "SYN_RECV", way); $3 = OPENS }
-      print v["bpf"] "|" name "|" (v["mark"] + 0 ? "-I " way " -t " $3 " -u " (opens ? "" : "ASSURED,") "SEEN_REPLY -m " v["mark"] : "")
+      print orig["bpf"] "|" name "|" (orig["mark"] + 0 ? "-I " way " -t " $3 " -u " (opens ? "" : "ASSURED,") "SEEN_REPLY -m " orig["mark"] : "")
     }'
 }
 # Some is left for what begins: conntrack lets go of nothing that is assured.
@@ -137,7 +134,7 @@ egw_has_room() {
 # Gone as well is whoever has the port outside of one in the list: what programs have carried since, and the port of what they have not.
 egw_forget() {
   [ -s $1 ] || return 0
-  { conntrack -L 2>/dev/null || echo unread; } | awk -v list=$1 '
+  { conntrack -L 2>/dev/null || echo unread; } | awk -v list=$1 '${READ_LINE}
     function outside(proto, remote, ip, sport, dport) { return proto " " remote " " ip " " sport " " dport }
     BEGIN {
       while ((getline line < list) > 0) {
@@ -152,12 +149,12 @@ egw_forget() {
     }
     /^unread/ { print "conntrack can not be read" > "/dev/stderr"; unread = 1; exit 1 }
     {
-${READ_FIELDS}
-      mark = "mark" in v ? v["mark"] : 0
-      source = "-m " mark " -s " v["src"]; pair = source " -d " v["dst"]
+      read_line()
+      mark = "mark" in orig ? orig["mark"] : 0
+      source = "-m " mark " -s " orig["src"]; pair = source " -d " orig["dst"]
       there[source]++; there[pair]++
-      name = "-p " $1 " -s " v["src"] " -d " v["dst"] ($1 == "icmp" ? " --icmp-id " v["id"] : " --sport " v["sport"] " --dport " v["dport"])
-      if (!(name in listed) && !(outside($1, last["src"], last["dst"], last["sport"], last["dport"]) in taken) || name in of) next
+      name = "-p " $1 " -s " orig["src"] " -d " orig["dst"] ($1 == "icmp" ? " --icmp-id " orig["id"] : " --sport " orig["sport"] " --dport " orig["dport"])
+      if (!(name in listed) && !(outside($1, reply["src"], reply["dst"], reply["sport"], reply["dport"]) in taken) || name in of) next
       of[name] = source; with[name] = pair; going[source]++; going[pair]++
     }
     END {

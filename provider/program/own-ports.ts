@@ -1,5 +1,6 @@
 import { placesOf } from "../kernel/bpf-layout";
 import { MAPS } from "./bpf-maps";
+import { READ_LINE } from "./conntrack-line";
 import { READ_MEMBERS } from "./cut-flows";
 
 const tuple = placesOf("egw_tuple", 0);
@@ -21,7 +22,7 @@ egw_own_ports() {
 }
 egw_find_own() {
   rm -f $T/own-list $T/own-first $T/own-then
-  { { [ ! -e $BPF/${MAPS}/egw_nat_out ] || egw_entries egw_nat_out; } && conntrack -L 2>/dev/null || echo unread; } | LC_ALL=C awk -v list=$T/own-list -v first=$T/own-first -v then=$T/own-then -v going=$T/given-up '${READ_MEMBERS}
+  { { [ ! -e $BPF/${MAPS}/egw_nat_out ] || egw_entries egw_nat_out; } && conntrack -L 2>/dev/null || echo unread; } | LC_ALL=C awk -v list=$T/own-list -v first=$T/own-first -v then=$T/own-then -v going=$T/given-up '${READ_LINE}${READ_MEMBERS}
     function member(at, bytes) { return substr(hex, 2 * at + 1, 2 * bytes) }
     BEGIN { while ((getline what < going) > 0) isGoing[what] }
     $1 == "unread" { print "what the stack translates can not be read" > "/dev/stderr"; exit 1 }
@@ -38,19 +39,11 @@ egw_find_own() {
       next
     }
     {
-      n = mark = 0
-      for (i = 2; i <= NF; i++) {
-        if ($i ~ /^src=/) src[++n] = substr($i, 5)
-        else if ($i ~ /^dst=/) dst[n] = substr($i, 5)
-        else if ($i ~ /^sport=/) sport[n] = substr($i, 7)
-        else if ($i ~ /^dport=/) dport[n] = substr($i, 7)
-        else if ($i ~ /^mark=/) mark = substr($i, 6)
-      }
-      if (n < 2) next
-      way = $2 " " dst[2] " " dst[1] " " dport[1] " " dport[2]
+      read_line()
+      way = $2 " " reply["dst"] " " orig["dst"] " " orig["dport"] " " reply["dport"]
       if (!(way in moved)) { if (way in leads) print leads[way] > then; next }
-      name = "-p " $1 " -s " src[1] " -d " dst[1] " --sport " sport[1] " --dport " dport[1]
-      print "|" name "|-I " name " -r " dst[1] " -q " src[1] " --reply-port-src " dport[1] " --reply-port-dst " sport[1] " --src-nat " dst[2] ":" moved[way] ($1 == "tcp" ? " --state " $4 : "") " -t " $3 " -u " (/UNREPLIED/ ? "UNSET" : "ASSURED,SEEN_REPLY") " -m " mark > list
+      name = "-p " $1 " -s " orig["src"] " -d " orig["dst"] " --sport " orig["sport"] " --dport " orig["dport"]
+      print "|" name "|-I " name " -r " orig["dst"] " -q " orig["src"] " --reply-port-src " orig["dport"] " --reply-port-dst " orig["sport"] " --src-nat " reply["dst"] ":" moved[way] ($1 == "tcp" ? " --state " $4 : "") " -t " $3 " -u " (/UNREPLIED/ ? "UNSET" : "ASSURED,SEEN_REPLY") " -m " ("mark" in orig ? orig["mark"] : 0) > list
       print known[way] > first
     }'
 }

@@ -87,7 +87,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...egressIPBoundProblems(wanted),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
-  if (dryRun && args.datapath === "bpf") for (const line of programReport(label.name, looked)) console.info(line);
+  if (dryRun && args.datapath === "bpf") for (const line of programReport(wanted, looked)) console.info(line);
   const drift = dryRun && held ? await driftOfState(held, wanted) : {};
   // One that is replaced by force has no past in its state, only on the nodes.
   memory.gateways.set(ownerId, { wanted, held: held ?? (left && { ...wanted, placement: left.placement }) });

@@ -1,14 +1,23 @@
+import { hasPrograms } from "../compile/bpf";
 import { HOOKS, VERDICTS } from "../kernel/bpf-layout";
+import type { GatewayState } from "./gateway-state";
+import { claimOnce } from "./known-gateway";
 import type { Looked } from "./look";
 import { devicesLeftOut, podDevices } from "./pod-devices";
 import type { Snapshot } from "./snapshot";
 
-/** What the programs on each node have and have done: entries, pods' devices with and without a program, drops by reason. */
-export function programReport(name: string, looked: ReadonlyMap<string, Looked>): string[] {
-  return [...looked].flatMap(([node, { snapshot }]) => {
+/**
+ * What the programs on each node have and have done: entries, pods' devices without a program, drops by reason, and what was left to
+ * the stack for want of a gateway, which drops what was not open before. Or that no program carries anything.
+ */
+export function programReport(state: GatewayState, looked: ReadonlyMap<string, Looked>): string[] {
+  const { name } = state.label;
+  const idle = `gateway ${name}: no program carries its packets: with answers "cluster" all take the stack, as with datapath "iptables"`;
+  const nodes = [...looked].flatMap(([node, { snapshot }]) => {
     const words = snapshot && reportOf(snapshot);
     return words ? [`gateway ${name}: node ${node}: ${words}`] : [];
   });
+  return [...(hasPrograms(claimOnce(state)) ? [] : [idle]), ...nodes];
 }
 
 function reportOf(snapshot: Snapshot): string | undefined {
@@ -28,17 +37,17 @@ function reportOf(snapshot: Snapshot): string | undefined {
   return [
     `${entries("egw_policies")} policy entries, ${entries("egw_sources")} source networks`,
     ...(slow.length > 0 ? [`not accelerated: ${slow.join(", ")}`] : []),
-    ...dropsOf(host.verdicts),
+    ...closedOf(host.verdicts),
   ].join("; ");
 }
 
-/** `dropped at from-client: drop-no-port 3` */
-function dropsOf(verdicts: Snapshot["host"]["verdicts"]): string[] {
+/** `at from-client: drop-no-port 3` */
+function closedOf(verdicts: Snapshot["host"]["verdicts"]): string[] {
   return HOOKS.flatMap((hook, i) => {
-    const drops = VERDICTS.flatMap((verdict, j) => {
+    const counts = VERDICTS.flatMap((verdict, j) => {
       const count = verdicts.get(i * VERDICTS.length + j) ?? 0;
-      return verdict.startsWith("drop-") && count > 0 ? [`${verdict} ${count}`] : [];
+      return /^drop-|^stack-no-gateway$/.test(verdict) && count > 0 ? [`${verdict} ${count}`] : [];
     });
-    return drops.length === 0 ? [] : [`dropped at ${hook}: ${drops.join(", ")}`];
+    return counts.length === 0 ? [] : [`at ${hook}: ${counts.join(", ")}`];
   });
 }

@@ -325,8 +325,7 @@ test("an excluded network inside a policy's is let alone, and a network without 
   const closed = { ...OUTSIDE, address: "203.0.113.200" };
   expect(shown(fromPod(syn))).toEqual(left("excluded"));
   expect(shown(fromPod({ ...syn, to: closed }))).toEqual(["shot", "from-pod drop-no-gateway"]);
-  expect(shown(fromPod({ ...data, to: closed }))).toEqual(left("stack-mid-flow"));
-  expect(shown(fromPod({ ...udp, to: closed }))).toEqual(left("stack-unknown-flow"));
+  for (const open of [data, udp]) expect(shown(fromPod({ ...open, to: closed }))).toEqual(left("stack-no-gateway"));
   toTunnel(syn);
   expect(flows()).toEqual([]);
   expect(shown(fromPod({ ...syn, to: { ...OUTSIDE, address: "203.0.113.20" } }))).toEqual(left("stack-unknown-flow"));
@@ -439,6 +438,17 @@ test("an answer goes to its pod, one hop older, and keeps its flow alive", () =>
   expect(shown({ packet, ...outcome })).toEqual(["redirect", answered("to-pod")]);
   expect(packet.subarray(ETHERNET)).toEqual(frame({ ...answer, ttl: 63 }).subarray(ETHERNET));
   expect(now() - (flows()[0]?.seen ?? 0n)).toBeLessThan(10_000_000_000n);
+});
+
+test.each([
+  ["of a connection of the stack's, too", 0, ["unspec", answered("stack-one-way")], 64],
+  ["otherwise", undefined, ["redirect", answered("to-pod")], 63],
+])("a SYN-ACK names no longer segments than the tunnel takes: %s", (_, ifindex, way, ttl) => {
+  flow(syn, ifindex === undefined ? {} : { ifindex });
+  const { packet, ...outcome } = fromGateway({ ...synAck, tcpOptions: Buffer.from([2, 4, 0x05, 0xb4]) });
+  expect(shown({ packet, ...outcome })).toEqual(way);
+  const clamped = datagram({ ...synAck, ttl, tcpOptions: Buffer.from([2, 4, 0x05, 0x82]) });
+  expect(packet.subarray(ETHERNET)).toEqual(clamped);
 });
 
 test("answers are the stack's as long as no program has taken what the pod sends", () => {

@@ -9,6 +9,7 @@ import {
   HOOKS,
   LAYOUT_VERSION,
   MAPS,
+  NAT_STATE,
   OBJECTS,
   type ObjectName,
   offsetsOf,
@@ -61,8 +62,10 @@ test.each([
   expect(found?.values?.at(-1)).toMatchObject({ val: names.length });
 });
 
-test("the seed's flags and kinds of connections have the numbers of the object's BTF", () => {
+test("flags, kinds of connections and their states have the numbers of the object's BTF", () => {
   const valuesOf = (name: string) => types.find((type) => type.kind === "ENUM" && type.name === name)?.values;
+  const states = Object.entries(NAT_STATE).map(([name, val]) => ({ name: `EGW_NAT_${name.toUpperCase()}`, val }));
+  expect(valuesOf("egw_nat_state")).toEqual(states);
   const flags = Object.entries(EGRESS_FLAGS).map(([name, val]) => ({ name: `EGRESS_${name.toUpperCase()}`, val }));
   expect(valuesOf("egw_egress")).toEqual(flags);
   const kinds = Object.entries(CONNECTION_KINDS).map(([name, val]) => ({ name: `EGW_${name.replace("-", "_")}`, val }));

@@ -3,10 +3,10 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import * as readline from "node:readline";
-import { encode, OBJECTS, type ObjectName, write } from "../../provider/kernel/bpf-layout";
-import { withConstants } from "../../provider/kernel/bpf-object";
+import { encode, LAYOUT_VERSION, MAPS, OBJECTS, type ObjectName, write } from "../../provider/kernel/bpf-layout";
+import { constantAt, withConstants } from "../../provider/kernel/bpf-object";
+import { BPF_APPLY_FUNCTIONS } from "../../provider/program/bpf";
 import { compiled, countersIn, hex, SOURCES } from "./kernel";
-import { CLASSIFIER, makeMaps, mapsOf } from "./maps";
 
 export const EGRESS = "203.0.113.200";
 export const PODS = { pod: "10.0.1.11", other: "10.0.1.12" } as const;
@@ -25,23 +25,36 @@ const HOSTS: readonly Host[] = ["pod", "other", "client", "gateway", "outside"];
 /** Whether the programs encapsulate on their own. */
 export type Way = "own" | "device";
 
-type Attachment = readonly [Node, string, "ingress" | "egress", number, string];
+/** Where each program is attached: on one hook in the order in which a packet meets them. */
+const ATTACHED: Readonly<Record<Node, readonly (readonly [string, "ingress" | "egress", string, ObjectName])[]>> = {
+  client: [
+    ["pod", "ingress", "from_pod", "client"],
+    ["other", "ingress", "from_pod", "client"],
+    ["egw.vxlan", "ingress", "from_gateway", "client"],
+    ["eth0", "ingress", "uplink_client", "client"],
+    ["egw.vxlan", "egress", "to_tunnel", "client"],
+  ],
+  gateway: [
+    ["eth0", "ingress", "uplink_client", "client"],
+    ["eth0", "ingress", "uplink_gateway", "gateway"],
+    ["egw.vxlan", "ingress", "from_gateway", "client"],
+    ["egw.vxlan", "ingress", "from_client", "gateway"],
+    ["egw.vxlan", "egress", "to_tunnel", "client"],
+    ["outside", "ingress", "from_outside", "gateway"],
+    ["outside", "egress", "to_outside", "gateway"],
+  ],
+};
+/** What keeps the gateway node's stack from translating what comes by the tunnel. */
+const TRANSLATES: readonly string[] = ["from_client", "uplink_gateway"];
+const CONSTANTS = { tunnel: "tunnel_ifindex", uplink: "uplink_ifindex", aggregates: "take_aggregates" } as const;
 
-/** Where each program is attached, and its priority there. */
-const ATTACHED: readonly Attachment[] = [
-  ["client", "pod", "ingress", 1, "from_pod"],
-  ["client", "other", "ingress", 1, "from_pod"],
-  ["client", "egw.vxlan", "ingress", 1, "from_gateway"],
-  ["client", "eth0", "ingress", 1, "uplink_client"],
-  ["gateway", "eth0", "ingress", 1, "uplink_client"],
-  ["gateway", "eth0", "ingress", 2, "uplink_gateway"],
-  ["client", "egw.vxlan", "egress", 1, "to_tunnel"],
-  ["gateway", "egw.vxlan", "ingress", 1, "from_gateway"],
-  ["gateway", "egw.vxlan", "ingress", 2, "from_client"],
-  ["gateway", "egw.vxlan", "egress", 1, "to_tunnel"],
-  ["gateway", "outside", "ingress", 1, "from_outside"],
-  ["gateway", "outside", "egress", 1, "to_outside"],
-];
+/** For both nodes: what a client node does not use does not stand in the way. */
+const ALL_MAPS = Object.entries(MAPS)
+  .filter(([, { programs }]) => programs.some((object) => object !== "connections"))
+  .map(
+    ([name, { type, key, value, entries, flags }]) =>
+      `create ${LAYOUT_VERSION} ${name} ${type} ${key} ${value} ${entries} ${flags}`,
+  );
 
 /**
  * Two pods — client node ══ tunnel ══ gateway node — outside, each in a network namespace of its own. A rule of the client node
@@ -66,36 +79,45 @@ export class Path {
     fs.rmSync(this.folder, { recursive: true });
   }
 
-  /** Programs of both nodes in place of those before, with the maps of those before; they use the tunnel's device, or pass it by. */
+  /** Programs of both nodes in place of those before, as a batch does it; they use the tunnel's device, or pass it by. */
   load(way: Way): void {
     this.loads++;
-    for (const [node, { objects }] of Object.entries(NODES) as [Node, (typeof NODES)[Node]][])
-      for (const object of objects) this.loadOn(node, object, way);
-    for (const attachment of ATTACHED) this.attach(attachment);
-    for (const node of ["client", "gateway"] as const)
-      fs.rmSync(`${this.pins(node)}/${this.loads - 1}`, { recursive: true, force: true });
+    for (const node of ["client", "gateway"] as const) {
+      if (this.loads === 1) this.tools(node, [["egw_bpf_maps", ALL_MAPS]]);
+      const { objects, uplink } = NODES[node];
+      for (const object of objects) this.object(node, object, way);
+      this.tools(node, [
+        [
+          "egw_bpf_programs",
+          objects.map((one) => `load ${one} ${this.loads} egw.vxlan ${uplink} ${OBJECTS[one].maps.join()}`),
+        ],
+        ["egw_filters", ATTACHED[node].map((place) => `attach ${place.join(" ")} ${this.loads}`)],
+        ["egw_bpf_programs", objects.map((one) => `unload ${one} ${this.loads - 1}`)],
+        ["egw_tidy_bpf", []],
+      ]);
+      if (this.loads === 1) this.fill(node);
+    }
   }
 
   /** The gateway node with its stack alone towards the outside, for as long as something lasts. */
   withoutTranslation<T>(act: () => T): T {
-    const of = (place: Attachment) => ["from_client", "uplink_gateway"].includes(place[4]);
-    for (const [node, device, direction, priority] of ATTACHED.filter(of))
-      this.inside(node, "tc", "filter", "del", "dev", device, direction, "prio", String(priority));
+    const of = ATTACHED.gateway.filter(([, , program]) => TRANSLATES.includes(program));
+    const lines = (verb: string) =>
+      of.map(([device, direction, program]) => `${verb} ${device} ${direction} ${program}`);
+    this.tools("gateway", [["egw_filters", lines("detach")]]);
     try {
       return act();
     } finally {
-      for (const place of ATTACHED.filter(of)) this.attach(place);
+      this.tools("gateway", [["egw_filters", lines("restore")]]);
     }
   }
 
-  /** How often the programs of an object on a node have come to that, `hook verdict`. */
-  counted(node: Node, object: ObjectName, name: string): number {
-    const pin = `${this.pins(node)}/maps-${object}/egw_verdicts`;
-    const all = countersIn(this.inside(node, "bpftool", "-j", "map", "dump", "pinned", pin));
+  /** How often the programs of a node have come to that, `hook verdict`. */
+  counted(node: Node, name: string): number {
+    const all = countersIn(this.inside(node, "bpftool", "-j", "map", "dump", "pinned", this.map(node, "egw_verdicts")));
     if (process.env.EGW_DEBUG)
       console.info(
         node,
-        object,
         [...all].filter(([, n]) => n > 0),
       );
     return all.get(name) ?? 0;
@@ -144,44 +166,39 @@ export class Path {
     return execFileSync("ip", ["netns", "exec", this.name(host), ...command], { encoding: "utf8" });
   }
 
-  private attach([node, device, direction, priority, program]: Attachment): void {
-    const pin = `${this.pins(node)}/${this.loads}/${program}`;
-    const place = [device, direction, "prio", String(priority), "handle", "1", "bpf", "da", "pinned", pin] as const;
-    this.inside(node, "tc", "filter", "replace", "dev", ...place);
+  /** Tools of a batch with their lines, in a node's network. */
+  private tools(node: Node, calls: readonly (readonly [string, readonly string[]])[]): void {
+    const lines = calls.map(
+      ([tool, input]) => `${tool} <<'END' || exit 1\n${input.map((one) => `${one}\n`).join("")}END`,
+    );
+    const script = `T=${this.folder} BPF=${this.pins(node)} egw_limit=\n${BPF_APPLY_FUNCTIONS}\n${lines.join("\n")}\n`;
+    execFileSync("ip", ["netns", "exec", this.name(node), "sh", "-s"], { input: script, stdio: "pipe" });
   }
 
-  private loadOn(node: Node, object: ObjectName, way: Way): void {
-    const { mac, underlay, uplink } = NODES[node];
-    const bytes = this.objects.get(object) ?? compiled(path.join(SOURCES, `${object}.bpf.c`), this.folder);
-    this.objects.set(object, bytes);
-    const index = (device: string) =>
-      write("u32", Number(this.inside(node, "ip", "-o", "link", "show", device).split(":")[0]));
-    const file = path.join(this.folder, "patched.o");
+  /** An object as a batch finds it, with all constants but those of the node's devices, and where these are. */
+  private object(node: Node, name: ObjectName, way: Way): void {
+    const { mac, underlay } = NODES[node];
+    const bytes = this.objects.get(name) ?? compiled(path.join(SOURCES, `${name}.bpf.c`), this.folder);
+    this.objects.set(name, bytes);
     const constants = {
-      tunnel_ifindex: index("egw.vxlan"),
       tunnel_mac: write("mac", mac),
       tunnel_port: write("port", way === "own" ? 4790 : 0),
       node_address: write("address", underlay),
-      ...(object === "gateway" ? { uplink_ifindex: index(uplink), take_aggregates: write("u32", 1) } : {}),
     };
+    const file = path.join(this.folder, `object-${name}-${this.loads}`);
     fs.writeFileSync(file, withConstants(bytes, constants));
-    const maps = `${this.pins(node)}/maps-${object}`;
-    if (this.loads === 1) makeMaps((command, ...words) => this.inside(node, command, ...words), maps, object);
-    const programs = `${this.pins(node)}/${this.loads}`;
-    const load = ["loadall", file, `${programs}-${object}`, ...CLASSIFIER] as const;
-    this.inside(node, "bpftool", "prog", ...load, ...mapsOf(maps, object));
-    fs.mkdirSync(programs, { recursive: true });
-    for (const program of OBJECTS[object].programs)
-      fs.renameSync(`${programs}-${object}/${program}`, `${programs}/${program}`);
-    fs.rmSync(`${programs}-${object}`, { recursive: true });
-    if (this.loads === 1) this.fill(node, object);
+    const devices = Object.entries(CONSTANTS).slice(0, name === "client" ? 1 : undefined);
+    fs.writeFileSync(
+      `${file}.devices`,
+      devices.map(([what, constant]) => `${what} ${constantAt(bytes, constant).at}\n`).join(""),
+    );
   }
 
-  private fill(node: Node, object: ObjectName): void {
+  private fill(node: Node): void {
     const set = (map: string, key: Buffer, value: Buffer) =>
       this.inside(
         node,
-        ...["bpftool", "map", "update", "pinned", `${this.pins(node)}/maps-${object}/${map}`],
+        ...["bpftool", "map", "update", "pinned", this.map(node, map)],
         ...["key", ...hex(key), "value", ...hex(value)],
       );
     for (const source of Object.values(PODS))
@@ -190,13 +207,11 @@ export class Path {
         encode("egw_policy_key", { prefix_length: 56, source, destination: "203.0.113.0" }),
         encode("egw_policy", { egress_ip: EGRESS, gateway: GATEWAY.underlay }),
       );
-    if (object === "gateway") {
-      set("egw_egress_ips", write("address", EGRESS), write("u32", 1));
-      set("egw_fleet", write("address", CLIENT.underlay), write("u32", 1));
-      return;
-    }
     set("egw_peers", write("address", GATEWAY.underlay), write("mac", GATEWAY.mac));
     set("egw_underlays", write("mac", GATEWAY.mac), write("address", GATEWAY.underlay));
+    if (node === "client") return;
+    set("egw_egress_ips", write("address", EGRESS), write("u32", 1));
+    set("egw_fleet", write("address", CLIENT.underlay), write("u32", 1));
   }
 
   private wire(): void {
@@ -234,8 +249,6 @@ export class Path {
         `addr add ${tunnel}/32 dev egw.vxlan`,
         "link set egw.vxlan up",
       );
-      for (const device of ["egw.vxlan", "eth0", ...(node === "client" ? ["pod", "other"] : ["outside"])])
-        this.inside(node, "tc", "qdisc", "add", "dev", device, "clsact");
       fs.mkdirSync(this.pins(node));
       execFileSync("mount", ["-t", "bpf", "bpf", this.pins(node)]);
     }
@@ -271,4 +284,6 @@ export class Path {
 
   private readonly name = (host: Host): string => `egw-path-${process.pid}-${host}`;
   private readonly pins = (node: Node): string => path.join(this.folder, node);
+  private readonly map = (node: Node, name: string): string =>
+    path.join(this.pins(node), `maps-${LAYOUT_VERSION}`, name);
 }

@@ -3,7 +3,7 @@ import * as path from "node:path";
 import type { Lab } from "../lab";
 import type { AnyStack, Declared, Planned, UpOptions } from "../operator/stack";
 import { installLink, root } from "./install";
-import { plannedIn } from "./preview";
+import { plannedIn, saidIn } from "./preview";
 import { PulumiProject } from "./pulumi";
 
 type Properties = Readonly<Record<string, unknown>>;
@@ -34,6 +34,7 @@ export class CliStack implements AnyStack {
   private isMade = false;
   /** Since the last `up`: a plain `destroy` reads what was said before. */
   private isConfiguredAnew = false;
+  private readonly said: string[] = [];
 
   constructor(lab: Lab) {
     this.project = new PulumiProject(lab);
@@ -67,8 +68,14 @@ export class CliStack implements AnyStack {
 
   async preview(program: readonly Declared[]): Promise<Planned[]> {
     await this.write(program);
-    const planned = plannedIn(await this.command("preview", "--json", "--show-sames"));
+    const json = await this.command("preview", "--json", "--show-sames");
+    this.said.push(...saidIn(json));
+    const planned = plannedIn(json);
     return planned.flatMap(({ name, op, drift }) => (CHANGES[op] ? [{ name, change: CHANGES[op], drift }] : []));
+  }
+
+  async notes(): Promise<string[]> {
+    return this.said.splice(0);
   }
 
   async destroy(): Promise<void> {

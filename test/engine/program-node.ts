@@ -23,20 +23,30 @@ export class ProgramNode {
     this.holder = spawn("unshare", unshare, { stdio: "ignore" });
   }
 
-  static async start(underlay: string): Promise<ProgramNode> {
+  /** `number`: the one that its device `veth1` is to have. */
+  static async start(underlay: string, number = 5): Promise<ProgramNode> {
     const node = new ProgramNode();
     while (!node.isApart()) await new Promise((done) => setTimeout(done, 10));
-    node.must(`mount -t tmpfs tmpfs /var/lib; mount -t tmpfs tmpfs /run
+    try {
+      node.wire(underlay, number);
+      return node;
+    } catch (error) {
+      node.stop();
+      throw error;
+    }
+  }
+
+  private wire(underlay: string, number: number): void {
+    this.must(`mount -t tmpfs tmpfs /var/lib; mount -t tmpfs tmpfs /run
 mount -t sysfs sysfs /sys; mount -t bpf bpf /sys/fs/bpf
-ip link set lo up; ip link add eth0 type veth peer name switch
+ip link set lo up; ip link add eth0 index 100 type veth peer name switch index 101
 ip addr add ${underlay}/24 dev eth0; ip link set switch up; ip link set eth0 up
 ip route add default via 192.168.0.1
 sysctl -qw net.ipv4.ip_forward=1`);
     for (const pod of [1, 2])
-      node.must(
-        `ip link add veth${pod} type veth peer name pod${pod}; ip link set veth${pod} up; ip link set pod${pod} up; ip route add 10.0.1.1${pod} dev veth${pod}`,
+      this.must(
+        `ip link add veth${pod} index ${number + pod - 1} type veth peer name pod${pod} index ${200 + pod}; ip link set veth${pod} up; ip link set pod${pod} up; ip route add 10.0.1.1${pod} dev veth${pod}`,
       );
-    return node;
   }
 
   stop(): void {
@@ -74,6 +84,11 @@ sysctl -qw net.ipv4.ip_forward=1`);
   fail(claims: readonly Claim[], instead = ":"): string {
     const { batch } = batchFor(this.probe(), claims);
     return this.must(within(applyScript({ ...batch, steps: [...batch.steps, FAILING] }), instead));
+  }
+
+  /** The tool of each step of a batch that makes its claims these, in order. */
+  tools(claims: readonly Claim[]): string[] {
+    return batchFor(this.probe(), claims).batch.steps.map(({ tool }) => tool);
   }
 
   /** A batch with shell functions instead of its own; gives what the node says to that. */

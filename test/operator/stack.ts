@@ -33,7 +33,10 @@ export interface UpOptions {
 }
 
 /** What scenarios ask of a stack, whichever engine runs it. */
-export type AnyStack = Pick<Stack, "up" | "preview" | "destroy" | "configure" | "outputs" | "id" | "unrecorded">;
+export type AnyStack = Pick<
+  Stack,
+  "up" | "preview" | "notes" | "destroy" | "configure" | "outputs" | "id" | "unrecorded"
+>;
 
 const ORDER: readonly Declared["type"][] = ["node-mark", "egress-gateway", "egress-policy"];
 
@@ -102,6 +105,11 @@ export class Stack {
     }
     const gone = [...this.state.keys()].filter((name) => !program.some((one) => one.name === name));
     return [...planned, ...gone.map((name): Planned => ({ name, change: "delete", drift: {} }))];
+  }
+
+  /** What previews have said besides their steps, since this was last asked. */
+  notes(): Promise<string[]> {
+    return this.operator.call("own", "notes");
   }
 
   async destroy(): Promise<void> {

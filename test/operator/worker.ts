@@ -21,10 +21,13 @@ void resetContext(current);
 
 const warnings: string[] = [];
 console.warn = (text: string) => void warnings.push(text);
+const notes: string[] = [];
+console.info = (text: string) => void notes.push(text);
 
 const own: Record<string, Method> = {
   /** What users were told since this was last asked. */
   warnings: async () => warnings.splice(0),
+  notes: async () => notes.splice(0),
   /** What creates do at the fleet's registry, without the rest of a create. */
   claim: (node, connection, fleet, entries) =>
     session(String(node), connection as ConnectionRef).claim(String(fleet), entries as RegistryEntry[]),

@@ -1,3 +1,4 @@
+import { decode, GATEWAY_EXCLUDED } from "../../provider/kernel/bpf-layout";
 import { execOk, type Lab, podCall, podHold } from "../lab";
 import { fleetOf, gatewayOf, policyOf } from "../operator/program";
 import { counted, entriesOf, podDevice } from "./programs";
@@ -39,6 +40,19 @@ scenario(
     for (const [node, what] of path)
       expect({ node, what, isMore: more(node, what) > 10 }).toEqual({ node, what, isMore: true });
 
+    const notes = async () => {
+      await stack.notes();
+      await stack.preview(program);
+      return stack.notes();
+    };
+    const oneOf = (node: string) => `gateway gateway: node ${node}: \\d+ policy entries, 0 source networks`;
+    expect(await notes()).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(`^${oneOf("client-1")}(; at .*)?$`),
+        expect.stringMatching(`^${oneOf("gateway-1")}(; at .*)?$`),
+      ]),
+    );
+
     // As a pod's device is that came after the last up.
     const device = podDevice(lab, POD);
     await execOk(lab, "client-1", ["tc", "qdisc", "del", "dev", device, "clsact"]);
@@ -47,6 +61,9 @@ scenario(
     expect(await shown(stack, program)).toEqual({
       gateway: [expect.stringMatching(`^client-1 missing  tc-filter ${device} ingress from_pod of client [0-9a-f]+$`)],
     });
+    expect(await notes()).toContainEqual(
+      expect.stringMatching(`^${oneOf("client-1")}; not accelerated: ${device}(; at .*)?$`),
+    );
     await stack.up(program);
     expect(await shown(stack, program)).toEqual({});
     expect((await talk())("client", "from-pod to-tunnel")).toBeGreaterThan(10);
@@ -67,7 +84,11 @@ scenario("where the egress IP is not on its node nothing leaves, and the reason 
       const { source, error } = await podCall(lab, POD, server.address, { timeoutMs: 700 });
       expect([source, error]).toEqual([undefined, "timeout"]);
       expect((await counted(lab, "gateway-1")).get("uplink-gateway drop-no-egress-ip")).toBeGreaterThan(0);
+      await stack.notes();
       expect(Object.keys(await shown(stack, program))).toEqual(["gateway"]);
+      expect(await stack.notes()).toContainEqual(
+        expect.stringMatching(/^gateway gateway: node gateway-1: .*; at uplink-gateway: drop-no-egress-ip [1-9]/),
+      );
       await stack.up(program);
     },
     { to: [EGRESS] },
@@ -76,15 +97,28 @@ scenario("where the egress IP is not on its node nothing leaves, and the reason 
   await change([POD], () => stack.destroy(), { established: "cut" });
 });
 
+/** What the map of policies has, `SOURCE/DESTINATION EGRESS-IP GATEWAY`, but for what is no policy's. */
+async function policiesOn(lab: Lab, node: string): Promise<string[]> {
+  const entries = await entriesOf(lab, node, "egw_policies");
+  return entries
+    .map(({ key, value }) => ({ ...decode("egw_policy_key", key), ...decode("egw_policy", value) }))
+    .filter(({ gateway }) => gateway !== GATEWAY_EXCLUDED)
+    .map((one) => `${one.source} ${one.destination}/${one.prefix_length - 32} ${one.egress_ip} ${one.gateway}`)
+    .sort();
+}
+
 scenario("sources come and go, and the map has those that there are", { senders: [] }, async ({ lab, stack }) => {
   const pods = lab.pods.map(({ name }) => name);
+  const gateway = lab.nodes.find(({ name }) => name === "gateway-1")?.underlayIP;
   const live = [pods.slice(0, 1), pods.slice(0, 4), pods.slice(2, 5), pods, pods.slice(3, 4), pods.slice(1, 6)];
   for (const some of live) {
     await stack.up(programWith(lab, some));
-    for (const { name: node } of lab.nodes) {
-      const sources = (await entriesOf(lab, node, "egw_policies")).map(({ key }) => [...key.subarray(4, 8)].join("."));
-      expect({ node, sources: [...new Set(sources)].sort() }).toEqual({ node, sources: addressesOf(lab, some).sort() });
-    }
+    const everything = ["0.0.0.0/1", "128.0.0.0/1"];
+    const policies = addressesOf(lab, some).flatMap((source) =>
+      everything.map((half) => `${source} ${half} ${EGRESS} ${gateway}`),
+    );
+    for (const { name: node } of lab.nodes)
+      expect({ node, policies: await policiesOn(lab, node) }).toEqual({ node, policies: policies.sort() });
   }
   await stack.destroy();
 });

@@ -95,6 +95,17 @@ describe("policies", () => {
     ]);
   });
 
+  test("that go over to a gateway without programs are exceptions from what they were till then", () => {
+    gateway("egress", 1);
+    gateway("plain", 1, "iptables");
+    const sources = addresses(1000);
+    const was = { ...policyClaim("one", { gateway: "egress" }), sources, destinations: ["0.0.0.0/0"] };
+    const moves = (count: number) => checkWith([was], "one", sources, addresses(count, 0xc0000000), "plain");
+    expect(moves(200)).toEqual([]);
+    expect(moves(300)).toEqual([expect.stringContaining("with what it has till then")]);
+    expect(checkWith([], "one", sources, addresses(300, 0xc0000000), "plain")).toEqual([]);
+  });
+
   test("of a gateway that is none of this run's count as the node knows it", () => {
     const theirs = (datapath: "bpf" | undefined) =>
       gatewayClaim({ nodes: { n1: { index: 1, underlay: "192.0.2.91", gateway: true } }, datapath }, "theirs");

@@ -1,7 +1,9 @@
+import { HOOKS, VERDICTS } from "../../../provider/kernel/bpf-layout";
 import type { KernelObject } from "../../../provider/kernel/state";
+import type { GatewayState } from "../../../provider/runtime/gateway-state";
 import { programReport } from "../../../provider/runtime/program-report";
 import { gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";
-import { hostOf, seen } from "./snapshots";
+import { hostOf, nodes, seen } from "./snapshots";
 
 const filter = (device: string): KernelObject => ({
   kind: "tc-filter",
@@ -11,6 +13,13 @@ const filter = (device: string): KernelObject => ({
   of: "client 0123456789",
   behind: [],
 });
+/** A gateway with that datapath, as its check comes to it. */
+const gateway = (answers: "tunnel" | "cluster" = "tunnel"): GatewayState => {
+  const ref = { id: "egress", name: "egress", fleet: "lab", egressIPs: [], placement: {}, ignore: [], nodes: {} };
+  const label = { project: "shop", stack: "prod", name: "egress" };
+  const rest = { gateways: nodes(1), egressIPs: [], placement: {}, ownerId: "egress", label };
+  return { ...rest, datapath: "bpf", answers, ref: { ...ref, connection: {} } };
+};
 const CLIENT: KernelObject = {
   kind: "bpf-program",
   object: "client",
@@ -18,6 +27,33 @@ const CLIENT: KernelObject = {
   devices: ["egw.vxlan", "eth0"],
   programs: [],
 };
+
+test("where no program carries what a gateway is for, that is told", () => {
+  expect(programReport(gateway("cluster"), new Map())).toEqual([
+    'gateway egress: no program carries its packets: with answers "cluster" all take the stack, as with datapath "iptables"',
+  ]);
+  expect(programReport(gateway(), new Map())).toEqual([]);
+});
+
+test("what programs dropped is told by hook and reason, and what had no gateway; what has just another way is not", () => {
+  const { snapshot } = seen({ claims: [nodeClaim("client-1"), gatewayClaim({ datapath: "bpf" })], actual: [CLIENT] });
+  if (!snapshot) throw new Error("not seen");
+  const counts = [
+    ["from-pod", "not-selected", 7],
+    ["from-pod", "stack-no-gateway", 2],
+    ["from-pod", "drop-no-gateway", 3],
+    ["to-outside", "to-outside", 8],
+    ["from-client", "drop-no-port", 12_345_678_901],
+  ] as const;
+  const verdicts = counts.map(([hook, verdict, count]): [number, number] => [
+    HOOKS.indexOf(hook) * VERDICTS.length + VERDICTS.indexOf(verdict),
+    count,
+  ]);
+  const host = hostOf({ verdicts: new Map(verdicts) });
+  expect(programReport(gateway(), new Map([["n2", { snapshot: { ...snapshot, host } }]]))).toEqual([
+    "gateway egress: node n2: 0 policy entries, 0 source networks; at from-pod: stack-no-gateway 2, drop-no-gateway 3; at from-client: drop-no-port 12345678901",
+  ]);
+});
 
 test("pods' devices without a program are named, and what keeps one off, be it one that a program is still on", () => {
   const claims = [
@@ -32,7 +68,7 @@ test("pods' devices without a program are named, and what keeps one off, be it o
     notEthernet: new Map([["veth4", "none"]]),
     taken: [{ device: "veth3", direction: "ingress", by: "qdisc" }],
   });
-  expect(programReport("egress", new Map([["n2", { snapshot: { ...snapshot, host } }]]))).toEqual([
+  expect(programReport(gateway(), new Map([["n2", { snapshot: { ...snapshot, host } }]]))).toEqual([
     "gateway egress: node n2: 0 policy entries, 0 source networks; not accelerated: veth2, veth3 (an ingress qdisc), veth4 (link/none, no Ethernet)",
   ]);
 });
