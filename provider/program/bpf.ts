@@ -3,7 +3,8 @@ import { MAP_FUNCTIONS, MAPS } from "./bpf-maps";
 
 /**
  * egw_bpf prints maps, programs and filters of ours, and the entries that user space writes: lines `map`, `program`, `filter`, `entry`
- * as the kinds read them. Filters of others are printed where they stand in front of one of ours only.
+ * as the kinds read them. Filters of others are printed where they stand in front of one of ours only. Devices are in the order of their
+ * names, since one that is made again has another number; filters of a hook in the order in which a packet meets them.
  */
 export const BPF_PROBE_FUNCTIONS = `
 ${MAP_FUNCTIONS}
@@ -52,7 +53,7 @@ egw_bpf() {
         print "program", p[1], p[2], (p[3] in device ? device[p[3]] : "?"), (p[4] in device ? device[p[4]] : "?") programs[folders[i]]
       }
       printf "%s", filters
-    }'
+    }' | LC_ALL=C sort -s -k 1,3
   for m in ${ENTRY_MAPS.join(" ")}; do
     [ ! -e $BPF/${MAPS}/$m ] || egw_entries $m | sed 's/^/entry /' | LC_ALL=C sort
   done

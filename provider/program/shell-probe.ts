@@ -50,7 +50,7 @@ egw_tables_of_others() {
 egw_kernel() {
   echo @@link; ip -d -o link show dev egw.vxlan 2>/dev/null | sed 's/^[0-9]*:/0:/; s/ [a-z]*_slave .*//'
   echo @@sysctl; for f in /proc/sys/net/ipv4/conf/egw.vxlan/rp_filter /proc/sys/net/ipv4/conf/egw.vxlan/forwarding; do [ -r $f ] && echo "\${f#/proc/sys/} = $(cat $f)"; done
-  echo @@address; ip -4 -o addr show | grep -E '^[0-9]+: egw\\.vxlan |:egw(\\\\| )| metric 3838 ' | sed 's/^[0-9]*:/0:/; s/_lft [0-9]*sec/_lft limited/g'
+  echo @@address; ip -4 -o addr show | grep -E '^[0-9]+: egw\\.vxlan |:egw(\\\\| )| metric 3838 ' | sed 's/^[0-9]*:/0:/; s/_lft [0-9]*sec/_lft limited/g' | LC_ALL=C sort -s -k 2,2
   echo @@neighbour; ip -4 neigh show dev egw.vxlan nud permanent 2>/dev/null | sort
   echo @@route; ip -4 -N -o route show table all 2>/dev/null | egw_routes | sort
   echo @@ip-rule; ip -4 -N rule show 2>/dev/null | grep ' proto 38 *$'

@@ -240,11 +240,11 @@ tc qdisc add dev veth2 clsact`);
 
   test("a tunnel that is made again, and one that goes, take their programs along and bring them back where the batch fails", () => {
     node.apply(CLAIMS);
-    const whole = node.shown();
+    const whole = sorted(node.shown());
     const other = [nodeClaim("gateway-1", { mtu: 1400 }, { tunnelPort: 4799 }), GATEWAY, ...POLICIES];
     for (const claims of [other, BARE, []]) {
       expect(node.fail(claims)).toContain("@@rolled-back");
-      expect(node.shown()).toBe(whole);
+      expect(sorted(node.shown())).toBe(whole);
       expect(differences(node.probe())).toEqual([]);
     }
     expect(differences(node.apply(other))).toEqual([]);
