@@ -151,7 +151,7 @@ egw_forget() {
     {
       read_line()
       mark = "mark" in orig ? orig["mark"] : 0
-      source = "-m " mark " -s " orig["src"]; pair = source " -d " orig["dst"]
+      source = "-m " mark " -q " reply["dst"] " -s " orig["src"]; pair = source " -d " orig["dst"]
       there[source]++; there[pair]++
       name = "-p " $1 " -s " orig["src"] " -d " orig["dst"] ($1 == "icmp" ? " --icmp-id " orig["id"] : " --sport " orig["sport"] " --dport " orig["dport"])
       if (!(name in listed) && !(outside($1, reply["src"], reply["dst"], reply["sport"], reply["dport"]) in taken) || name in of) next

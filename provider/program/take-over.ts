@@ -25,8 +25,8 @@ const STATES = Object.entries({
  *
  * egw_begin TOOL FILE runs the tool with the file. Where that attaches from_client and it was not, or has an egress IP for one that is: ports
  * first, which are nobody else's then, and datagrams; then the file; then the other half of TCP connections, of which each goes over both ways
- * at once (conntrack would take what follows for invalid if it saw one way alone); then what has begun meanwhile; then conntrack forgets
- * them; and at last what lets the stack have no port of theirs, to_outside or the egress IP for it.
+ * at once (conntrack would take what follows for invalid if it saw one way alone); then what has begun meanwhile; then what lets the
+ * stack have no port of theirs, to_outside or the egress IP for it; and at last conntrack forgets them. The same where to_outside alone was gone.
  */
 export const TAKE_OVER_FUNCTIONS = `
 egw_begin() {
@@ -37,7 +37,7 @@ egw_begin() {
   rm -f $T/taken-names
   grep -e "$last" "$2" > $T/taken-last; grep -ve "$last" "$2" > $T/taken-rest
   # In an undo nothing is a reason to stop.
-  { egw_take || [ -n "$undoing" ]; } && $1 < $T/taken-rest && { egw_take_tcp && egw_take && egw_take_tcp && egw_forget_taken || [ -n "$undoing" ]; } && $1 < $T/taken-last
+  { egw_take || [ -n "$undoing" ]; } && $1 < $T/taken-rest && { egw_take_tcp && egw_take && egw_take_tcp || [ -n "$undoing" ]; } && $1 < $T/taken-last && { egw_forget_taken || [ -n "$undoing" ]; }
 }
 egw_translates() { tc filter show dev egw.vxlan ingress 2>/dev/null | grep -q ' egw-from_client:'; }
 # What an undo puts back had given up what it carried, or a part of it.
@@ -48,7 +48,8 @@ egw_comes() {
   sed -n 's/^attach \\([^ ]*\\) egress to_outside .*/\\1/p' "$1" | while read -r dev; do tc filter show dev $dev egress 2>/dev/null | grep -q ' egw-to_outside:' || echo $dev; done | grep -q .
 }
 egw_take_tcp() { egw_bpf_entries < $T/taken-tcp >/dev/null; }
-# What conntrack would keep for days of what it sees no more: another policy may give the same ports another way till then.
+# What conntrack would keep for days of what it sees no more: another policy may give the same ports another way till then. Not before all
+# stands that keeps the stack off their ports.
 egw_forget_taken() { [ ! -e $T/taken-names ] || egw_forget $T/taken-names; }
 egw_take() {
   : > $T/taken-tcp
@@ -91,11 +92,13 @@ egw_taken() {
       if (!(address(ip) in isEgress)) next
       to = address(orig["dst"]); own = tuple(address(ip), to, port, orig["dport"]); key = tuple(address(orig["src"]), to, orig["sport"], orig["dport"])
       answer = tuple(to, address(ip), orig["dport"], port)
-      # One half alone is what a batch has left that did not come to its end.
-      if (answer in owner && owner[answer] != own && owner[answer] != key || key in isThere) next
       # Class and role of a connection that has come by the tunnel, and the MAC of the node that its index names.
       by = int(mark / 16777216) == ${CLASS_NODE / 0x1000000} && (mark % 256 == ${ROLE_ANSWER} || mark % 256 == ${ROLE_CLUSTER}) ? sprintf("66260000%04x", int(mark / 65536) % 256 * 64 + int(mark / 256) % 64) : ""
-      if (by in client) { take(key, client[by], by); print "|-p " $1 " -s " orig["src"] " -d " orig["dst"] " --sport " orig["sport"] " --dport " orig["dport"] >> names }
+      # One half alone is what a batch has left that did not come to its end; so is what is there and in conntrack.
+      isOthers = answer in owner && owner[answer] != own && owner[answer] != key
+      if (by in client && !isOthers) print "|-p " $1 " -s " orig["src"] " -d " orig["dst"] " --sport " orig["sport"] " --dport " orig["dport"] >> names
+      if (isOthers || key in isThere) next
+      if (by in client) take(key, client[by], by)
       else if (!(own in isThere)) take(own, "00000000", "")
     }'
 }

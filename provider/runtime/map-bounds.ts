@@ -77,11 +77,11 @@ function problemsOn({ node, gateways, had }: Place, name: string): Problem[] {
     [...gateways.values()],
   );
   const mostOf = { policies: boundOf("egw_policies"), sources: boundOf("egw_sources") };
-  // What is left to the stack has entries only inside what programs decide: policies side by side don't meet, but one meets what it was.
+  // What is left to the stack has entries only inside what programs decide: policies side by side don't meet, but one meets what was before.
   const atMost = together(
-    selections.map(({ owner, selection, isLeft }) => {
+    selections.map(({ selection, isLeft }) => {
       const counts = countOnce(selection, never);
-      return isLeft && !former.some(([holder]) => holder === owner) ? { ...counts, decisions: 0 } : counts;
+      return isLeft && former.length === 0 ? { ...counts, decisions: 0 } : counts;
     }),
   );
   if (atMost.policies <= mostOf.policies && atMost.sources <= mostOf.sources) return [];

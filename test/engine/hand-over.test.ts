@@ -166,7 +166,7 @@ conntrack() { if [ "$1" = -R ] && [ ! -e /run/late ]; then : > /run/late; egw_pu
     );
     expect(tracked().filter((line) => line.includes("ESTABLISHED"))).toHaveLength(43);
     expect(node.must("sort /run/deleted").trim().split("\n")).toEqual([
-      `-D -m ${markOf(101)} -s 10.0.1.11`,
+      `-D -m ${markOf(101)} -q 10.0.1.11 -s 10.0.1.11`,
       ...[1001, 1002, 1003].map((port) => `-D -p tcp -s 10.0.1.12 -d 203.0.113.9 --sport ${port} --dport 443`),
     ]);
   });
@@ -471,6 +471,7 @@ conntrack -I -p tcp -s 10.0.1.11 -d ${SERVER} --sport 4000 --dport 443 --src-nat
     );
     node.apply(GATEWAY_CLAIMS);
     expect(held(FIRST)).toEqual(before);
+    expect(translated()).toEqual([]);
     expect(ownerOf({ ...FIRST, ports: [4000, 7000] })).toBeUndefined();
   });
 });

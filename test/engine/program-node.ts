@@ -23,7 +23,7 @@ export class ProgramNode {
     this.holder = spawn("unshare", unshare, { stdio: "ignore" });
   }
 
-  /** `number`: the one that its device `veth1` is to have. */
+  /** `number`: the one that its device `veth2` is to have. */
   static async start(underlay: string, number = 5): Promise<ProgramNode> {
     const node = new ProgramNode();
     while (!node.isApart()) await new Promise((done) => setTimeout(done, 10));
@@ -45,7 +45,7 @@ ip route add default via 192.168.0.1
 sysctl -qw net.ipv4.ip_forward=1`);
     for (const pod of [1, 2])
       this.must(
-        `ip link add veth${pod} index ${number + pod - 1} type veth peer name pod${pod} index ${200 + pod}; ip link set veth${pod} up; ip link set pod${pod} up; ip route add 10.0.1.1${pod} dev veth${pod}`,
+        `ip link add veth${pod} index ${number + 2 - pod} type veth peer name pod${pod} index ${200 + pod}; ip link set veth${pod} up; ip link set pod${pod} up; ip route add 10.0.1.1${pod} dev veth${pod}`,
       );
   }
 

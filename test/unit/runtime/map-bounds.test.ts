@@ -103,6 +103,8 @@ describe("policies", () => {
     const moves = (count: number) => checkWith([was], "one", sources, addresses(count, 0xc0000000), "plain");
     expect(moves(200)).toEqual([]);
     expect(moves(300)).toEqual([expect.stringContaining("with what it has till then")]);
+    const taken = checkWith([was], "another", sources, addresses(300, 0xc0000000), "plain");
+    expect(taken).toEqual([expect.stringContaining("with what it has till then")]);
     expect(checkWith([], "one", sources, addresses(300, 0xc0000000), "plain")).toEqual([]);
   });
 
