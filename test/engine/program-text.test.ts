@@ -276,7 +276,7 @@ tc qdisc add dev veth2 clsact`);
       expect(node.filters()).toMatch(/veth2 clsact.ingress egw-from_pod/);
     });
 
-    test("detached is passed by", () => {
+    testFull("detached is passed by", () => {
       node.apply(CLAIMS);
       const unhook =
         '[ -d $BPF/clsact/$i ] && [ -z "$(tc filter show dev $dev ingress; tc filter show dev $dev egress)" ] || return 0; tc qdisc del dev $dev clsact && rmdir $BPF/clsact/$i;';
@@ -284,7 +284,7 @@ tc qdisc add dev veth2 clsact`);
       expect(node.filters()).not.toContain("egw-");
     });
 
-    test("attached again is passed by", () => {
+    testFull("attached again is passed by", () => {
       node.apply(CLAIMS);
       const before = others(node.filters());
       const told = node.fail(BARE, `egw_put_filter() { ${GOES} ${PUT} }`);
