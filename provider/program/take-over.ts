@@ -21,7 +21,7 @@ const STATES = Object.entries({
 /**
  * Where programs begin to translate on a gateway node, they know the ports that conntrack has given: else another pod would get the port of a
  * connection that is silent just then, and its answers. What has come by the tunnel the programs carry from then on; what else has an
- * egress IP keeps its port as the stack's. Echoes begin anew with each request. What the maps have already stays as it is.
+ * egress IP keeps its port as the stack's. Echoes begin anew with each request. What lives in the maps already stays as it is.
  *
  * egw_begin TOOL FILE runs the tool with the file. Where that attaches from_client and it was not, or has an egress IP for one that is: ports
  * first, which are nobody else's then, and datagrams; then the file; then the other half of TCP connections, of which each goes over both ways
@@ -60,7 +60,8 @@ egw_take() {
 egw_taken() {
   {
     ip -4 neigh show dev egw.vxlan nud permanent && ip -4 route show table all dev egw.vxlan &&
-      if [ -s $T/taken-ips ]; then cat $T/taken-ips; else egw_entries egw_egress_ips; fi && egw_entries egw_nat_out && egw_entries egw_nat_in && conntrack -L || echo unread
+      if [ -s $T/taken-ips ]; then cat $T/taken-ips; else egw_entries egw_egress_ips; fi &&
+      egw_flows /dev/null > $T/taken-lives && sed -n 's/.* bpf=egw_nat_out:\\([0-9a-f]*\\):.*/lives \\1/p' $T/taken-lives && egw_entries egw_nat_out && egw_entries egw_nat_in && conntrack -L || echo unread
   } 2> $T/taken-err | LC_ALL=C awk -v tcp=$T/taken-tcp -v names=$T/taken-names '${READ_LINE}${UPTIME}
     function address(text,  p) { split(text, p, "."); return sprintf("%02x%02x%02x%02x", p[1], p[2], p[3], p[4]) }
     function tuple(src, dst, sport, dport) { return src dst sprintf("%04x%04x%02x000000", sport, dport, PROTOCOL[$1]) }
@@ -84,6 +85,8 @@ egw_taken() {
     }
     $1 == "egw_egress_ips" { isEgress[$2]; next }
     $1 == "egw_nat_out" { isThere[$2]; next }
+    # A translation that has ended stays till its place is needed.
+    $1 == "lives" { lives[$2]; next }
     # Of a port of the stack the owner is what leaves with it.
     $1 == "egw_nat_in" { owner[$2] = $3; next }
     $1 in PROTOCOL {
@@ -97,7 +100,7 @@ egw_taken() {
       # One half alone is what a batch has left that did not come to its end; so is what is there and in conntrack.
       isOthers = answer in owner && owner[answer] != own && owner[answer] != key
       if (by in client && !isOthers) print "|-p " $1 " -s " orig["src"] " -d " orig["dst"] " --sport " orig["sport"] " --dport " orig["dport"] >> names
-      if (isOthers || key in isThere) next
+      if (isOthers || key in lives) next
       if (by in client) take(key, client[by], by)
       else if (!(own in isThere)) take(own, "00000000", "")
     }'

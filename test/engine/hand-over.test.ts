@@ -248,8 +248,7 @@ describe("what a gateway node's programs translate", () => {
       protocol,
     });
 
-  function translate(one: Translated, state = 17): void {
-    const seen = now();
+  function translate(one: Translated, state = 17, seen = now()): void {
     const value = encode("egw_nat", {
       seen,
       egress_ip: EGRESS,
@@ -342,6 +341,20 @@ conntrack -I -p tcp -s 10.0.1.11 -d ${SERVER} --sport 4000 --dport 443 --src-nat
       expect(held(FIRST)?.readUInt16BE(16)).toBe(4000);
       expect(translated()).toEqual([]);
     });
+
+  test("is none that has ended, though its entry is still there: who has its ports now is taken over", () => {
+    const other = gatewayClaim(
+      { ...nodeOf("gateway-1"), placement: { "192.0.2.2": "gateway-1" }, datapath: "bpf" },
+      "gateway-b",
+    );
+    node.apply([...PLAIN, other]);
+    translate({ ...FIRST, ports: [4000, 4001] }, 7, 0n);
+    node.must(
+      `conntrack -I -p tcp -s 10.0.1.11 -d ${SERVER} --sport 4000 --dport 443 --src-nat ${EGRESS}:4000 --state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY -m ${ANSWER_MARK}`,
+    );
+    node.apply([...GATEWAY_CLAIMS, other]);
+    expect([held(FIRST)?.readUInt16BE(16), ownerOf(FIRST), translated()]).toEqual([4000, hex(entry(FIRST)), []]);
+  });
 
   test("leaves the stack the port that it has outside, where that is none of conntrack's", () => {
     node.apply(GATEWAY_CLAIMS);
