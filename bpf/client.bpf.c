@@ -143,34 +143,39 @@ int from_pod(struct __sk_buff *skb) {
   return leave(EGW_HOOK_FROM_POD, EGW_STACK_UNKNOWN_FLOW);
 }
 
-/* Egress of the tunnel device: what the stack has chosen is chosen here too. */
-SEC("tc/to_tunnel")
-int to_tunnel(struct __sk_buff *skb) {
+/* To which gateway the stack sends a packet, if that is a policy's to say. */
+static __always_inline enum egw_verdict learn(struct __sk_buff *skb) {
   struct packet packet;
-  enum egw_verdict verdict;
-  if (is_marked(skb, EGW_MARK_DONE)) {
-    /* Rules for marks are for what is encapsulated too. */
-    set_mark(skb, 0);
-    return TC_ACT_UNSPEC;
-  }
+  enum egw_verdict verdict = EGW_STACK_PROTOCOL;
   parse(skb, &packet, &verdict);
-  if (!packet.has_ports) return TC_ACT_UNSPEC;
+  if (!packet.has_ports) return verdict;
   const struct egw_policy *policy = policy_of(packet.tuple.source, packet.tuple.destination);
-  if (!policy || policy->gateway == bpf_htonl(EGW_GATEWAY_EXCLUDED) || policy->gateway == node_address) return TC_ACT_UNSPEC;
+  if (!policy) return EGW_NOT_SELECTED;
+  if (policy->gateway == bpf_htonl(EGW_GATEWAY_EXCLUDED)) return EGW_EXCLUDED;
+  if (policy->gateway == node_address) return EGW_STACK_OWN_NODE;
   struct egw_mac mac = {};
-  if (bpf_skb_load_bytes(skb, 0, mac.bytes, ETH_ALEN)) return TC_ACT_UNSPEC;
+  if (bpf_skb_load_bytes(skb, 0, mac.bytes, ETH_ALEN)) return EGW_DROP_SHORT;
   const __be32 *gateway = bpf_map_lookup_elem(&egw_underlays, &mac);
-  if (!gateway) return TC_ACT_UNSPEC;
+  if (!gateway) return EGW_STACK_NO_GATEWAY;
   __u64 now = 0;
   struct egw_flow *noted = bpf_map_lookup_elem(&egw_flows, &packet.tuple);
   if (noted && !noted->gateway && silence(noted->seen, read_once(&now)) < (__s64)SECOND) {
     noted->gateway = *gateway;
-    return TC_ACT_UNSPEC;
+    return EGW_CONNECTION_NEW;
   }
   const struct egw_flow *known = flow_of(&packet.tuple, &now);
-  if (known && known->gateway == *gateway) return TC_ACT_UNSPEC;
+  if (known && known->gateway == *gateway) return EGW_CONNECTION_HIT;
   struct egw_flow flow = {.seen = read_once(&now), .gateway = *gateway};
   bpf_map_update_elem(&egw_flows, &packet.tuple, &flow, BPF_ANY);
+  return EGW_CONNECTION_NEW;
+}
+
+/* Egress of the tunnel device: what the stack has chosen is chosen here too. */
+SEC("tc/to_tunnel")
+int to_tunnel(struct __sk_buff *skb) {
+  if (!is_marked(skb, EGW_MARK_DONE)) return leave(EGW_HOOK_TO_TUNNEL, learn(skb));
+  /* Rules for marks are for what is encapsulated too. */
+  set_mark(skb, 0);
   return TC_ACT_UNSPEC;
 }
 

@@ -173,6 +173,7 @@ struct egw_event {
 /* A program where it is attached. */
 enum egw_hook {
   EGW_HOOK_FROM_POD,
+  EGW_HOOK_TO_TUNNEL,
   EGW_HOOK_FROM_GATEWAY,
   EGW_HOOK_FROM_CLIENT,
   EGW_HOOK_FROM_OUTSIDE,
@@ -196,7 +197,7 @@ enum egw_verdict {
   EGW_TO_TUNNEL_DEVICE,
   EGW_TO_POD,
   EGW_TO_OUTSIDE,
-  /* Of a connection around a gateway pod: one that is known, or known from now on. */
+  /* Of a connection around a gateway pod, or one that the stack sends to a gateway node: one that is known, or known from now on. */
   EGW_CONNECTION_HIT,
   EGW_CONNECTION_NEW,
   /* Left to the stack, which has the same policies. */
@@ -212,7 +213,7 @@ enum egw_verdict {
   EGW_STACK_OTHER_DEVICE,
   /* Its gateway is this node. */
   EGW_STACK_OWN_NODE,
-  /* Its policy has no gateway, and it may have been open before. */
+  /* Its policy has no gateway, and it may have been open before; or it goes to another node than a gateway's. */
   EGW_STACK_NO_GATEWAY,
   /* No program has taken a packet of the other direction yet. */
   EGW_STACK_ONE_WAY,

@@ -74,6 +74,7 @@ export const MARK_UNTRACKED = 0x17000000;
 /** The programs, in the order of `enum egw_hook`. */
 export const HOOKS = [
   "from-pod",
+  "to-tunnel",
   "from-gateway",
   "from-client",
   "from-outside",

@@ -75,6 +75,7 @@ const toTunnel = (shape: Shape, to = GATEWAY_MAC) =>
 const shown = ({ action, counted }: Outcome) => [action, ...counted];
 const TUNNELLED = ["redirect", "from-pod to-tunnel-device"];
 const left = (verdict: string) => ["unspec", `from-pod ${verdict}`];
+const learned = (verdict: string) => ["unspec", `to-tunnel ${verdict}`];
 
 /** The pod's device, by which something has begun. */
 const opening = () => 0x8000_0000 + kernel.indexOf("pod");
@@ -135,7 +136,7 @@ test.each<[string, readonly (readonly ["pod" | "outside", NonNullable<Shape["fla
 
 test("what the stack has sent to a gateway goes there from then on, one hop older", () => {
   expect(shown(fromPod(syn))).toEqual(left("stack-unknown-flow"));
-  expect(shown(toTunnel(syn))).toEqual(["unspec"]);
+  expect(shown(toTunnel(syn))).toEqual(learned("connection-new"));
   expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: opening() }]);
   const { packet, ...outcome } = fromPod(data);
   expect(shown({ packet, ...outcome })).toEqual(TUNNELLED);
@@ -372,11 +373,19 @@ test("a connection that was open keeps its gateway, whatever policies say by now
 });
 
 test("only what goes to a gateway's device is learned, from the first of fragments too, and the last choice counts", () => {
-  toTunnel(udp, "66:26:00:00:ff:ff");
-  toTunnel({ ...udp, from: { ...POD, address: "10.0.1.12" } });
-  toTunnel({ ...udp, fragment: 0x0010 });
+  const error: Shape = { from: POD, to: OUTSIDE, protocol: "icmp", icmpType: 3, quote: datagram(answer) };
+  policy(POD.address, "198.51.100.0/24", GATEWAY_EXCLUDED);
+  policy(POD.address, "198.51.101.0/24", OWN);
+  const to = (address: string): Shape => ({ ...udp, to: { ...OUTSIDE, address } });
+  expect(shown(toTunnel(udp, "66:26:00:00:ff:ff"))).toEqual(learned("stack-no-gateway"));
+  expect(shown(toTunnel({ ...udp, from: { ...POD, address: "10.0.1.12" } }))).toEqual(learned("not-selected"));
+  expect(shown(toTunnel(to("198.51.100.7")))).toEqual(learned("excluded"));
+  expect(shown(toTunnel(to("198.51.101.7")))).toEqual(learned("stack-own-node"));
+  expect(shown(toTunnel({ ...udp, fragment: 0x0010 }))).toEqual(learned("stack-fragment"));
+  expect(shown(toTunnel(error))).toEqual(learned("stack-protocol"));
   expect(flows()).toEqual([]);
-  toTunnel({ ...udp, fragment: 0x2000 });
+  expect(shown(toTunnel({ ...udp, fragment: 0x2000 }))).toEqual(learned("connection-new"));
+  expect(shown(toTunnel(udp))).toEqual(learned("connection-hit"));
   expect(shown(fromPod(udp))).toEqual(TUNNELLED);
   const other = { address: "192.168.0.102", mac: "66:26:00:00:00:66" };
   programs.set("egw_underlays", write("mac", other.mac), write("address", other.address));
