@@ -162,6 +162,30 @@ export class Path {
     return JSON.parse(this.inside("pod", "python3", path.join(__dirname, "talk.py"), "call"));
   }
 
+  /** Calls, and has tcpdump judge the checksums of what came to both ends: how many are right, and the lines of those that are not. */
+  judged(): { readonly right: number; readonly wrong: readonly string[] } {
+    const file = (host: Host) => path.join(this.folder, `${host}.pcap`);
+    const ends = ["pod", "outside"] as const;
+    const dumps = ends.map(
+      (
+        host,
+      ) => `ip netns exec ${this.name(host)} tcpdump -Z root -n -U -B 8192 -Q in -i eth0 -w ${file(host)} 2> ${file(host)}.log &
+p="$p $!"; while ! grep -q 'listening on' ${file(host)}.log; do sleep 0.05; done`,
+    );
+    const call = `ip netns exec ${this.name("pod")} python3 ${path.join(__dirname, "talk.py")} call`;
+    const script = `${dumps.join("\n")}\n${call} > /dev/null; sleep 0.5; kill $p; wait\n`;
+    execFileSync("timeout", ["60", "sh", "-c", script]);
+    const lines = ends.flatMap((host) =>
+      execFileSync("tcpdump", ["-Z", "root", "-n", "-vv", "-r", file(host)], { encoding: "utf8", stdio: "pipe" }).split(
+        "\n",
+      ),
+    );
+    return {
+      right: lines.filter((line) => /\(correct\)|udp sum ok/.test(line)).length,
+      wrong: lines.filter((line) => /incorrect|bad .*cksum|wrong/i.test(line)),
+    };
+  }
+
   inside(host: Host, ...command: readonly [string, ...string[]]): string {
     return execFileSync("ip", ["netns", "exec", this.name(host), ...command], { encoding: "utf8" });
   }

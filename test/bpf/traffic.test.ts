@@ -33,6 +33,13 @@ describe.each(["own", "device"] as const)("by the %s way of encapsulation", (way
     expect(made.counted("client", "from-gateway to-pod") > 0).toBe(!isOwn);
   });
 
+  // What the tunnel's device puts together has its checksum made by the last device only, if by any.
+  if (way === "own")
+    test("tcpdump finds every checksum right", () => {
+      const { right, wrong } = made.judged();
+      expect({ wrong, areMany: right > 10 }).toEqual({ wrong: [], areMany: true });
+    });
+
   test("a pod that uses another one's address and port gets nothing into the tunnel", () => {
     const sent = () =>
       ["to-tunnel", "to-tunnel-device"].map((verdict) => made.counted("client", `from-pod ${verdict}`));
