@@ -62,7 +62,13 @@ export async function cpu(isQuick: boolean): Promise<PartResult> {
   const requests = await step("requests", scale.requests, (path) => sender.requests(path, scale.requests));
   const grown = await growth(
     all,
-    (path) => costOf(path, scale.connections, connect),
+    async (path) => {
+      let perSecond = 0;
+      const cost = await costOf(path, scale.connections, async () => {
+        ({ perSecond } = await connect(path));
+      });
+      return { ...cost, perSecond };
+    },
     { rounds: scale.growthRounds, isQuick },
     (lost) => problems.push(lost),
   );

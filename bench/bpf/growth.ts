@@ -9,7 +9,11 @@ import { type Path, programOf } from "./paths";
 const sizes = [1, 100, 10_000, 100_000];
 const names = ["bpf", "iptables", "masquerade"] as const;
 type Name = (typeof names)[number];
-type Costs = Rounds<Name, Cost>;
+/** What new connections cost each node, and how many there were a second. */
+export interface Connects extends Cost {
+  readonly perSecond: number;
+}
+type Costs = Rounds<Name, Connects>;
 
 export interface Growth {
   readonly entries: number;
@@ -26,7 +30,7 @@ export interface GrowthScale {
 /** A new connection's cost to its nodes while policies get more and more sources: entries of the map here, members of the sets there. */
 export async function growth(
   { lab, stack, paths }: Scene,
-  measure: (path: Path) => Promise<Cost>,
+  measure: (path: Path) => Promise<Connects>,
   { rounds, isQuick }: GrowthScale,
   onLost: (lost: string) => void,
 ): Promise<Growth[]> {
@@ -48,18 +52,28 @@ export async function growth(
 
 /** Against masquerading in the same round, where nothing grows. */
 export function growthRows(grown: readonly Growth[]): Row[] {
-  const valuesOf = (costs: Costs, name: Name) => costs[name].map((one) => one?.client);
+  const ratioOf = (costs: Costs, name: Name, what: "client" | "perSecond") => {
+    const values = (of: Name) => costs[of].map((one) => one?.[what]);
+    return summarize(pairedRatios(values(name), values("masquerade")));
+  };
   return grown.flatMap(({ entries, costs }) =>
-    (["bpf", "iptables"] as const).map((name) => ({
-      what: `new connection, ${entries} sources: client node, ${name} / masquerade`,
-      ratio: summarize(pairedRatios(valuesOf(costs, name), valuesOf(costs, "masquerade"))),
-      bound: "CPU of this node alone",
-    })),
+    (["bpf", "iptables"] as const).flatMap((name) => [
+      {
+        what: `new connection, ${entries} sources: client node, ${name} / masquerade`,
+        ratio: ratioOf(costs, name, "client"),
+        bound: "CPU of this node alone",
+      },
+      {
+        what: `new connections a second, ${entries} sources: ${name} / masquerade`,
+        ratio: ratioOf(costs, name, "perSecond"),
+        bound: "the threads of all devices, one after the other",
+      },
+    ]),
   );
 }
 
 export function growthFigures(grown: readonly Growth[]): Figures {
-  const cell = (costs: Costs, name: Name, place: keyof Cost): string =>
+  const cell = (costs: Costs, name: Name, place: "client" | "gateway"): string =>
     (median(costs[name].flatMap((one) => one?.[place] ?? [])) / 1000).toFixed(1);
   return {
     title:
