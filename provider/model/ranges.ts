@@ -31,11 +31,14 @@ export function outermost(cidrs: readonly Cidr[]): NetworkRange[] {
 }
 
 /** The addresses of all networks as sorted ranges with gaps between them. */
-export function rangesOf(cidrs: readonly Cidr[]): Range[] {
+export const rangesOf = (cidrs: readonly Cidr[]): Range[] => union(cidrs.map(rangeOf));
+
+/** The addresses that are in any of these ranges, likewise. */
+export function union(ranges: readonly Range[]): Range[] {
   const merged: Range[] = [];
-  for (const { start, end } of outermost(cidrs)) {
+  for (const { start, end } of [...ranges].sort((a, b) => a.start - b.start)) {
     const last = merged.at(-1);
-    if (last?.end === start) merged[merged.length - 1] = { start: last.start, end };
+    if (last && last.end >= start) merged[merged.length - 1] = { start: last.start, end: Math.max(last.end, end) };
     else merged.push({ start, end });
   }
   return merged;

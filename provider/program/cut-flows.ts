@@ -38,13 +38,13 @@ export const READ_MEMBERS = `
 /**
  * egw_flows FILE (lines of `cutLines`) prints what the programs carry as `conntrack -L` prints connections, each with the map and the key of its
  * entries behind `bpf=`: on the node of the pod by the mark of its gateway node, on the gateway node by its egress IP (`egress=IP:PORT`).
- * One that has ended long ago has 0 seconds left. egw_cut_flows ends those whose keys are in $T/cut-flows.
+ * One that has ended long ago has 0 seconds left. With a second argument ports of the stack are printed too. egw_cut_flows ends those whose keys are in $T/cut-flows.
  */
 export const FLOW_FUNCTIONS = `
 egw_flows() {
   for m in egw_flows egw_nat_out; do
     [ ! -e $BPF/${MAPS}/$m ] || egw_entries $m || echo unread $m
-  done | LC_ALL=C awk -v cuts="$1" '${READ_MEMBERS}${UPTIME}
+  done | LC_ALL=C awk -v cuts="$1" -v all="$2" '${READ_MEMBERS}${UPTIME}
     function has(state, bits) { return int(state / bits) % 2 }
     function mark_of(i) { return ${MARK_OF_I} }
     # lifetime() of the programs (on gateway nodes a second more): what is past it has no port any more, another connection may have that.
@@ -76,7 +76,7 @@ egw_flows() {
         device = number(${flow.ifindex}, 4)
         device = " gateway=" gateway (opens ? " opening" : "") " ifindex=" device % 2147483648
       } else {
-        if (address(${nat.client}) == "0.0.0.0") return
+        if (address(${nat.client}) == "0.0.0.0" && !all) return
         seen_as = address(${nat.egress_ip})
         mark = ${ROLE_ANSWER} + mark_of(port(${nat.client_mac + INDEX_IN_MAC}))
         device = " egress=" seen_as ":" port(${nat.port}) " answered=" has(state, ${answered})

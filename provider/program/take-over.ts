@@ -61,7 +61,7 @@ egw_taken() {
   {
     ip -4 neigh show dev egw.vxlan nud permanent && ip -4 route show table all dev egw.vxlan &&
       if [ -s $T/taken-ips ]; then cat $T/taken-ips; else egw_entries egw_egress_ips; fi &&
-      egw_flows /dev/null > $T/taken-lives && sed -n 's/.* bpf=egw_nat_out:\\([0-9a-f]*\\):.*/lives \\1/p' $T/taken-lives && egw_entries egw_nat_out && egw_entries egw_nat_in && conntrack -L || echo unread
+      egw_entries egw_nat_in && egw_flows /dev/null all > $T/taken-lives && sed -n 's/.* bpf=egw_nat_out:\\([0-9a-f]*\\):.*/lives \\1/p' $T/taken-lives && conntrack -L || echo unread
   } 2> $T/taken-err | LC_ALL=C awk -v tcp=$T/taken-tcp -v names=$T/taken-names '${READ_LINE}${UPTIME}
     function address(text,  p) { split(text, p, "."); return sprintf("%02x%02x%02x%02x", p[1], p[2], p[3], p[4]) }
     function tuple(src, dst, sport, dport) { return src dst sprintf("%04x%04x%02x000000", sport, dport, PROTOCOL[$1]) }
@@ -84,7 +84,6 @@ egw_taken() {
       next
     }
     $1 == "egw_egress_ips" { isEgress[$2]; next }
-    $1 == "egw_nat_out" { isThere[$2]; next }
     # A translation that has ended stays till its place is needed.
     $1 == "lives" { lives[$2]; next }
     # Of a port of the stack the owner is what leaves with it.
@@ -98,11 +97,11 @@ egw_taken() {
       # Class and role of a connection that has come by the tunnel, and the MAC of the node that its index names.
       by = int(mark / 16777216) == ${CLASS_NODE / 0x1000000} && (mark % 256 == ${ROLE_ANSWER} || mark % 256 == ${ROLE_CLUSTER}) ? sprintf("66260000%04x", int(mark / 65536) % 256 * 64 + int(mark / 256) % 64) : ""
       # One half alone is what a batch has left that did not come to its end; so is what is there and in conntrack.
-      isOthers = answer in owner && owner[answer] != own && owner[answer] != key
+      isOthers = answer in owner && owner[answer] in lives && owner[answer] != own && owner[answer] != key
       if (by in client && !isOthers) print "|-p " $1 " -s " orig["src"] " -d " orig["dst"] " --sport " orig["sport"] " --dport " orig["dport"] >> names
       if (isOthers || key in lives) next
       if (by in client) take(key, client[by], by)
-      else if (!(own in isThere)) take(own, "00000000", "")
+      else if (!(own in lives)) take(own, "00000000", "")
     }'
 }
 `;

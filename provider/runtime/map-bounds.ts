@@ -6,6 +6,7 @@ import type { Problem } from "../model/args";
 import type { GatewayClaim, PolicyClaim } from "../model/claim";
 import { NetworkMap } from "../model/network-map";
 import type { NamedPolicy } from "../model/overlap";
+import { firstMeeting, type Range, rangesOf, union } from "../model/ranges";
 import { destinationMembers, type Selection } from "../model/selection";
 import { fleetOf, type GatewayState } from "./gateway-state";
 import { claimOnce, gatewayOf } from "./known-gateway";
@@ -20,6 +21,8 @@ interface Counts {
   /** Sources that are single addresses. */
   readonly single: number;
   readonly wide: readonly Network[];
+  /** Of all sources. */
+  readonly ranges: readonly Range[];
   /** Entries of each source, and of each class of wide ones. */
   readonly decisions: number;
 }
@@ -78,10 +81,14 @@ function problemsOn({ node, gateways, had }: Place, name: string): Problem[] {
   );
   const mostOf = { policies: boundOf("egw_policies"), sources: boundOf("egw_sources") };
   // What is left to the stack has entries only inside what programs decide: policies side by side don't meet, but one meets what was before.
+  const isMixed = former.length > 0 && selections.some(({ isLeft }) => isLeft);
+  const decided = union(
+    isMixed ? selections.flatMap((one) => (one.isLeft ? [] : countOnce(one.selection, never).ranges)) : [],
+  );
   const atMost = together(
     selections.map(({ selection, isLeft }) => {
       const counts = countOnce(selection, never);
-      return isLeft && former.length === 0 ? { ...counts, decisions: 0 } : counts;
+      return isLeft && !firstMeeting(counts.ranges, decided) ? { ...counts, decisions: 0 } : counts;
     }),
   );
   if (atMost.policies <= mostOf.policies && atMost.sources <= mostOf.sources) return [];
@@ -165,7 +172,7 @@ function countAlone(selection: Routed, never: readonly string[]): Counts {
   const [one] = sources;
   const decisions =
     one === undefined ? 0 : policyEntries([ruleOf("", { ...selection, sources: [one] }, false)], never).policies.length;
-  return { single: sources.length - wide.length, wide, decisions };
+  return { single: sources.length - wide.length, wide, ranges: rangesOf(sources), decisions };
 }
 
 /** No more entries than that: a source has those of all policies that hold it, and of one source in two policies each counts. */

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { encode, LAYOUT_VERSION } from "../../provider/kernel/bpf-layout";
 import type { Claim } from "../../provider/model/claim";
 import { markOf, ROLE_ANSWER, ROLE_CLUSTER, tunnelMac } from "../../provider/model/mark";
-import { testUnless } from "../setup/skip";
+import { type Test, testFull, testUnless } from "../setup/skip";
 import { gatewayClaim, nodeClaim, peer, policyClaim } from "../unit/reconcile/states";
 import { ProgramNode } from "./program-node";
 
@@ -342,19 +342,34 @@ conntrack -I -p tcp -s 10.0.1.11 -d ${SERVER} --sport 4000 --dport 443 --src-nat
       expect(translated()).toEqual([]);
     });
 
-  test("is none that has ended, though its entry is still there: who has its ports now is taken over", () => {
-    const other = gatewayClaim(
-      { ...nodeOf("gateway-1"), placement: { "192.0.2.2": "gateway-1" }, datapath: "bpf" },
-      "gateway-b",
-    );
-    node.apply([...PLAIN, other]);
-    translate({ ...FIRST, ports: [4000, 4001] }, 7, 0n);
-    node.must(
-      `conntrack -I -p tcp -s 10.0.1.11 -d ${SERVER} --sport 4000 --dport 443 --src-nat ${EGRESS}:4000 --state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY -m ${ANSWER_MARK}`,
-    );
-    node.apply([...GATEWAY_CLAIMS, other]);
-    expect([held(FIRST)?.readUInt16BE(16), ownerOf(FIRST), translated()]).toEqual([4000, hex(entry(FIRST)), []]);
-  });
+  /** Another pod's by the port of the first one, by a third one's name. */
+  const THIRD: Translated = { protocol: 6, pod: 2, ports: [4002, 4000] };
+  const ENDED: readonly (readonly [string, Test, () => void])[] = [
+    ["its own, by another port", testFull, () => translate({ ...FIRST, ports: [4000, 4001] }, 7, 0n)],
+    ["another pod's, by its port", test, () => translate(THIRD, 7, 0n)],
+    [
+      "another pod's, of which one half is gone",
+      testFull,
+      () => {
+        translate(THIRD, 7, 0n);
+        node.must(`bpftool map delete pinned ${M}/egw_nat_out key hex ${hex(entry(THIRD))}`);
+      },
+    ],
+  ];
+  for (const [what, run, end] of ENDED)
+    run(`is none that has ended, though an entry is still there: who has its ports now is taken over: ${what}`, () => {
+      const other = gatewayClaim(
+        { ...nodeOf("gateway-1"), placement: { "192.0.2.2": "gateway-1" }, datapath: "bpf" },
+        "gateway-b",
+      );
+      node.apply([...PLAIN, other]);
+      end();
+      node.must(
+        `conntrack -I -p tcp -s 10.0.1.11 -d ${SERVER} --sport 4000 --dport 443 --src-nat ${EGRESS}:4000 --state ESTABLISHED -t 1000 -u ASSURED,SEEN_REPLY -m ${ANSWER_MARK}`,
+      );
+      node.apply([...GATEWAY_CLAIMS, other]);
+      expect([held(FIRST)?.readUInt16BE(16), ownerOf(FIRST), translated()]).toEqual([4000, hex(entry(FIRST)), []]);
+    });
 
   test("leaves the stack the port that it has outside, where that is none of conntrack's", () => {
     node.apply(GATEWAY_CLAIMS);

@@ -1,4 +1,4 @@
-type Test = (name: string, body: jest.ProvidesCallback, timeout?: number) => void;
+export type Test = (name: string, body: jest.ProvidesCallback, timeout?: number) => void;
 
 /** `test`, or a skipped test that names why: the summary of `npm test` prints the reason and refuses a skip without one. */
 export function testUnless(reason: string | false | undefined): Test {

@@ -1,3 +1,4 @@
+import { policyEntries } from "../../../provider/compile/bpf-policies";
 import { formatAddress } from "../../../provider/model/address";
 import type { Problem } from "../../../provider/model/args";
 import type { Claim, PolicyClaim } from "../../../provider/model/claim";
@@ -7,6 +8,11 @@ import type { PolicyState } from "../../../provider/runtime/policy-state";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
 import { gatewayClaim, policyClaim } from "../reconcile/states";
 import { nodes, seen } from "./snapshots";
+
+jest.mock("../../../provider/compile/bpf-policies", () => {
+  const real = jest.requireActual("../../../provider/compile/bpf-policies");
+  return { ...real, policyEntries: jest.fn(real.policyEntries) };
+});
 
 const labelled = (name: string) => ({ project: "shop", stack: "prod", name });
 /** So many addresses, one in two, so that none make a network. */
@@ -106,6 +112,20 @@ describe("policies", () => {
     const taken = checkWith([was], "another", sources, addresses(300, 0xc0000000), "plain");
     expect(taken).toEqual([expect.stringContaining("with what it has till then")]);
     expect(checkWith([], "one", sources, addresses(300, 0xc0000000), "plain")).toEqual([]);
+  });
+
+  test("without programs count for nothing beside one with, be their checks still to come", () => {
+    gateway("egress", 1);
+    gateway("plain", 1, "iptables");
+    const theirs = Array.from({ length: 6 }, (_, i) => ({
+      ...policyClaim(`plain-${i}`, { gateway: "plain" }),
+      sources: addresses(1000, 0x0b000000 + i * 0x10000),
+      destinations: addresses(50, 0xc0000000),
+    }));
+    jest.mocked(policyEntries).mockClear();
+    expect(checkWith(theirs, "one", ["10.0.1.11/32"], ["203.0.113.0/24"])).toEqual([]);
+    // Alone, of one source each, and never all together.
+    expect(jest.mocked(policyEntries).mock.calls.map(([rules]) => rules.length)).toEqual(theirs.map(() => 1).concat(1));
   });
 
   test("of a gateway that is none of this run's count as the node knows it", () => {
