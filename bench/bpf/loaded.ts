@@ -2,13 +2,13 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { LAYOUT_VERSION, MAPS, OBJECTS, type ObjectName } from "../../provider/kernel/bpf-layout";
+import { LAYOUT_VERSION, OBJECTS, type ObjectName } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
 import { BPF_APPLY_FUNCTIONS } from "../../provider/program/bpf";
 import type { Step } from "../../provider/reconcile/step";
 import { programsOf } from "../../provider/transport/programs";
 import type { Kernel } from "../../test/bpf/kernel";
-import { mapsOf } from "../../test/bpf/maps";
+import { MAKE_MAPS, mapsOf } from "../../test/bpf/maps";
 
 /** Maps and programs pinned in a folder of their own, filled by what a batch runs on a node. */
 export class Loaded {
@@ -25,11 +25,7 @@ export class Loaded {
 
   /** Maps of all objects, and nothing in them. */
   makeMaps(): void {
-    const lines = Object.entries(MAPS).map(
-      ([name, { type, key, value, entries, flags }]) =>
-        `create ${LAYOUT_VERSION} ${name} ${type} ${key} ${value} ${entries} ${flags}\n`,
-    );
-    this.shell("egw_bpf_maps", lines.join(""));
+    this.shell("egw_bpf_maps", `${MAKE_MAPS.join("\n")}\n`);
   }
 
   /** Seconds that the entries of a plan take. */

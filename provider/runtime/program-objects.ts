@@ -45,6 +45,10 @@ export function objectsOf(
   });
 }
 
+/** The devices whose numbers an object needs, and where the node puts each. */
+export const devicesIn = (name: ObjectName, object: Buffer): ProgramObject["devices"] =>
+  OF_OBJECT[name].map((device) => ({ device, at: constantAt(object, ON_NODE[device]).at }));
+
 function objectOf(name: ObjectName, hash: string, values: ReturnType<typeof constantsOf>): ProgramObject {
   const constants = Object.entries(values).map(([constant, { type, value }]) => [constant, write(type, value)]);
   const object = withConstants(programsOf(name), Object.fromEntries(constants));
@@ -53,6 +57,6 @@ function objectOf(name: ObjectName, hash: string, values: ReturnType<typeof cons
     name,
     hash,
     lines: text.match(new RegExp(`.{1,${LINE}}`, "g")) ?? [],
-    devices: OF_OBJECT[name].map((device) => ({ device, at: constantAt(object, ON_NODE[device]).at })),
+    devices: devicesIn(name, object),
   };
 }

@@ -1,4 +1,4 @@
-import { MAPS, OBJECTS, type ObjectName } from "../../provider/kernel/bpf-layout";
+import { LAYOUT_VERSION, MAPS, OBJECTS, type ObjectName } from "../../provider/kernel/bpf-layout";
 
 /** Makes the maps of an object, pinned in a folder of a BPF file system. */
 export function makeMaps(
@@ -13,6 +13,12 @@ export function makeMaps(
     run("bpftool", "map", "create", `${folder}/${name}`, ...Object.entries(shape).flat().map(String));
   }
 }
+
+/** Lines of a batch that make all maps. */
+export const MAKE_MAPS: readonly string[] = Object.entries(MAPS).map(
+  ([name, { type, key, value, entries, flags }]) =>
+    `create ${LAYOUT_VERSION} ${name} ${type} ${key} ${value} ${entries} ${flags}`,
+);
 
 /** What `bpftool prog loadall` is told of all programs, since the names of their sections don't say it. */
 export const CLASSIFIER = ["type", "classifier"] as const;

@@ -3,10 +3,12 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import * as readline from "node:readline";
-import { encode, LAYOUT_VERSION, MAPS, OBJECTS, type ObjectName, write } from "../../provider/kernel/bpf-layout";
-import { constantAt, withConstants } from "../../provider/kernel/bpf-object";
+import { encode, LAYOUT_VERSION, OBJECTS, type ObjectName, write } from "../../provider/kernel/bpf-layout";
+import { withConstants } from "../../provider/kernel/bpf-object";
 import { BPF_APPLY_FUNCTIONS } from "../../provider/program/bpf";
+import { devicesIn } from "../../provider/runtime/program-objects";
 import { compiled, countersIn, hex, SOURCES } from "./kernel";
+import { MAKE_MAPS } from "./maps";
 
 export const EGRESS = "203.0.113.200";
 export const PODS = { pod: "10.0.1.11", other: "10.0.1.12" } as const;
@@ -46,15 +48,6 @@ const ATTACHED: Readonly<Record<Node, readonly (readonly [string, "ingress" | "e
 };
 /** What keeps the gateway node's stack from translating what comes by the tunnel. */
 const TRANSLATES: readonly string[] = ["from_client", "uplink_gateway"];
-const CONSTANTS = { tunnel: "tunnel_ifindex", uplink: "uplink_ifindex", aggregates: "take_aggregates" } as const;
-
-/** For both nodes: what a client node does not use does not stand in the way. */
-const ALL_MAPS = Object.entries(MAPS)
-  .filter(([, { programs }]) => programs.some((object) => object !== "connections"))
-  .map(
-    ([name, { type, key, value, entries, flags }]) =>
-      `create ${LAYOUT_VERSION} ${name} ${type} ${key} ${value} ${entries} ${flags}`,
-  );
 
 /**
  * Two pods — client node ══ tunnel ══ gateway node — outside, each in a network namespace of its own. A rule of the client node
@@ -83,7 +76,7 @@ export class Path {
   load(way: Way): void {
     this.loads++;
     for (const node of ["client", "gateway"] as const) {
-      if (this.loads === 1) this.tools(node, [["egw_bpf_maps", ALL_MAPS]]);
+      if (this.loads === 1) this.tools(node, [["egw_bpf_maps", MAKE_MAPS]]);
       const { objects, uplink } = NODES[node];
       for (const object of objects) this.object(node, object, way);
       this.tools(node, [
@@ -211,11 +204,8 @@ p="$p $!"; while ! grep -q 'listening on' ${file(host)}.log; do sleep 0.05; done
     };
     const file = path.join(this.folder, `object-${name}-${this.loads}`);
     fs.writeFileSync(file, withConstants(bytes, constants));
-    const devices = Object.entries(CONSTANTS).slice(0, name === "client" ? 1 : undefined);
-    fs.writeFileSync(
-      `${file}.devices`,
-      devices.map(([what, constant]) => `${what} ${constantAt(bytes, constant).at}\n`).join(""),
-    );
+    const devices = devicesIn(name, bytes).map(({ device, at }) => `${device} ${at}\n`);
+    fs.writeFileSync(`${file}.devices`, devices.join(""));
   }
 
   private fill(node: Node): void {
