@@ -6,6 +6,7 @@
 #include "pieces.h"
 #include "rewrite.h"
 #include "route.h"
+#include "split.h"
 #include "time.h"
 #include "tunnel.h"
 #include "ways.h"
@@ -99,13 +100,25 @@ static __always_inline void note_first(struct __sk_buff *skb, const struct egw_t
     bpf_map_update_elem(&egw_flows, tuple, &fresh, BPF_ANY);
 }
 
-static __always_inline int into_tunnel(struct __sk_buff *skb, const struct packet *packet, struct egw_flow *flow, __u64 now) {
+/*
+ * Whether a packet is too long for the tunnel and the stack's, which answers it or makes fragments of it. Of TCP its conntrack has
+ * seen the SYN alone; and what policies give another path by now it would send there. These go in outer fragments.
+ */
+static __always_inline bool is_stacks_to_cut(struct __sk_buff *skb, const struct packet *packet, const struct egw_tuple *tuple,
+                                             const struct egw_flow *flow) {
+  if (packet->tuple.protocol == IPPROTO_TCP || packet->is_piece || !is_longer(skb, tunnel_mtu)) return false;
+  const struct egw_policy *policy = policy_of(tuple->source, tuple->destination);
+  return policy && policy->gateway == flow->gateway;
+}
+
+static __always_inline int into_tunnel(struct __sk_buff *skb, const struct packet *packet, const struct egw_tuple *tuple,
+                                       struct egw_flow *flow, __u64 now) {
   __be32 gateway = flow->gateway;
   const struct egw_mac *peer = bpf_map_lookup_elem(&egw_peers, &gateway);
   if (!peer) return leave(EGW_HOOK_FROM_POD, EGW_DROP_NO_GATEWAY);
-  /* The stack answers what is too long. But of TCP its conntrack has seen the SYN alone: that goes in outer fragments. */
-  if (packet->tuple.protocol != IPPROTO_TCP && is_longer(skb, tunnel_mtu)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_TOO_BIG);
+  if (is_stacks_to_cut(skb, packet, tuple, flow)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_TOO_BIG);
   if (!take_hop(skb)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_TTL);
+  if (packet->is_piece && !packet->is_later) note_piece(packet, tuple);
   note(flow, packet, EGW_NAT_FIN_OUT, now);
   return send_by_tunnel(skb, packet, EGW_HOOK_FROM_POD, gateway, peer, now);
 }
@@ -118,19 +131,27 @@ static __always_inline int into_tunnel(struct __sk_buff *skb, const struct packe
 SEC("tc/from_pod")
 int from_pod(struct __sk_buff *skb) {
   struct packet packet;
+  struct egw_tuple tuple;
   enum egw_verdict verdict;
-  if (!parse(skb, &packet, &verdict)) return leave(EGW_HOOK_FROM_POD, verdict);
-  /* An error that a pod sends is about an answer that it got. */
-  struct egw_tuple tuple = packet.is_error ? answer_to(&packet.quoted) : packet.tuple;
   __u64 now = 0;
+  bool is_whole = parse(skb, &packet, &verdict);
+  forget_piece(&packet);
+  if (packet.is_later) {
+    if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_POD, verdict);
+  } else {
+    if (!is_whole && (verdict != EGW_STACK_FRAGMENT || !packet.has_ports)) return leave(EGW_HOOK_FROM_POD, verdict);
+    /* An error that a pod sends is about an answer that it got. */
+    tuple = packet.is_error ? answer_to(&packet.quoted) : packet.tuple;
+  }
   struct egw_flow *flow = flow_of(&tuple, &now);
   if (flow) {
     if (!is_by_its_device(skb, flow, &tuple)) return leave(EGW_HOOK_FROM_POD, EGW_STACK_OTHER_DEVICE);
     /* What policies say by now is for what begins: who takes a path away takes its flows along. */
-    if (!is_tcp_syn(&packet)) return into_tunnel(skb, &packet, flow, now);
+    if (!is_tcp_syn(&packet)) return into_tunnel(skb, &packet, &tuple, flow, now);
     /* Another connection by the same ports. */
     bpf_map_delete_elem(&egw_flows, &tuple);
   }
+  if (!is_whole) return leave(EGW_HOOK_FROM_POD, verdict);
   const struct egw_policy *policy = policy_of(tuple.source, tuple.destination);
   if (!policy) return leave(EGW_HOOK_FROM_POD, EGW_NOT_SELECTED);
   if (policy->gateway == bpf_htonl(EGW_GATEWAY_EXCLUDED)) return leave(EGW_HOOK_FROM_POD, EGW_EXCLUDED);
@@ -147,7 +168,7 @@ int from_pod(struct __sk_buff *skb) {
 static __always_inline enum egw_verdict learn(struct __sk_buff *skb) {
   struct packet packet;
   enum egw_verdict verdict = EGW_STACK_PROTOCOL;
-  parse(skb, &packet, &verdict);
+  bool is_whole = parse(skb, &packet, &verdict);
   if (!packet.has_ports) return verdict;
   const struct egw_policy *policy = policy_of(packet.tuple.source, packet.tuple.destination);
   if (!policy) return EGW_NOT_SELECTED;
@@ -163,8 +184,12 @@ static __always_inline enum egw_verdict learn(struct __sk_buff *skb) {
     noted->gateway = *gateway;
     return EGW_CONNECTION_NEW;
   }
-  const struct egw_flow *known = flow_of(&packet.tuple, &now);
-  if (known && known->gateway == *gateway) return EGW_CONNECTION_HIT;
+  struct egw_flow *known = flow_of(&packet.tuple, &now);
+  if (known && known->gateway == *gateway) {
+    /* A program would have taken it: it has come by a device that has none, as another pod's by the same address may be. */
+    if (is_whole && known->ifindex) known->ifindex = 0;
+    return EGW_CONNECTION_HIT;
+  }
   struct egw_flow flow = {.seen = read_once(&now), .gateway = *gateway};
   bpf_map_update_elem(&egw_flows, &packet.tuple, &flow, BPF_ANY);
   return EGW_CONNECTION_NEW;
@@ -193,13 +218,18 @@ static __always_inline bool is_stacks(const struct egw_flow *flow, const struct 
   return packet->is_error || (packet->tuple.protocol == IPPROTO_TCP && (!packet->is_syn || packet->is_reset));
 }
 
+/* What every device takes whole is not looked up for that. */
+#define SHORT 576
+
 static __always_inline int to_pod(struct __sk_buff *skb, const struct packet *packet, enum egw_hook hook,
-                                  struct egw_flow *flow, struct way *way, __u64 now) {
+                                  struct egw_flow *flow, struct way *way, bool is_whole_there, __u64 now) {
+  __u32 ifindex = flow->ifindex & ~EGW_OPENING;
   if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
   note(flow, packet, EGW_NAT_FIN_IN, now);
   if (packet->tuple.protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, packet, tunnel_mtu - 40);
   count(hook, EGW_TO_POD);
-  return send_by(flow->ifindex & ~EGW_OPENING, way);
+  if (!is_whole_there) send_half(skb, packet->tuple.destination, ifindex);
+  return send_by(ifindex, way);
 }
 
 static __always_inline int answer_pod(struct __sk_buff *skb) {
@@ -227,7 +257,10 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
     return leave(EGW_HOOK_FROM_GATEWAY, EGW_STACK_ONE_WAY);
   }
   if (packet.is_piece && !packet.is_later) note_piece(&packet, &tuple);
-  return to_pod(skb, &packet, EGW_HOOK_FROM_GATEWAY, flow, &way, now);
+  __u32 length = plain_length(skb);
+  bool is_whole_there = length <= SHORT || find_way(skb, 0, packet.tuple.destination, length, length, now, &way);
+  way.ifindex = 0;
+  return to_pod(skb, &packet, EGW_HOOK_FROM_GATEWAY, flow, &way, is_whole_there, now);
 }
 
 /* Ingress of the tunnel device: answers go to the pod that asked. */
@@ -247,10 +280,11 @@ int uplink_client(struct __sk_buff *skb) {
   struct egw_flow *flow = flow_of(&tuple, &now);
   if (!flow || flow->gateway != outer.ip.saddr) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_UNKNOWN_FLOW);
   if (is_stacks(flow, &packet)) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_ONE_WAY);
-  if (!decapsulate(skb)) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_TOO_BIG);
+  __u32 length = skb->gso_size ? 0 : plain_length(skb) - OUTER;
   struct way way = {};
-  find_way(skb, 0, packet.tuple.destination, 0, plain_length(skb), now, &way);
-  return to_pod(skb, &packet, EGW_HOOK_UPLINK_CLIENT, flow, &way, now);
+  if (!find_way(skb, 0, packet.tuple.destination, length, length, now, &way)) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_NO_ROUTE);
+  if (!decapsulate(skb)) return leave(EGW_HOOK_UPLINK_CLIENT, EGW_STACK_TOO_BIG);
+  return to_pod(skb, &packet, EGW_HOOK_UPLINK_CLIENT, flow, &way, true, now);
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

@@ -92,12 +92,19 @@ static __always_inline struct egw_tuple tuple_sent(const struct packet *packet) 
   return packet->is_error ? answer_to(&packet->quoted) : packet->tuple;
 }
 
+/* Gives a packet of a pod its egress IP and port. */
+static __always_inline bool leave_as(struct __sk_buff *skb, const struct packet *packet, const struct egw_tuple *tuple,
+                                     const struct egw_nat *chosen) {
+  if (packet->is_error) return translate_error(skb, packet, SOURCE, chosen->egress_ip, chosen->port);
+  if (packet->is_later) return set_address(skb, SOURCE, packet->tuple.source, chosen->egress_ip);
+  return translate(skb, tuple, SOURCE, chosen->egress_ip, chosen->port);
+}
+
 static __always_inline int to_uplink(struct __sk_buff *skb, const struct packet *packet, enum egw_hook hook,
                                      const struct egw_tuple *tuple, const struct egw_nat *chosen, struct way *way) {
   if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
-  bool is_done = packet->is_error ? translate_error(skb, packet, SOURCE, chosen->egress_ip, chosen->port)
-                                  : translate(skb, tuple, SOURCE, chosen->egress_ip, chosen->port);
-  if (!is_done) return leave(hook, EGW_DROP_SHORT);
+  if (!leave_as(skb, packet, tuple, chosen)) return leave(hook, EGW_DROP_SHORT);
+  if (packet->is_piece && !packet->is_later) note_piece(packet, tuple);
   /* Answers come by the tunnel too. */
   if (tuple->protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, packet, tunnel_mtu - 40);
   set_mark(skb, EGW_MARK_DONE);
@@ -110,14 +117,20 @@ static __always_inline int leave_by_egress_ip(struct __sk_buff *skb) {
   struct egw_nat chosen = {};
   struct way way = {};
   enum egw_verdict verdict, reason;
+  struct egw_tuple tuple;
   bool is_whole = parse(skb, &packet, &verdict);
-  if (!is_whole && !packet.has_ports) return leave(EGW_HOOK_FROM_CLIENT, verdict);
-  struct egw_tuple tuple = tuple_sent(&packet);
+  forget_piece(&packet);
+  if (packet.is_later) {
+    if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_CLIENT, verdict);
+  } else {
+    if (!is_whole && !packet.has_ports) return leave(EGW_HOOK_FROM_CLIENT, verdict);
+    tuple = tuple_sent(&packet);
+  }
   bool is_chosen = choose(skb, &packet, NULL, &tuple, &chosen, &way, &reason);
   if (!is_chosen) return leave(EGW_HOOK_FROM_CLIENT, reason);
   /* The tunnel device has left its own one with the packet, which goes with what the kernel finds. */
   way.ifindex = 0;
-  if (is_whole) return to_uplink(skb, &packet, EGW_HOOK_FROM_CLIENT, &tuple, &chosen, &way);
+  if (is_whole || verdict == EGW_STACK_FRAGMENT) return to_uplink(skb, &packet, EGW_HOOK_FROM_CLIENT, &tuple, &chosen, &way);
   /* The stack keeps a connection's own port, so it comes to the same one where that is the own one. */
   if (chosen.port == tuple.source_port) set_mark(skb, EGW_MARK_OWN_PORT);
   return leave(EGW_HOOK_FROM_CLIENT, verdict);

@@ -15,7 +15,7 @@ struct egw_piece_key {
   __u8 zero;
 };
 
-/* The connection to which its answers belong, by the tuple as its pod sends it. */
+/* The connection to which it belongs, by the tuple as its pod sends it. */
 struct egw_piece {
   /* bpf_ktime_get_boot_ns, of its first fragment */
   __u64 seen;
@@ -23,8 +23,8 @@ struct egw_piece {
 };
 
 /*
- * Answers in fragments. The stack knows nothing of a connection that the programs have, so these go the programs' way too: the
- * first one has the ports, and says for those behind it to which connection they belong. One that comes before the first is lost.
+ * The stack knows nothing of a connection that the programs have, so what is in fragments goes the programs' way too: the first one
+ * has the ports, and says for those behind it to which connection they belong. One that comes before the first is lost.
  */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);

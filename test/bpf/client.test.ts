@@ -304,14 +304,32 @@ test.each<[string, Partial<Shape>, string]>([
   expect(packet).toEqual(frame(shape));
 });
 
+const long = (shape: Shape, bytes: number) => ({ ...shape, payload: Buffer.alloc(bytes) });
+
 test("what is too long for the tunnel is left to the stack, but for TCP, of which the stack knows too little", () => {
   flow(syn);
   flow(udp);
-  const long = (shape: Shape, bytes: number) => ({ ...shape, payload: Buffer.alloc(bytes) });
   expect(shown(fromPod(long(udp, 1450 - 28)))).toEqual(TUNNELLED);
   expect(shown(fromPod(long(udp, 1450 - 27)))).toEqual(left("stack-too-big"));
   expect(shown(fromPod(long(data, 1450 - 39)))).toEqual(TUNNELLED);
   expect(shown(fromPod({ ...long(data, 1450), to: { ...OUTSIDE, port: 1 } }))).toEqual(left("stack-mid-flow"));
+  // A fragment: the stack would wait for the others.
+  expect(shown(fromPod({ ...long(udp, 1450), fragment: 0x2000 }))).toEqual(TUNNELLED);
+});
+
+test("what is too long goes to the gateway of its flow where the stack would send it elsewhere", () => {
+  flow(udp);
+  const send = () => shown(fromPod(long(udp, 1450)));
+  expect(send()).toEqual(left("stack-too-big"));
+  for (const gateway of ["192.168.0.102", OWN, GATEWAY_NONE, GATEWAY_EXCLUDED]) {
+    policy(POD.address, "203.0.113.0/24", gateway);
+    expect(send()).toEqual(TUNNELLED);
+  }
+  programs.remove(
+    "egw_policies",
+    encode("egw_policy_key", { prefix_length: 56, source: POD.address, destination: "203.0.113.0" }),
+  );
+  expect(send()).toEqual(TUNNELLED);
 });
 
 test("what is not IPv4 is let alone", () => {
@@ -391,6 +409,25 @@ test("only what goes to a gateway's device is learned, from the first of fragmen
   programs.set("egw_underlays", write("mac", other.mac), write("address", other.address));
   toTunnel(udp, other.mac);
   expect(flows()).toMatchObject([{ gateway: other.address, ifindex: 0 }]);
+});
+
+test("what the stack sends of a flow has come by a device without a program: the answers are the stack's", () => {
+  for (const ifindex of [kernel.indexOf("pod"), opening()])
+    for (const shape of [syn, udp] as Shape[]) {
+      flow(shape, { ifindex });
+      expect(shown(toTunnel(shape))).toEqual(learned("connection-hit"));
+      expect(shown(fromGateway({ ...shape, from: shape.to, to: shape.from }))).toEqual([
+        "unspec",
+        answered("stack-one-way"),
+      ]);
+    }
+  // Of one that has been there all the time the stack makes fragments, and sends what has options.
+  load();
+  flow(udp);
+  for (const change of [{ fragment: 0x2000 }, { ipOptions: Buffer.from([1, 1, 1, 1]) }]) {
+    expect(shown(toTunnel({ ...udp, ...change }))).toEqual(learned("connection-hit"));
+    expect(flows()).toMatchObject([{ ifindex: kernel.indexOf("pod") }]);
+  }
 });
 
 test("what a program has sent into the tunnel is no choice of the stack's, and loses its mark", () => {

@@ -143,7 +143,12 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ["a refusal is the stack's", "client.bpf.c", "(!packet->is_syn || packet->is_reset)", "0"],
   ["with a SYN too", "client.bpf.c", "!packet->is_syn || packet->is_reset", "!packet->is_syn"],
   ["so are errors about what begins", "client.bpf.c", "return packet->is_error || (", "return ("],
-  ["an answer goes to a device", "client.bpf.c", "flow->ifindex & ~EGW_OPENING, way", "flow->ifindex, way"],
+  [
+    "an answer goes to a device",
+    "client.bpf.c",
+    "__u32 ifindex = flow->ifindex & ~EGW_OPENING;",
+    "__u32 ifindex = flow->ifindex;",
+  ],
   [
     "a flow of datagrams ends",
     "client.bpf.c",
@@ -182,7 +187,12 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "if (!gateway) gateway = (void *)&mac;",
   ],
   ["long datagrams are the stack's", "client.bpf.c", "is_longer(skb, tunnel_mtu)) return", "false) return"],
-  ["long segments are not", "client.bpf.c", "packet->tuple.protocol != IPPROTO_TCP && is_longer", "is_longer"],
+  [
+    "long segments are not",
+    "client.bpf.c",
+    "packet->tuple.protocol == IPPROTO_TCP || packet->is_piece",
+    "packet->is_piece",
+  ],
   ["what the stack chooses last counts", "client.bpf.c", "known && known->gateway == *gateway", "known"],
   ["a mark ends at the tunnel", "client.bpf.c", "set_mark(skb, 0);", ""],
   ["answers come from the flow's gateway", "client.bpf.c", " || bpf_htonl(key.remote_ipv4) != flow->gateway)", ")"],
@@ -323,7 +333,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ["the stack has no port of a pod's", "gateway.bpf.c", "if (port != packet.tuple.source_port) {", "if (0) {"],
   ["the stack has its own port back", "gateway.bpf.c", "tuple.source_port != answer.destination_port &&", "0 &&"],
   [
-    "a fragment of a connection has its port",
+    "what has options has its connection's port",
     "gateway.bpf.c",
     "if (chosen.port == tuple.source_port) set_mark(skb, EGW_MARK_OWN_PORT);",
     "",
@@ -406,10 +416,109 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "another packet's fragments are forgotten in front of the outside",
     "gateway.bpf.c",
-    "  forget_piece(&packet);\n",
+    "  forget_piece(&packet);\n  if (packet.is_later) {\n    nat =",
+    "  if (packet.is_later) {\n    nat =",
+  ],
+  [
+    "another packet's fragments are forgotten in front of the pod",
+    "client.bpf.c",
+    "  forget_piece(&packet);\n  if (packet.is_later) {\n    if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_GATEWAY",
+    "  if (packet.is_later) {\n    if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_GATEWAY",
+  ],
+  [
+    "another packet's fragments are forgotten behind the pod",
+    "client.bpf.c",
+    "  forget_piece(&packet);\n  if (packet.is_later) {\n    if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_POD",
+    "  if (packet.is_later) {\n    if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_POD",
+  ],
+  [
+    "another packet's fragments are forgotten behind the tunnel",
+    "gateway.bpf.c",
+    "  forget_piece(&packet);\n  if (packet.is_later) {\n    if (!find",
+    "  if (packet.is_later) {\n    if (!find",
+  ],
+  [
+    "a pod's first fragment tells of those behind it",
+    "client.bpf.c",
+    "  if (packet->is_piece && !packet->is_later) note_piece(packet, tuple);\n",
     "",
   ],
-  ["another packet's fragments are forgotten in front of the pod", "client.bpf.c", "  forget_piece(&packet);\n", ""],
+  [
+    "one that leaves does so too",
+    "gateway.bpf.c",
+    "  if (packet->is_piece && !packet->is_later) note_piece(packet, tuple);\n",
+    "",
+  ],
+  [
+    "a later fragment that leaves has no port",
+    "gateway.bpf.c",
+    "if (packet->is_later) return set_address(skb, SOURCE",
+    "if (0) return set_address(skb, SOURCE",
+  ],
+  [
+    "fragments leave by programs",
+    "gateway.bpf.c",
+    "if (is_whole || verdict == EGW_STACK_FRAGMENT) return to_uplink",
+    "if (is_whole) return to_uplink",
+  ],
+  [
+    "what begins in fragments is the stack's",
+    "client.bpf.c",
+    "  if (!is_whole) return leave(EGW_HOOK_FROM_POD, verdict);\n",
+    "",
+  ],
+  ["a fragment is not the stack's to cut", "client.bpf.c", " || packet->is_piece || !is_longer", " || !is_longer"],
+  [
+    "what the stack would send elsewhere is not its to cut",
+    "client.bpf.c",
+    "return policy && policy->gateway == flow->gateway;",
+    "return policy || flow->gateway;",
+  ],
+  [
+    "what comes by a device without a program is the stack's both ways",
+    "client.bpf.c",
+    "    if (is_whole && known->ifindex) known->ifindex = 0;\n",
+    "",
+  ],
+  [
+    "what has options says nothing of that",
+    "client.bpf.c",
+    "if (is_whole && known->ifindex) known",
+    "if (known->ifindex) known",
+  ],
+  [
+    "answers that a pod's device does not take whole are cut",
+    "client.bpf.c",
+    "  if (!is_whole_there) send_half(skb, packet->tuple.destination, ifindex);\n",
+    "",
+  ],
+  [
+    "they are the tunnel device's",
+    "client.bpf.c",
+    "packet.tuple.destination, length, length, now, &way)) return leave",
+    "packet.tuple.destination, 20, 20, now, &way)) return leave",
+  ],
+  ["the second half is behind the first one", "split.h", "fragment + half / 8", "fragment"],
+  ["the first half is not the last", "split.h", "fragment | MORE_FRAGMENTS", "fragment"],
+  [
+    "the second half has its own bytes",
+    "split.h",
+    "!bpf_skb_store_bytes(skb, L4, kept, rest, BPF_F_RECOMPUTE_CSUM) && ",
+    "",
+  ],
+  ["a half may be in fragments", "split.h", "  fragment &= ~DONT_FRAGMENT;\n", ""],
+  [
+    "halves of packets without an id are told apart",
+    "split.h",
+    "  if (fragment & DONT_FRAGMENT) ip.id = bpf_get_prandom_u32();\n",
+    "",
+  ],
+  [
+    "halves have headers of their own",
+    "split.h",
+    " || ip.ihl != 5) return false;\n  __u32 bytes",
+    ") return false;\n  __u32 bytes",
+  ],
   ["a later fragment forgets nothing", "pieces.h", "!packet->is_piece || packet->is_later", "!packet->is_piece"],
   ["data are no options", "rewrite.h", "at + 4 > end", "at > end + 4"],
   ["answers follow their pod", "gateway.bpf.c", "      nat->client = chosen->client;\n", ""],
@@ -418,8 +527,8 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "a later fragment has no port",
     "gateway.bpf.c",
-    "if (packet->is_later) return set_address",
-    "if (0) return set_address",
+    "if (packet->is_later) return set_address(skb, DESTINATION",
+    "if (0) return set_address(skb, DESTINATION",
   ],
   [
     "policies of nodes are none of gateway pods",
@@ -551,12 +660,13 @@ const NEAREST: Readonly<Record<string, string>> = {
   "tunnel.h": "uplink",
   "pieces.h": "pieces",
   "ways.h": "ways",
+  "split.h": "split",
 };
 /** Tests of a file by BPF_PROG_TEST_RUN, the likely ones first, and then those by real traffic. */
 const testsOf = (file: string): readonly string[] => {
   if (file.startsWith("connections")) return ["connections", "gateway-pod"];
   const nearest = NEAREST[file] ?? "gateway";
-  const others = ["client", "uplink", "pieces", "ways", "gateway"].filter((name) => name !== nearest);
+  const others = ["client", "uplink", "pieces", "split", "ways", "gateway"].filter((name) => name !== nearest);
   return [nearest, ...others, "traffic"];
 };
 

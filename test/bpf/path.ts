@@ -234,6 +234,12 @@ p="$p $!"; while ! grep -q 'listening on' ${file(host)}.log; do sleep 0.05; done
       this.ip(host, "link set lo up");
     }
     for (const pod of ["pod", "other"] as const) this.cable(pod, "eth0", "client", pod);
+    // As long as what the tunnel takes, as pods of an overlay have it, and longer.
+    for (const [host, device] of [
+      ["pod", "eth0"],
+      ["client", "pod"],
+    ] as const)
+      this.ip(host, `link set ${device} mtu 1450`);
     this.cable("client", "eth0", "gateway", "eth0");
     this.cable("gateway", "outside", "outside", "eth0");
     for (const [pod, address] of Object.entries(PODS) as [keyof typeof PODS, string][]) {

@@ -21,11 +21,26 @@ afterAll(() => kernel.stop());
 
 const shown = ({ action, counted }: Outcome) => [action, ...counted];
 const ip = ({ packet }: Outcome) => packet.subarray(ETHERNET);
+const portOf = ({ packet }: Outcome) => packet.readUInt16BE(packet[23] === 17 ? 34 : 38);
 const udp: Shape = { from: POD, to: OUTSIDE, protocol: "udp", payload: Buffer.from("hello") };
 
 /** Of a later fragment nothing but the address and the hops change. */
 function later(before: Shape, after: Shape): Buffer {
   return Buffer.concat([datagram(after).subarray(0, 20), datagram(before).subarray(20)]);
+}
+
+/** The programs of a gateway node, with a policy for two pods. */
+function gateway(): void {
+  programs = kernel.load("../test/bpf/from-client-1.bpf.c", {
+    uplink_ifindex: write("u32", kernel.indexOf("uplink")),
+    node_address: write("address", GATEWAY),
+  });
+  for (const source of [POD.address, "10.0.1.12"])
+    programs.set(
+      "egw_policies",
+      encode("egw_policy_key", { prefix_length: 56, source, destination: "203.0.113.0" }),
+      encode("egw_policy", { egress_ip: EGRESS, gateway: GATEWAY }),
+    );
 }
 
 /** The fragments of long ago. */
@@ -37,23 +52,107 @@ function forget(): void {
 describe.each<[string, Shape]>([
   ["udp", udp],
   ["an echo", { ...udp, to: { ...OUTSIDE, port: 0 }, protocol: "icmp" }],
-])("an answer in fragments: %s", (_, call) => {
+])("fragments of %s", (_, call) => {
+  const sent: Shape = { ...call, fragment: FIRST };
+  const tuple = encode("egw_tuple", {
+    source: POD.address,
+    destination: OUTSIDE.address,
+    source_port: POD.port,
+    destination_port: call.to.port,
+    protocol: { udp: 17, icmp: 1, tcp: 6 }[call.protocol],
+  });
+  const flow = () =>
+    programs.set(
+      "egw_flows",
+      tuple,
+      encode("egw_flow", {
+        seen: BigInt(Math.floor(os.uptime() * 1e9)),
+        gateway: GATEWAY,
+        ifindex: kernel.indexOf("pod"),
+        state: 0,
+      }),
+    );
   const answer: Shape = { ...call, from: call.to, to: call.from, icmpType: 0, fragment: FIRST };
 
-  test("goes from outside to the pod that asked", () => {
-    programs = kernel.load("../test/bpf/from-client-1.bpf.c", {
-      uplink_ifindex: write("u32", kernel.indexOf("uplink")),
-      node_address: write("address", GATEWAY),
-    });
-    for (const source of [POD.address, "10.0.1.12"])
-      programs.set(
-        "egw_policies",
-        encode("egw_policy_key", { prefix_length: 56, source, destination: "203.0.113.0" }),
-        encode("egw_policy", { egress_ip: EGRESS, gateway: GATEWAY }),
-      );
+  test("go into the tunnel, whatever policies say by now", () => {
+    programs = kernel.load("client.bpf.c", { tunnel_ifindex: write("u32", 2) });
+    programs.set("egw_peers", write("address", GATEWAY), write("mac", "66:26:00:00:00:65"));
+    const fromPod = (shape: Shape, device = "pod") => programs.run("from_pod", frame(shape), { device });
+    const rest: Shape = { ...sent, fragment: LATER };
+    const left = ["unspec", "from-pod stack-fragment"];
+    const there = ["redirect", "from-pod to-tunnel-device"];
+    expect(shown(fromPod(sent))).toEqual(left);
+    expect(shown(fromPod(rest))).toEqual(left);
+    flow();
+    // What would end on the way is the stack's whole.
+    expect(shown(fromPod({ ...sent, ttl: 1 }))).toEqual(["unspec", "from-pod stack-ttl"]);
+    expect(shown(fromPod(rest))).toEqual(left);
+    for (const shape of [sent, rest]) {
+      const found = fromPod(shape);
+      expect(shown(found)).toEqual(there);
+      expect(ip(found)).toEqual(datagram({ ...shape, ttl: 63 }));
+    }
+    expect(shown(fromPod(rest, "uplink"))).toEqual(["unspec", "from-pod stack-other-device"]);
+    expect(shown(fromPod({ ...rest, id: 7 }))).toEqual(left);
+    expect(shown(fromPod({ ...rest, protocol: "tcp" }))).toEqual(left);
+    // Another packet of the same id.
+    expect(shown(fromPod({ ...sent, from: { ...POD, port: 2 } }))).toEqual(left);
+    expect(shown(fromPod(rest))).toEqual(left);
+    fromPod(sent);
+    forget();
+    expect(shown(fromPod(rest))).toEqual(left);
+    fromPod(sent);
+    programs.remove("egw_flows", tuple);
+    expect(shown(fromPod(rest))).toEqual(left);
+    // With options it is the stack's, which has none of the rest then.
+    flow();
+    expect(shown(fromPod({ ...sent, ipOptions: Buffer.from([1, 1, 1, 1]) }))).toEqual([
+      "unspec",
+      "from-pod stack-options",
+    ]);
+    expect(shown(fromPod(rest))).toEqual(left);
+  });
+
+  test("leave the tunnel with the egress IP and one port", async () => {
+    gateway();
+    const rest: Shape = { ...sent, fragment: LATER };
+    const fromClient = (shape: Shape) => programs.run("from_client_1", frame(shape));
+    const left = ["unspec", "from-client stack-fragment"];
+    const out = ["redirect", "from-client to-outside"];
+    // Another pod has the port.
+    fromClient({ ...call, from: { ...POD, address: "10.0.1.12" } });
+    expect(shown(fromClient(rest))).toEqual(left);
+    const found = fromClient(sent);
+    expect(shown(found)).toEqual(out);
+    const port = portOf(found);
+    expect(port).not.toBe(POD.port);
+    const from = { address: EGRESS, port };
+    expect(ip(found)).toEqual(datagram({ ...sent, from, ttl: 63 }));
+    const behind = fromClient(rest);
+    expect(shown(behind)).toEqual(out);
+    expect(ip(behind)).toEqual(later(rest, { ...rest, from, ttl: 63 }));
+    expect(portOf(fromClient(call))).toBe(port);
+    expect(shown(fromClient({ ...rest, id: 7 }))).toEqual(left);
+    expect(shown(fromClient({ ...rest, from: { ...POD, address: "10.0.1.12" } }))).toEqual(left);
+    // Another packet of the same id, that is nobody's.
+    expect(shown(fromClient({ ...sent, protocol: "tcp", flags: ["ACK"] }))).toEqual([
+      "unspec",
+      "from-client stack-mid-flow",
+    ]);
+    expect(shown(fromClient(rest))).toEqual(out);
+    kernel.ip(`route add ${OUTSIDE.address}/32 dev pod`);
+    await new Promise((done) => setTimeout(done, 120));
+    const elsewhere = shown(fromClient(sent));
+    kernel.ip(`route del ${OUTSIDE.address}/32 dev pod`);
+    expect(elsewhere).toEqual(["unspec", "from-client stack-no-route"]);
+    expect(shown(fromClient(rest))).toEqual(left);
+  });
+
+  test("of an answer go from outside to the pod that asked", () => {
+    gateway();
     // Another pod has the port, so that it is translated too.
     programs.run("from_client_1", frame({ ...call, from: { ...POD, address: "10.0.1.12" } }));
-    const port = programs.run("from_client_1", frame(call)).packet.readUInt16BE(call.protocol === "udp" ? 34 : 38);
+    const port = portOf(programs.run("from_client_1", frame(call)));
     const first: Shape = { ...answer, to: { address: EGRESS, port } };
     const fromOutside = (shape: Shape) => programs.run("from_outside", frame(shape));
     const rest: Shape = { ...first, fragment: LATER };
@@ -82,28 +181,14 @@ describe.each<[string, Shape]>([
     expect(shown(fromOutside({ ...own, fragment: LATER }))).toEqual(left);
   });
 
-  test("goes from the tunnel to its pod", () => {
+  test("of an answer go from the tunnel to its pod", () => {
     programs = kernel.load("../test/bpf/from-gateway-101.bpf.c");
     const fromGateway = (shape: Shape, program = "from_gateway_101") => programs.run(program, frame(shape));
     const rest: Shape = { ...answer, fragment: LATER };
     const left = ["unspec", "from-gateway stack-fragment"];
     const there = ["redirect", "from-gateway to-pod"];
     expect(shown(fromGateway(answer))).toEqual(left);
-    const ends = { source: POD.address, destination: OUTSIDE.address, source_port: POD.port };
-    programs.set(
-      "egw_flows",
-      encode("egw_tuple", {
-        ...ends,
-        destination_port: call.to.port,
-        protocol: { udp: 17, icmp: 1, tcp: 6 }[call.protocol],
-      }),
-      encode("egw_flow", {
-        seen: BigInt(Math.floor(os.uptime() * 1e9)),
-        gateway: GATEWAY,
-        ifindex: kernel.indexOf("pod"),
-        state: 0,
-      }),
-    );
+    flow();
     expect(shown(fromGateway(rest))).toEqual(left);
     for (const shape of [answer, rest]) {
       const found = fromGateway(shape);
