@@ -83,6 +83,15 @@ egw_loosened() {
     d != "default" { own[d] = $1 }
     END { for (d in own) if ((own[d] > all ? own[d] : all) == 1) print d, own[d] }' /proc/sys/net/ipv4/conf/*/rp_filter | sort
 }
+# Policies that any packet may meet: not those of an interface, or of a mark.
+egw_has_ipsec() {
+  awk '
+    function tell() { if (out && !own) found = 1; out = own = 0 }
+    /^[^ \t]/ { tell() }
+    $1 == "dir" && $2 == "out" { out = 1 }
+    $1 == "if_id" || $1 == "mark" { own = 1 }
+    END { tell(); exit !found }'
+}
 egw_facts() {
   echo @@facts
   echo "kernel $(uname -r)"
@@ -93,8 +102,12 @@ egw_facts() {
   echo "ip_forward $(cat /proc/sys/net/ipv4/ip_forward)"
   for t in ip iptables-restore iptables-save ipset conntrack awk sha256sum flock timeout; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
   # Where no gateway has programs, a node can do without these.
-  for t in tc bpftool base64 gzip; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
-  grep -qs '^[^ ]* /sys/fs/bpf bpf ' /proc/mounts || echo "no-tool bpffs"
+  for t in tc base64 gzip; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
+  # Some distributions have one of that name which only says that there is none for this kernel.
+  bpftool version >/dev/null 2>&1 || echo "no-tool bpftool"
+  grep -qs '^[^ ]* /sys/fs/bpf bpf ' /proc/mounts || echo "unfit bpffs"
+  case $(uname -m) in s390x | ppc64) echo "unfit big-endian" ;; esac
+  ip xfrm policy 2>/dev/null | egw_has_ipsec && echo "unfit ipsec"
   # Of several tools of that name only the one of iputils tells by its exit code that an address is free.
   arping -V 2>/dev/null | grep -q iputils || echo "no-tool arping"
   iptables-save -t filter 2>/dev/null | awk '/^:(INPUT|FORWARD|OUTPUT) DROP/ { print "policy-drop " substr($1, 2) } /^-A EGRESS/ { exit }'

@@ -22,6 +22,13 @@ const TOOLS: Readonly<Record<string, string>> = {
   gzip: "gzip",
 };
 
+const UNFIT: Readonly<Record<string, string>> = {
+  bpffs: "no BPF file system. Mount one: mount -t bpf bpf /sys/fs/bpf.",
+  "big-endian": "its CPU is big-endian, and the programs are not.",
+  ipsec:
+    "it has IPsec policies (ip xfrm policy), and what the programs send meets none: it would leave unencrypted. Give these an interface (if_id) or a mark.",
+};
+
 const OTHERS = "programs of others take the same packets";
 const PASSED_BY = "Their rules would be passed by, or ours.";
 
@@ -44,14 +51,16 @@ const uplinkOf = (args: EgressGatewayArgs, name: string): string | undefined =>
   nodesOf(args).find(({ node }) => node === name)?.uplink;
 
 function reasons(snapshot: Snapshot, uplink: string | undefined): string[] {
-  const { kernel, missingTools } = snapshot.host;
+  const { kernel, missingTools, unfit } = snapshot.host;
   const tools = Object.keys(TOOLS).filter((tool) => missingTools.includes(tool));
   const packages = [...new Set(tools.map((tool) => TOOLS[tool]))];
   const names = othersOn(hooksOf(snapshot, uplink), snapshot);
   return [
     ...(isOlder(kernel) ? [`its kernel is ${kernel}, and the programs need Linux ${OLDEST.join(".")}.`] : []),
-    ...(tools.length > 0 ? [`${tools.join(", ")} not found. Install ${packages.join(", ")} there.`] : []),
-    ...(missingTools.includes("bpffs") ? ["no BPF file system. Mount one: mount -t bpf bpf /sys/fs/bpf."] : []),
+    ...(tools.length > 0
+      ? [`${tools.join(", ")} not found, or not for this kernel. Install ${packages.join(", ")} there.`]
+      : []),
+    ...Object.keys(UNFIT).flatMap((name) => (unfit.includes(name) ? (UNFIT[name] ?? []) : [])),
     ...(names.length > 0 ? [`${OTHERS}: ${names.join(", ")}. ${PASSED_BY}`] : []),
   ];
 }

@@ -41,6 +41,8 @@ export interface HostFacts {
   /** Name of the network namespace that is programmed; undefined where it is a machine's own. */
   readonly netns?: string | undefined;
   readonly missingTools: readonly string[];
+  /** What else keeps programs from it: `bpffs` (there is none), `big-endian`, `ipsec` (policies for any packet). */
+  readonly unfit: readonly string[];
   readonly srcValidMark: boolean;
   readonly ipForward: boolean;
   readonly dropPolicies: readonly string[];
@@ -182,6 +184,7 @@ function parseHost(sections: Sections): HostFacts {
     hostname: value("hostname"),
     netns: value("netns") || undefined,
     missingTools: all("no-tool"),
+    unfit: all("unfit"),
     srcValidMark: value("src_valid_mark") === "1",
     ipForward: value("ip_forward") === "1",
     dropPolicies: all("policy-drop"),

@@ -132,6 +132,9 @@ describe("on a node with programs", () => {
   }
 });
 
+const ipsec = (of: string): string =>
+  `ip xfrm policy add src 10.9.0.0/16 dst 10.8.0.0/16 ${of} tmpl src 192.168.0.101 dst 192.168.0.1 proto esp mode tunnel`;
+
 /** Bytes of a number, the lowest first, as bpftool takes them. */
 const bytesOf = (number: bigint, size: number): string =>
   Array.from({ length: size }, (_, i) => Number((number >> BigInt(8 * i)) & 255n)).join(" ");
@@ -195,6 +198,29 @@ describe("on a node of its own", () => {
       node.stop();
     }
   });
+
+  const unfit: readonly (readonly [string, string, readonly string[]])[] = [
+    ["a bpftool that does not run", "mount --bind /bin/false $(command -v bpftool)", ["bpftool"]],
+    ["no BPF file system", "umount /sys/fs/bpf", ["bpffs"]],
+    [
+      "IPsec policies that any packet may meet",
+      ["dir out if_id 7", "dir out", "dir in"].map(ipsec).join("\n"),
+      ["ipsec"],
+    ],
+    [
+      "no IPsec policies but such as have an interface or a mark",
+      ["dir in", "dir out if_id 7", "dir fwd", "dir out priority 5 mark 1 mask 1"].map(ipsec).join("\n"),
+      [],
+    ],
+  ];
+  for (const [what, before, told] of unfit)
+    test(`a probe tells what keeps programs from a node: ${what}`, async () => {
+      node.stop();
+      node = await ProgramNode.start("192.168.0.101");
+      node.must(before);
+      const { host } = node.probe();
+      expect([...host.missingTools, ...host.unfit]).toEqual(told);
+    });
 
   test("what programs have counted is read whole, the sum over all CPUs", () => {
     node.apply(CLAIMS);

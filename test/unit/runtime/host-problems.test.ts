@@ -40,7 +40,7 @@ test("tools that are missing are named, but for arping", () => {
 });
 
 test("what only gateways with programs need may be missing", () => {
-  expect(texts({ missingTools: ["tc", "bpftool", "base64", "gzip", "bpffs"] })).toEqual([]);
+  expect(texts({ missingTools: ["tc", "bpftool", "base64", "gzip"], unfit: ["bpffs"] })).toEqual([]);
 });
 
 describe("the tunnel's UDP port", () => {

@@ -45,13 +45,20 @@ test.each(["5.10.0-28-amd64", "6.1", "10.0.1"])("kernel %s will do", (kernel) =>
 
 test("tools that are missing are named with their packages, others' are not", () => {
   expect(texts({ missingTools: ["bpftool", "tc", "arping"] })).toEqual([
-    'clients[0]: node n2 can\'t have datapath "bpf": tc, bpftool not found. Install iproute2, bpftool there. Or give datapath "iptables".',
+    'clients[0]: node n2 can\'t have datapath "bpf": tc, bpftool not found, or not for this kernel. Install iproute2, bpftool there. Or give datapath "iptables".',
   ]);
 });
 
-test("a node without a BPF file system is refused", () => {
-  expect(texts({ missingTools: ["bpffs"] })).toEqual([
-    'clients[0]: node n2 can\'t have datapath "bpf": no BPF file system. Mount one: mount -t bpf bpf /sys/fs/bpf. Or give datapath "iptables".',
+test.each([
+  ["bpffs", "no BPF file system. Mount one: mount -t bpf bpf /sys/fs/bpf."],
+  ["big-endian", "its CPU is big-endian, and the programs are not."],
+  [
+    "ipsec",
+    "it has IPsec policies (ip xfrm policy), and what the programs send meets none: it would leave unencrypted. Give these an interface (if_id) or a mark.",
+  ],
+])("a node that is unfit is refused: %s", (unfit, reason) => {
+  expect(texts({ unfit: [unfit] })).toEqual([
+    `clients[0]: node n2 can't have datapath "bpf": ${reason} Or give datapath "iptables".`,
   ]);
 });
 
@@ -181,7 +188,7 @@ test("filters of other kinds are refused on the uplink as programs of others are
 });
 
 test("a gateway without programs asks for nothing of this", () => {
-  const bare = nodeWith({ kernel: "4.19", missingTools: ["tc", "bpffs"] });
+  const bare = nodeWith({ kernel: "4.19", missingTools: ["tc"], unfit: ["bpffs"] });
   expect(problems(bare, { ...ARGS, datapath: "iptables" })).toEqual([]);
   const { datapath: _, ...rest } = ARGS;
   expect(problems(bare, rest)).toEqual([]);

@@ -31,6 +31,7 @@ export function hostOf(change: Partial<HostFacts> = {}): HostFacts {
     kernel: "6.18",
     hostname: "host",
     missingTools: [],
+    unfit: [],
     srcValidMark: false,
     ipForward: true,
     dropPolicies: [],
