@@ -170,26 +170,30 @@ static __always_inline enum egw_verdict learn(struct __sk_buff *skb) {
   enum egw_verdict verdict = EGW_STACK_PROTOCOL;
   bool is_whole = parse(skb, &packet, &verdict);
   if (!packet.has_ports) return verdict;
+  struct egw_mac mac = {};
+  if (bpf_skb_load_bytes(skb, 0, mac.bytes, ETH_ALEN)) return EGW_DROP_SHORT;
+  const __be32 *gateway = bpf_map_lookup_elem(&egw_underlays, &mac);
+  struct egw_flow *noted = bpf_map_lookup_elem(&egw_flows, &packet.tuple);
+  /* A program would have taken it: it has come by a device that has none, as another pod's by the same address may be. */
+  if (is_whole && noted && noted->gateway) {
+    noted->ifindex = 0;
+    if (is_tcp_syn(&packet) || !gateway || noted->gateway != *gateway) {
+      bpf_map_delete_elem(&egw_flows, &packet.tuple);
+      noted = NULL;
+    }
+  }
   const struct egw_policy *policy = policy_of(packet.tuple.source, packet.tuple.destination);
   if (!policy) return EGW_NOT_SELECTED;
   if (policy->gateway == bpf_htonl(EGW_GATEWAY_EXCLUDED)) return EGW_EXCLUDED;
   if (policy->gateway == node_address) return EGW_STACK_OWN_NODE;
-  struct egw_mac mac = {};
-  if (bpf_skb_load_bytes(skb, 0, mac.bytes, ETH_ALEN)) return EGW_DROP_SHORT;
-  const __be32 *gateway = bpf_map_lookup_elem(&egw_underlays, &mac);
   if (!gateway) return EGW_STACK_NO_GATEWAY;
   __u64 now = 0;
-  struct egw_flow *noted = bpf_map_lookup_elem(&egw_flows, &packet.tuple);
   if (noted && !noted->gateway && silence(noted->seen, read_once(&now)) < (__s64)SECOND) {
     noted->gateway = *gateway;
     return EGW_CONNECTION_NEW;
   }
-  struct egw_flow *known = flow_of(&packet.tuple, &now);
-  if (known && known->gateway == *gateway) {
-    /* A program would have taken it: it has come by a device that has none, as another pod's by the same address may be. */
-    if (is_whole && known->ifindex) known->ifindex = 0;
-    return EGW_CONNECTION_HIT;
-  }
+  const struct egw_flow *known = flow_of(&packet.tuple, &now);
+  if (known && known->gateway == *gateway) return EGW_CONNECTION_HIT;
   struct egw_flow flow = {.seen = read_once(&now), .gateway = *gateway};
   bpf_map_update_elem(&egw_flows, &packet.tuple, &flow, BPF_ANY);
   return EGW_CONNECTION_NEW;

@@ -407,20 +407,32 @@ test("only what goes to a gateway's device is learned, from the first of fragmen
   expect(shown(fromPod(udp))).toEqual(TUNNELLED);
   const other = { address: "192.168.0.102", mac: "66:26:00:00:00:66" };
   programs.set("egw_underlays", write("mac", other.mac), write("address", other.address));
-  toTunnel(udp, other.mac);
-  expect(flows()).toMatchObject([{ gateway: other.address, ifindex: 0 }]);
+  for (const change of [{}, { fragment: 0x2000 }]) {
+    flow(udp);
+    toTunnel({ ...udp, ...change }, other.mac);
+    expect(flows()).toMatchObject([{ gateway: other.address, ifindex: 0 }]);
+  }
 });
 
 test("what the stack sends of a flow has come by a device without a program: the answers are the stack's", () => {
   for (const ifindex of [kernel.indexOf("pod"), opening()])
-    for (const shape of [syn, udp] as Shape[]) {
-      flow(shape, { ifindex });
-      expect(shown(toTunnel(shape))).toEqual(learned("connection-hit"));
-      expect(shown(fromGateway({ ...shape, from: shape.to, to: shape.from }))).toEqual([
-        "unspec",
-        answered("stack-one-way"),
-      ]);
+    for (const [shape, back, verdict] of [
+      [syn, synAck, "connection-new"],
+      [data, { ...synAck, flags: ["ACK"] }, "connection-hit"],
+      [udp, answer, "connection-hit"],
+    ] as const) {
+      flow(shape, { ifindex, state: 3 });
+      expect(shown(toTunnel(shape))).toEqual(learned(verdict));
+      expect(shown(fromGateway(back))).toEqual(["unspec", answered("stack-one-way")]);
     }
+  // By iptables, to a gateway that programs have nothing to do with.
+  load();
+  policy(POD.address, "203.0.113.0/24", GATEWAY_EXCLUDED);
+  for (const shape of [syn, udp]) {
+    flow(shape);
+    toTunnel(shape, "66:26:00:00:ff:ff");
+    expect(flows()).toEqual([]);
+  }
   // Of one that has been there all the time the stack makes fragments, and sends what has options.
   load();
   flow(udp);

@@ -477,14 +477,26 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "what comes by a device without a program is the stack's both ways",
     "client.bpf.c",
-    "    if (is_whole && known->ifindex) known->ifindex = 0;\n",
+    "    noted->ifindex = 0;\n",
     "",
   ],
   [
     "what has options says nothing of that",
     "client.bpf.c",
-    "if (is_whole && known->ifindex) known",
-    "if (known->ifindex) known",
+    "if (is_whole && noted && noted->gateway) {",
+    "if (noted && noted->gateway) {",
+  ],
+  [
+    "a SYN of such a device begins anew",
+    "client.bpf.c",
+    "if (is_tcp_syn(&packet) || !gateway || noted",
+    "if (!gateway || noted",
+  ],
+  [
+    "what such a device sends elsewhere is no flow",
+    "client.bpf.c",
+    "if (is_tcp_syn(&packet) || !gateway || noted->gateway != *gateway) {",
+    "if (is_tcp_syn(&packet)) {",
   ],
   [
     "answers that a pod's device does not take whole are cut",
