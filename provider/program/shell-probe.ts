@@ -115,7 +115,7 @@ egw_facts() {
   echo @@host-links; ip -o link show | awk '{
     m = ""; t = "?"; for (i = 4; i <= NF; i++) if ($i == "mtu") m = $(i + 1); else if ($i ~ /link[/]/) { t = $i; sub(/.*[/]/, "", t) }
     if (m != "") { sub(/@.*|:$/, "", $2); print $2, m, t } }'
-  echo @@host-routes; ip -4 -N route show table main | head -n 2000
+  echo @@host-routes; ip -4 -N route show table main | awk '! / via / || ++far <= 2000'
   echo @@host-rules; { ip -4 -N route show table all; ip -4 -N rule show; } | awk '
     !/^[0-9]+:/ { if (/(^| )default / && !/^throw/) { t = 254; for (i = 1; i < NF; i++) if ($i == "table") t = $(i + 1); out[t] } next }
     !/proto 38/ { t = ""; for (i = 1; i < NF; i++) if ($i == "lookup") t = $(i + 1); if (t == "" || t in out) print }'
