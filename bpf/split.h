@@ -18,6 +18,15 @@ struct {
   __uint(value_size, REST);
 } egw_rest SEC(".maps");
 
+/*
+ * A length of 1 to REST, said once more: older verifiers forget the bounds of what the compiler puts on the stack, and it is kept
+ * from knowing them still.
+ */
+static __always_inline __u64 bounded(__u64 length) {
+  asm volatile("" : "+r"(length));
+  return ((length - 1) & (REST - 1)) + 1;
+}
+
 /* Makes a packet a fragment of that many bytes behind its header, which begin there in the whole. */
 static __always_inline bool make_piece(struct __sk_buff *skb, struct iphdr ip, __u32 bytes, __u16 fragment) {
   ip.tot_len = bpf_htons(sizeof(ip) + bytes);
@@ -41,7 +50,7 @@ static __always_inline bool send_half(struct __sk_buff *skb, __be32 destination,
   struct bpf_fib_lookup route = {
       .family = 2, .tot_len = sizeof(ip) + half, .ipv4_dst = destination, .ifindex = skb->ifindex};
   if (bpf_fib_lookup(skb, &route, sizeof(route), 0) || route.ifindex != ifindex) return false;
-  if (bpf_skb_load_bytes(skb, L4 + half, kept, rest)) return false;
+  if (bpf_skb_load_bytes(skb, L4 + half, kept, bounded(rest))) return false;
   __u16 fragment = bpf_ntohs(ip.frag_off);
   if (fragment & DONT_FRAGMENT) ip.id = bpf_get_prandom_u32();
   fragment &= ~DONT_FRAGMENT;
@@ -49,7 +58,7 @@ static __always_inline bool send_half(struct __sk_buff *skb, __be32 destination,
   if (bpf_skb_store_bytes(skb, 0, route.dmac, ETH_ALEN, 0) || bpf_skb_store_bytes(skb, ETH_ALEN, route.smac, ETH_ALEN, 0) ||
       bpf_clone_redirect(skb, ifindex, 0))
     return false;
-  return !bpf_skb_store_bytes(skb, L4, kept, rest, BPF_F_RECOMPUTE_CSUM) && make_piece(skb, ip, rest, fragment + half / 8);
+  return !bpf_skb_store_bytes(skb, L4, kept, bounded(rest), BPF_F_RECOMPUTE_CSUM) && make_piece(skb, ip, rest, fragment + half / 8);
 }
 
 #endif

@@ -515,7 +515,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "the second half has its own bytes",
     "split.h",
-    "!bpf_skb_store_bytes(skb, L4, kept, rest, BPF_F_RECOMPUTE_CSUM) && ",
+    "!bpf_skb_store_bytes(skb, L4, kept, bounded(rest), BPF_F_RECOMPUTE_CSUM) && ",
     "",
   ],
   ["a half may be in fragments", "split.h", "  fragment &= ~DONT_FRAGMENT;\n", ""],

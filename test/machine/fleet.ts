@@ -173,7 +173,7 @@ ip link add veth1 netns ${process("client-1")} type veth peer name eth0 netns ${
     this.batches.set(node, batch);
     const told = await this.on(node, applyScript(batch));
     const at = told.indexOf("@@applied");
-    if (at < 0) throw new Error(`${node}: ${told.slice(0, 4000)}`);
+    if (at < 0) throw new Error(`${node}: ${told.slice(-4000)}`);
     return parseSnapshot(told.slice(at));
   }
 }
