@@ -106,7 +106,7 @@ static __always_inline void note_first(struct __sk_buff *skb, const struct egw_t
  */
 static __always_inline bool is_stacks_to_cut(struct __sk_buff *skb, const struct packet *packet, const struct egw_tuple *tuple,
                                              const struct egw_flow *flow) {
-  if (packet->tuple.protocol == IPPROTO_TCP || packet->is_piece || !is_longer(skb, tunnel_mtu)) return false;
+  if (packet->tuple.protocol == IPPROTO_TCP || !is_longer(skb, tunnel_mtu)) return false;
   const struct egw_policy *policy = policy_of(tuple->source, tuple->destination);
   return policy && policy->gateway == flow->gateway;
 }
@@ -174,9 +174,14 @@ static __always_inline enum egw_verdict learn(struct __sk_buff *skb) {
   if (bpf_skb_load_bytes(skb, 0, mac.bytes, ETH_ALEN)) return EGW_DROP_SHORT;
   const __be32 *gateway = bpf_map_lookup_elem(&egw_underlays, &mac);
   struct egw_flow *noted = bpf_map_lookup_elem(&egw_flows, &packet.tuple);
-  /* A program would have taken it: it has come by a device that has none, as another pod's by the same address may be. */
+  __u64 now = 0;
+  /*
+   * A program would have taken it, but for what comes right behind what begins: it has come by a device that has none, as another
+   * pod's by the same address may be.
+   */
   if (is_whole && noted && noted->gateway) {
-    noted->ifindex = 0;
+    bool is_opening = noted->ifindex & EGW_OPENING && silence(noted->seen, read_once(&now)) < (__s64)SECOND;
+    if (noted->ifindex && !is_opening) noted->ifindex = 0;
     if (is_tcp_syn(&packet) || !gateway || noted->gateway != *gateway) {
       bpf_map_delete_elem(&egw_flows, &packet.tuple);
       noted = NULL;
@@ -187,7 +192,6 @@ static __always_inline enum egw_verdict learn(struct __sk_buff *skb) {
   if (policy->gateway == bpf_htonl(EGW_GATEWAY_EXCLUDED)) return EGW_EXCLUDED;
   if (policy->gateway == node_address) return EGW_STACK_OWN_NODE;
   if (!gateway) return EGW_STACK_NO_GATEWAY;
-  __u64 now = 0;
   if (noted && !noted->gateway && silence(noted->seen, read_once(&now)) < (__s64)SECOND) {
     noted->gateway = *gateway;
     return EGW_CONNECTION_NEW;
@@ -231,8 +235,8 @@ static __always_inline int to_pod(struct __sk_buff *skb, const struct packet *pa
   if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
   note(flow, packet, EGW_NAT_FIN_IN, now);
   if (packet->tuple.protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, packet, tunnel_mtu - 40);
+  if (!is_whole_there && !send_half(skb, packet->tuple.destination, ifindex)) return leave(hook, EGW_DROP_SHORT);
   count(hook, EGW_TO_POD);
-  if (!is_whole_there) send_half(skb, packet->tuple.destination, ifindex);
   return send_by(ifindex, way);
 }
 

@@ -27,38 +27,38 @@ static __always_inline __u64 bounded(__u64 length) {
   return ((length - 1) & (REST - 1)) + 1;
 }
 
-/* Makes a packet a fragment of that many bytes behind its header, which begin there in the whole. */
-static __always_inline bool make_piece(struct __sk_buff *skb, struct iphdr ip, __u32 bytes, __u16 fragment) {
+/* Says in the header that a packet is a fragment: of so many bytes behind its header, with these flags, from there on in the whole. */
+static __always_inline bool write_piece(struct __sk_buff *skb, struct iphdr ip, __u32 bytes, __u16 fragment) {
   ip.tot_len = bpf_htons(sizeof(ip) + bytes);
   ip.frag_off = bpf_htons(fragment);
   ip.check = 0;
   ip.check = folded(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
-  return !bpf_skb_change_tail(skb, L4 + bytes, 0) && !bpf_skb_store_bytes(skb, L3, &ip, sizeof(ip), 0);
+  return !bpf_skb_store_bytes(skb, L3, &ip, sizeof(ip), 0);
 }
 
 /*
- * Sends the first half of a packet by a device that does not take it whole, and leaves the second one: neither does the kernel
- * make fragments of what a program sends, nor does it answer. One that may not be in fragments is cut too, as the tunnel does it;
- * its id, which may be any (RFC 6864), is then its own. False where it is sent as it is: the device drops it, and counts that.
+ * Sends the first half of a packet by a device that does not take it whole, and leaves the second one, which is no longer: neither
+ * does the kernel make fragments of what a program sends, nor does it answer. One that may not be in fragments is cut too, as the
+ * tunnel does it; its id, which may be any (RFC 6864), is then its own. What can't be cut is left as it is: the device drops it, and
+ * counts that. False where it is in pieces and can't be sent.
  */
 static __always_inline bool send_half(struct __sk_buff *skb, __be32 destination, __u32 ifindex) {
   struct iphdr ip;
-  if (bpf_skb_load_bytes(skb, L3, &ip, sizeof(ip)) || ip.ihl != 5) return false;
-  __u32 bytes = bpf_ntohs(ip.tot_len) - sizeof(ip), half = (bytes / 2 + 7) & ~7U, rest = bytes - half, zero = 0;
+  if (bpf_skb_load_bytes(skb, L3, &ip, sizeof(ip)) || ip.ihl != 5) return true;
+  __u32 bytes = bpf_ntohs(ip.tot_len) - sizeof(ip), half = ((bytes + 1) / 2 + 7) & ~7U, rest = bytes - half, zero = 0;
   void *kept = bpf_map_lookup_elem(&egw_rest, &zero);
-  if (!kept || !rest || rest > REST) return false;
+  if (!kept || !rest || rest > REST) return true;
   struct bpf_fib_lookup route = {
       .family = 2, .tot_len = sizeof(ip) + half, .ipv4_dst = destination, .ifindex = skb->ifindex};
-  if (bpf_fib_lookup(skb, &route, sizeof(route), 0) || route.ifindex != ifindex) return false;
-  if (bpf_skb_load_bytes(skb, L4 + half, kept, bounded(rest))) return false;
+  if (bpf_fib_lookup(skb, &route, sizeof(route), 0) || route.ifindex != ifindex) return true;
+  if (bpf_skb_load_bytes(skb, L4 + half, kept, bounded(rest)) || bpf_skb_change_tail(skb, L4 + half, 0)) return true;
   __u16 fragment = bpf_ntohs(ip.frag_off);
-  if (fragment & DONT_FRAGMENT) ip.id = bpf_get_prandom_u32();
+  if (fragment == DONT_FRAGMENT) ip.id = bpf_get_prandom_u32();
   fragment &= ~DONT_FRAGMENT;
-  if (!make_piece(skb, ip, half, fragment | MORE_FRAGMENTS)) return false;
-  if (bpf_skb_store_bytes(skb, 0, route.dmac, ETH_ALEN, 0) || bpf_skb_store_bytes(skb, ETH_ALEN, route.smac, ETH_ALEN, 0) ||
-      bpf_clone_redirect(skb, ifindex, 0))
-    return false;
-  return !bpf_skb_store_bytes(skb, L4, kept, bounded(rest), BPF_F_RECOMPUTE_CSUM) && make_piece(skb, ip, rest, fragment + half / 8);
+  return write_piece(skb, ip, half, fragment | MORE_FRAGMENTS) && !bpf_skb_store_bytes(skb, 0, route.dmac, ETH_ALEN, 0) &&
+         !bpf_skb_store_bytes(skb, ETH_ALEN, route.smac, ETH_ALEN, 0) && bpf_clone_redirect(skb, ifindex, 0) >= 0 &&
+         !bpf_skb_store_bytes(skb, L4, kept, bounded(rest), BPF_F_RECOMPUTE_CSUM) &&
+         !bpf_skb_change_tail(skb, L4 + rest, 0) && write_piece(skb, ip, rest, fragment + half / 8);
 }
 
 #endif

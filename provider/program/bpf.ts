@@ -220,8 +220,10 @@ egw_unhook() {
 egw_tidy_bpf() {
   [ -d $BPF ] || return 0
   rm -rf $BPF/gone-* $BPF/loading
-  hooks=$(tc qdisc show) && hooks=$(echo "$hooks" | awk '$2 == "clsact" { print "/sys/class/net/" $5 "/ifindex" }' | xargs -r cat 2>/dev/null)
-  for d in $BPF/clsact/*; do [ ! -d $d ] || echo "$hooks" | grep -qx \${d##*/} || rmdir $d; done
+  if hooks=$(tc qdisc show); then
+    hooks=$(echo "$hooks" | awk '$2 == "clsact" { print "/sys/class/net/" $5 "/ifindex" }' | xargs -r cat 2>/dev/null)
+    for d in $BPF/clsact/*; do [ ! -d $d ] || echo "$hooks" | grep -qx \${d##*/} || rmdir $d; done
+  fi
   rmdir $BPF/maps-* 2>/dev/null
   # Where nothing of ours is left, a hook that others use is theirs.
   ls -d $BPF/maps-* >/dev/null 2>&1 || rm -rf $BPF/clsact

@@ -83,13 +83,14 @@ egw_loosened() {
     d != "default" { own[d] = $1 }
     END { for (d in own) if ((own[d] > all ? own[d] : all) == 1) print d, own[d] }' /proc/sys/net/ipv4/conf/*/rp_filter | sort
 }
-# Policies that any packet may meet: not those of an interface, or of a mark.
+# IPv4 policies that any packet may meet, and that do something to it: not those of an interface, or of a mark.
 egw_has_ipsec() {
   awk '
-    function tell() { if (out && !own) found = 1; out = own = 0 }
-    /^[^ \t]/ { tell() }
-    $1 == "dir" && $2 == "out" { out = 1 }
-    $1 == "if_id" || $1 == "mark" { own = 1 }
+    function tell() { if (out && does && !own) found = 1; out = does = own = 0 }
+    /^[^ \t]/ { tell(); isOther = $2 ~ /:/ }
+    $1 == "dir" && $2 == "out" && !isOther { out = 1 }
+    $1 == "tmpl" || / action block / { does = 1 }
+    $1 == "if_id" || ($1 == "mark" && $2 !~ /^(0|0x0)[/]/) { own = 1 }
     END { tell(); exit !found }'
 }
 egw_facts() {

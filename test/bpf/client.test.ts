@@ -313,17 +313,19 @@ test("what is too long for the tunnel is left to the stack, but for TCP, of whic
   expect(shown(fromPod(long(udp, 1450 - 27)))).toEqual(left("stack-too-big"));
   expect(shown(fromPod(long(data, 1450 - 39)))).toEqual(TUNNELLED);
   expect(shown(fromPod({ ...long(data, 1450), to: { ...OUTSIDE, port: 1 } }))).toEqual(left("stack-mid-flow"));
-  // A fragment: the stack would wait for the others.
-  expect(shown(fromPod({ ...long(udp, 1450), fragment: 0x2000 }))).toEqual(TUNNELLED);
+  // The first of fragments too: those behind it follow it.
+  expect(shown(fromPod({ ...long(udp, 1450), fragment: 0x2000 }))).toEqual(left("stack-too-big"));
+  expect(shown(fromPod({ ...udp, fragment: 0x0010 }))).toEqual(left("stack-fragment"));
 });
 
 test("what is too long goes to the gateway of its flow where the stack would send it elsewhere", () => {
   flow(udp);
   const send = () => shown(fromPod(long(udp, 1450)));
+  const sendPiece = () => shown(fromPod({ ...long(udp, 1450), fragment: 0x2000 }));
   expect(send()).toEqual(left("stack-too-big"));
   for (const gateway of ["192.168.0.102", OWN, GATEWAY_NONE, GATEWAY_EXCLUDED]) {
     policy(POD.address, "203.0.113.0/24", gateway);
-    expect(send()).toEqual(TUNNELLED);
+    expect([send(), sendPiece()]).toEqual([TUNNELLED, TUNNELLED]);
   }
   programs.remove(
     "egw_policies",
@@ -415,16 +417,24 @@ test("only what goes to a gateway's device is learned, from the first of fragmen
 });
 
 test("what the stack sends of a flow has come by a device without a program: the answers are the stack's", () => {
-  for (const ifindex of [kernel.indexOf("pod"), opening()])
+  for (const [ifindex, silent] of [
+    [kernel.indexOf("pod"), 0],
+    [opening(), 2],
+  ] as const)
     for (const [shape, back, verdict] of [
       [syn, synAck, "connection-new"],
       [data, { ...synAck, flags: ["ACK"] }, "connection-hit"],
       [udp, answer, "connection-hit"],
     ] as const) {
-      flow(shape, { ifindex, state: 3 });
+      flow(shape, { ifindex, silent, state: 3 });
       expect(shown(toTunnel(shape))).toEqual(learned(verdict));
       expect(shown(fromGateway(back))).toEqual(["unspec", answered("stack-one-way")]);
     }
+  // What comes right behind what begins, before that was learned.
+  load();
+  for (const size of [1, 2]) fromPod({ ...udp, payload: Buffer.alloc(size) });
+  for (const size of [1, 2]) toTunnel({ ...udp, payload: Buffer.alloc(size) });
+  expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: opening() }]);
   // By iptables, to a gateway that programs have nothing to do with.
   load();
   policy(POD.address, "203.0.113.0/24", GATEWAY_EXCLUDED);

@@ -139,7 +139,12 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "if (!flow || !flow->gateway) return NULL;",
     "if (!flow) return NULL;",
   ],
-  ["it is noted for a moment", "client.bpf.c", " && silence(noted->seen, read_once(&now)) < (__s64)SECOND", ""],
+  [
+    "it is noted for a moment",
+    "client.bpf.c",
+    "!noted->gateway && silence(noted->seen, read_once(&now)) < (__s64)SECOND",
+    "!noted->gateway",
+  ],
   ["a refusal is the stack's", "client.bpf.c", "(!packet->is_syn || packet->is_reset)", "0"],
   ["with a SYN too", "client.bpf.c", "!packet->is_syn || packet->is_reset", "!packet->is_syn"],
   ["so are errors about what begins", "client.bpf.c", "return packet->is_error || (", "return ("],
@@ -187,12 +192,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "if (!gateway) gateway = (void *)&mac;",
   ],
   ["long datagrams are the stack's", "client.bpf.c", "is_longer(skb, tunnel_mtu)) return", "false) return"],
-  [
-    "long segments are not",
-    "client.bpf.c",
-    "packet->tuple.protocol == IPPROTO_TCP || packet->is_piece",
-    "packet->is_piece",
-  ],
+  ["long segments are not", "client.bpf.c", "packet->tuple.protocol == IPPROTO_TCP || !is_longer", "!is_longer"],
   ["what the stack chooses last counts", "client.bpf.c", "known && known->gateway == *gateway", "known"],
   ["a mark ends at the tunnel", "client.bpf.c", "set_mark(skb, 0);", ""],
   ["answers come from the flow's gateway", "client.bpf.c", " || bpf_htonl(key.remote_ipv4) != flow->gateway)", ")"],
@@ -467,7 +467,6 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "  if (!is_whole) return leave(EGW_HOOK_FROM_POD, verdict);\n",
     "",
   ],
-  ["a fragment is not the stack's to cut", "client.bpf.c", " || packet->is_piece || !is_longer", " || !is_longer"],
   [
     "what the stack would send elsewhere is not its to cut",
     "client.bpf.c",
@@ -477,7 +476,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "what comes by a device without a program is the stack's both ways",
     "client.bpf.c",
-    "    noted->ifindex = 0;\n",
+    "    if (noted->ifindex && !is_opening) noted->ifindex = 0;\n",
     "",
   ],
   [
@@ -501,7 +500,7 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "answers that a pod's device does not take whole are cut",
     "client.bpf.c",
-    "  if (!is_whole_there) send_half(skb, packet->tuple.destination, ifindex);\n",
+    "  if (!is_whole_there && !send_half(skb, packet->tuple.destination, ifindex)) return leave(hook, EGW_DROP_SHORT);\n",
     "",
   ],
   [
@@ -515,21 +514,24 @@ const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "the second half has its own bytes",
     "split.h",
-    "!bpf_skb_store_bytes(skb, L4, kept, bounded(rest), BPF_F_RECOMPUTE_CSUM) && ",
+    "!bpf_skb_store_bytes(skb, L4, kept, bounded(rest), BPF_F_RECOMPUTE_CSUM) &&\n         ",
     "",
   ],
+  ["the first half is no shorter", "split.h", "((bytes + 1) / 2 + 7)", "(bytes / 2 + 7)"],
+  ["fragments keep their id", "split.h", "if (fragment == DONT_FRAGMENT) ip.id", "if (fragment & DONT_FRAGMENT) ip.id"],
+  ["what has just begun keeps its device", "client.bpf.c", "if (noted->ifindex && !is_opening)", "if (noted->ifindex)"],
   ["a half may be in fragments", "split.h", "  fragment &= ~DONT_FRAGMENT;\n", ""],
   [
     "halves of packets without an id are told apart",
     "split.h",
-    "  if (fragment & DONT_FRAGMENT) ip.id = bpf_get_prandom_u32();\n",
+    "  if (fragment == DONT_FRAGMENT) ip.id = bpf_get_prandom_u32();\n",
     "",
   ],
   [
     "halves have headers of their own",
     "split.h",
-    " || ip.ihl != 5) return false;\n  __u32 bytes",
-    ") return false;\n  __u32 bytes",
+    " || ip.ihl != 5) return true;\n  __u32 bytes",
+    ") return true;\n  __u32 bytes",
   ],
   ["a later fragment forgets nothing", "pieces.h", "!packet->is_piece || packet->is_later", "!packet->is_piece"],
   ["data are no options", "rewrite.h", "at + 4 > end", "at > end + 4"],

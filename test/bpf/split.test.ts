@@ -15,6 +15,8 @@ let programs: Programs;
 beforeAll(() => {
   kernel = Kernel.start();
   kernel.ip("link set pod mtu 1400");
+  // Nothing else is to come by the device.
+  kernel.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1");
   kernel.ip(`route add ${POD.address}/32 dev pod`);
   kernel.ip(`neigh add ${POD.address} lladdr 02:00:00:00:01:0b dev pod`);
   programs = kernel.load("../test/bpf/from-gateway-101.bpf.c");
@@ -60,6 +62,8 @@ test.each<[string, number, number, number]>([
   ["the first of fragments", MORE, 0, MORE],
   ["a later one", MORE + 100, 100, MORE],
   ["the last one", 100, 100, 0],
+  // Some stacks say so of fragments too: they keep what holds them together.
+  ["one that may not be cut once more", DONT_FRAGMENT + 100, 100, 0],
 ])("what it does not take is sent in two halves: %s", (_, fragment, begins, more) => {
   // Behind a first fragment, which says whose they are.
   if (begins > 0) toPod({ ...answer, fragment: MORE });
@@ -74,6 +78,18 @@ test.each<[string, number, number, number]>([
   expect(second.readUInt16BE(6)).toBe(more + begins + half / 8);
   expect(second.subarray(20)).toEqual(datagram(shape).subarray(20 + half));
   expect(wrongSums(found.packet)).not.toContain("ip");
+});
+
+test("the first half is no shorter than the second one, whatever the length", () => {
+  for (let bytes = 1465; bytes <= 1481; bytes++) {
+    const shape = long(bytes);
+    const { found, before } = toPod(shape);
+    const second = ip(found);
+    const half = (second.readUInt16BE(6) & 0x1fff) * 8;
+    expect([bytes, shown(found), before, second.length]).toEqual([bytes, THERE, 1, 20 + bytes - half]);
+    expect(half).toBeGreaterThanOrEqual(bytes - half);
+    expect(second.subarray(20)).toEqual(datagram(shape).subarray(20 + half));
+  }
 });
 
 test("what may not be in fragments is cut all the same, with an id of its own", () => {
