@@ -150,7 +150,7 @@ export const MAPS: Readonly<Record<string, MapShape>> = {
   egw_egress_ips: { type: "hash", key: 4, value: 4, entries: 4096, flags: 0, programs: ["gateway"] },
   egw_pieces: { type: "lru_hash", key: 12, value: 24, entries: 16384, flags: 0, programs: ALL },
   egw_ways: { type: "lru_hash", key: 12, value: 24, entries: 16384, flags: 0, programs: ["client", "gateway"] },
-  egw_rest: { type: "percpu_array", key: 4, value: 4096, entries: 1, flags: 0, programs: ["client"] },
+  egw_half: { type: "percpu_array", key: 4, value: 2048, entries: 1, flags: 0, programs: ["client"] },
   egw_connections: { type: "lru_hash", key: 16, value: 24, entries: 262144, flags: 0, programs: ["connections"] },
   egw_pods: { type: "hash", key: 4, value: 4, entries: 16384, flags: 0, programs: ["connections"] },
   egw_trace: { type: "ringbuf", key: 0, value: 0, entries: 65536, flags: 0, programs: ["connections"] },

@@ -69,14 +69,14 @@ ip addr add ${NODES["client-1"].underlay}/24 dev eth0
 ip link set eth0 up
 ip route add default via 192.168.0.1
 ip addr add ${ROUTER}/32 dev veth1
-ip link set veth1 up
+ip link set veth1 mtu 1450 up
 ip route add ${POD} dev veth1`,
   "gateway-1": `sysctl -qw net.ipv4.ip_forward=1
 ip addr add ${NODES["gateway-1"].underlay}/24 dev eth0
 ip link set eth0 up
 ip route add default via 192.168.0.1`,
   pod: `ip addr add ${POD}/32 dev eth0
-ip link set eth0 up
+ip link set eth0 mtu 1450 up
 ip route add ${ROUTER} dev eth0
 ip route add default via ${ROUTER}`,
   outside: `ip addr add 192.168.0.1/24 dev eth0
