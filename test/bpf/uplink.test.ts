@@ -129,6 +129,23 @@ describe("on a client node", () => {
   const uplink = (shape: Shape, change: Partial<Tunnel> = {}, device = "uplink") =>
     programs.run("uplink_client", tunnelled(shape, { from: GATEWAY, to: CLIENT, ...change }), { device });
 
+  test("an answer that the pod's device does not take whole is left to the tunnel's device as it is", async () => {
+    flow(udp);
+    const long = { ...answer, payload: Buffer.alloc(1372) };
+    expect(shown(uplink(long))).toEqual(["redirect", "uplink-client to-pod"]);
+    kernel.ip("link set pod mtu 1399");
+    try {
+      // A way is good for a tenth of a second.
+      await new Promise((done) => setTimeout(done, 150));
+      const found = uplink(long);
+      expect(shown(found)).toEqual(["unspec", "uplink-client stack-no-route"]);
+      expect(found.packet).toEqual(tunnelled(long, { from: GATEWAY, to: CLIENT }));
+      expect(shown(uplink(answer))).toEqual(["redirect", "uplink-client to-pod"]);
+    } finally {
+      kernel.ip("link set pod mtu 1500");
+    }
+  });
+
   test.each<[string, Shape]>([
     ["udp", udp],
     ["tcp", { ...tcp, flags: ["ACK"], payload: Buffer.from("some payload of odd length!") }],
