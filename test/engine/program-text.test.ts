@@ -132,11 +132,10 @@ describe("on a node with programs", () => {
   }
 });
 
-const ipsec = (of: string): string => `ip xfrm policy add src 10.9.0.0/16 dst 10.8.0.0/16 ${of}`;
 const ENCRYPTS = "tmpl src 192.168.0.101 dst 192.168.0.1 proto esp mode tunnel";
-
-const lines = (...of: readonly string[]): string =>
-  of.map((one) => ipsec(one.replace("ENCRYPTS", ENCRYPTS))).join("\n");
+/** Adds IPsec policies. */
+const ipsec = (...policies: readonly string[]): string =>
+  policies.map((one) => `ip xfrm policy add src 10.9.0.0/16 dst 10.8.0.0/16 ${one}`).join("\n");
 
 /** Bytes of a number, the lowest first, as bpftool takes them. */
 const bytesOf = (number: bigint, size: number): string =>
@@ -207,19 +206,19 @@ describe("on a node of its own", () => {
     ["no BPF file system", "umount /sys/fs/bpf", ["bpffs"]],
     [
       "an IPsec policy that any packet may meet",
-      lines("dir out if_id 7 ENCRYPTS", "dir out ENCRYPTS", "dir in ENCRYPTS"),
+      ipsec(`dir out if_id 7 ${ENCRYPTS}`, `dir out ${ENCRYPTS}`, `dir in ${ENCRYPTS}`),
       ["ipsec"],
     ],
-    ["one that is met by what has no mark", lines("dir out mark 0 mask 0xffffffff ENCRYPTS"), ["ipsec"]],
-    ["one that drops", lines("dir out action block"), ["ipsec"]],
+    ["one that is met by what has no mark", ipsec(`dir out mark 0 mask 0xffffffff ${ENCRYPTS}`), ["ipsec"]],
+    ["one that drops", ipsec("dir out action block"), ["ipsec"]],
     [
       "no IPsec policies but such as have an interface or a mark, or let pass, or are of IPv6",
       [
-        lines(
-          "dir in ENCRYPTS",
-          "dir out if_id 7 ENCRYPTS",
-          "dir fwd ENCRYPTS",
-          "dir out priority 5 mark 1 mask 1 ENCRYPTS",
+        ipsec(
+          `dir in ${ENCRYPTS}`,
+          `dir out if_id 7 ${ENCRYPTS}`,
+          `dir fwd ${ENCRYPTS}`,
+          `dir out priority 5 mark 1 mask 1 ${ENCRYPTS}`,
           "dir out priority 6",
         ),
         "ip xfrm policy add src 2001:db8::/64 dst 2001:db8:1::/64 dir out tmpl src 2001:db8::1 dst 2001:db8::2 proto esp mode tunnel",
