@@ -12,6 +12,11 @@ export interface TcFilter {
   readonly behind: readonly string[];
 }
 
+/** Programs that only take answers: there before any that begins something, and after. */
+export const ANSWER_PROGRAMS: readonly string[] = ["from_outside", "from_gateway", "uplink_client"];
+/** What keeps the stack off the ports of translations: there while all others are, that know them. */
+export const LAST_PROGRAMS: readonly string[] = ["to_outside"];
+
 /** What the filters of ours are named by, before the program's name. */
 export const FILTER_PREFIX = "egw-";
 

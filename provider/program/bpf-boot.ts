@@ -1,9 +1,15 @@
 import { OBJECTS } from "../kernel/bpf-layout";
+import { ANSWER_PROGRAMS, LAST_PROGRAMS } from "../kernel/tc-filter";
 
 /** sed: from what is shown of a program to the line that loads it. */
 const LOAD_LINES = Object.entries(OBJECTS)
   .map(([name, { maps }]) => `-e 's/^program \\(${name} [^ ]* [^ ]* [^ ]*\\) .*/load \\1 ${maps.join()}/p'`)
   .join(" ");
+/** awk: the same of a filter, behind its turn: as a batch has them. */
+const ATTACH_LINES = `
+    BEGIN { ${ANSWER_PROGRAMS.map((program) => `turn["egw-${program}"] = 1`).join("; ")}; ${LAST_PROGRAMS.map((program) => `turn["egw-${program}"] = 3`).join("; ")} }
+    $1 == "filter" && $4 ~ /^egw-/ { print ($4 in turn ? turn[$4] : 2), "attach", $2, $3, substr($4, 5), $5, $6 }`;
+
 /** Shell functions that save what a boot needs to have maps, programs and filters again, and make them of it. */
 export const BPF_BOOT_FUNCTIONS = `
 # What makes all of it again at boot: the objects (those that this batch brought, and of the others what FILE has), then what is shown.
@@ -26,6 +32,6 @@ egw_load_bpf() {
   sed -n 's/^map /create /p' $1 | egw_bpf_maps &&
     sed -n 's/^entry /update /p' $1 | egw_bpf_entries &&
     sed -n ${LOAD_LINES} $1 | egw_bpf_programs &&
-    sed -n 's/^filter \\([^ ]*\\) \\([^ ]*\\) egw-/attach \\1 \\2 /p' $1 | egw_filters
+    awk '${ATTACH_LINES}' $1 | sort -s -k 1,1 | cut -d ' ' -f 2- | egw_filters
 }
 `;

@@ -44,7 +44,8 @@ egw_bpf() {
       name = $3; sub(/:.*/, "", name); gsub(/[^A-Za-z0-9_.-]/, "?", name)
       id = ""; for (i = 4; i < NF; i++) if ($i == "id" || $i == "prog_id") id = $(i + 1)
       d = $1; sub(/[(][0-9]+[)]$/, "", d); w = $2; sub(/.*[/]/, "", w); hook = "filter " d " " w " "
-      if (name !~ /^egw-/) { others[hook] = others[hook] hook name "\\n"; next }
+      # No filter can come before what is attached by tcx.
+      if (name !~ /^egw-/) { if ($2 ~ /^clsact/) others[hook] = others[hook] hook name "\\n"; next }
       filters = filters others[hook] hook name " " ((name, id) in of ? of[name, id] : "?") "\\n"; others[hook] = ""
     }
     END {

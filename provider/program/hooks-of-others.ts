@@ -1,9 +1,11 @@
 /** Shell functions that print what others have on the TC hooks of a node: their programs, and what leaves no room for ours. */
 export const HOOKS_OF_OTHERS_FUNCTIONS = `
+# DEVICE DIRECTION NAME, and \`tcx\` of what is attached by that.
 egw_filters_of_others() {
   command -v bpftool >/dev/null 2>&1 || return 0
   bpftool net show 2>/dev/null | awk '$2 ~ /^(clsact|tcx).(ingress|egress)$/ && $3 !~ /^egw-/ {
-    sub(/[(][0-9]+[)]$/, "", $1); sub(/.*[/]/, "", $2); sub(/:.*/, "", $3); gsub(/[^A-Za-z0-9_.-]/, "?", $3); print $1, $2, $3 }'
+    by = $2 ~ /^tcx/ ? " tcx" : ""
+    sub(/[(][0-9]+[)]$/, "", $1); sub(/.*[/]/, "", $2); sub(/:.*/, "", $3); gsub(/[^A-Za-z0-9_.-]/, "?", $3); print $1, $2, $3 by }'
 }
 # DEVICE DIRECTION WHAT: \`qdisc\` where one has the place of a clsact, or shares its filters with other devices; else their kind.
 egw_hooks_taken() {

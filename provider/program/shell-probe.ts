@@ -105,7 +105,7 @@ egw_facts() {
   # Where no gateway has programs, a node can do without these.
   for t in tc base64 gzip; do command -v $t >/dev/null 2>&1 || echo "no-tool $t"; done
   # Some distributions have one of that name which only says that there is none for this kernel.
-  bpftool version >/dev/null 2>&1 || echo "no-tool bpftool"
+  bpftool version >/dev/null 2>&1 || { echo "no-tool bpftool"; [ ! -d $BPF ] || echo "unfit programs-unread"; }
   grep -qs '^[^ ]* /sys/fs/bpf bpf ' /proc/mounts || echo "unfit bpffs"
   case $(uname -m) in s390x | ppc64) echo "unfit big-endian" ;; esac
   # Asked where the kernel's part is there: to ask would load it.

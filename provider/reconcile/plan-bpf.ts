@@ -3,7 +3,7 @@ import { OBJECTS, type ObjectName } from "../kernel/bpf-layout";
 import type { BpfMap } from "../kernel/bpf-map";
 import type { BpfProgram } from "../kernel/bpf-program";
 import { type KernelObject, keyOf } from "../kernel/state";
-import type { TcFilter } from "../kernel/tc-filter";
+import { ANSWER_PROGRAMS, LAST_PROGRAMS, type TcFilter } from "../kernel/tc-filter";
 import { type Changes, isGone, type Of, ofKind } from "./changes";
 import { type Step, step } from "./step";
 
@@ -121,13 +121,9 @@ export function shrinkPrograms(
   ].map((one) => ({ ...one, isAfterCuts: true }));
 }
 
-/** Programs that only take answers: there before any that begins something, and after. */
-const ANSWERS = ["from_outside", "from_gateway", "uplink_client"];
-/** What keeps the stack off the ports of translations: there while all others are, that know them. */
-const LAST = ["to_outside"];
-
 function answersFirst(filters: readonly TcFilter[]): TcFilter[] {
-  const rank = ({ program }: TcFilter): number => (ANSWERS.includes(program) ? 0 : LAST.includes(program) ? 2 : 1);
+  const rank = ({ program }: TcFilter): number =>
+    ANSWER_PROGRAMS.includes(program) ? 0 : LAST_PROGRAMS.includes(program) ? 2 : 1;
   return [...filters].sort((a, b) => rank(a) - rank(b));
 }
 

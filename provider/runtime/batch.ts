@@ -14,6 +14,7 @@ import { labelText } from "./label";
 import { requireOneRole } from "./pod-roles";
 import { objectsOf } from "./program-objects";
 import { COMPILER, factsOf, type NodeFile, type Snapshot } from "./snapshot";
+import { unreadPrograms } from "./unread-programs";
 
 /** What one resource changes on one node. */
 export interface Change {
@@ -55,13 +56,15 @@ function withoutAddresses(claim: GatewayClaim, ips: readonly string[]): GatewayC
 
 /**
  * The batch that makes a node's claims these. `moved`: egress IPs for which nobody is asked any more. Pure.
- * @throws Error if no routing table is left for a leg, a gateway pod comes to be a policy's source, or the node's enrolment is lost while others need it.
+ * @throws Error if programs there can't be read, no routing table is left for a leg, a gateway pod comes to be a policy's source, or the node's enrolment is lost while others need it.
  */
 export function batchFor(
   snapshot: Snapshot,
   claims: readonly Claim[],
   moved: readonly string[] = [],
 ): { batch: Batch; desired: Owned[] } {
+  const unread = unreadPrograms(snapshot.host);
+  if (unread !== undefined) throw new Error(`nothing was changed: ${unread}`);
   requireEnrolment(snapshot, claims);
   requireOneRole(snapshot.claims, claims);
   const { host } = snapshot;

@@ -18,8 +18,9 @@ import { inPart, isDone, recording } from "./in-part";
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
-import { egressIPBoundProblems } from "./map-bounds";
+import { egressIPBoundProblems, othersBoundProblems } from "./map-bounds";
 import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
+import { programProblems } from "./program-problems";
 import { programReport } from "./program-report";
 import { noted } from "./quiet";
 import { hasExtra, heldKeys, isLost } from "./registry-entries";
@@ -84,7 +85,9 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...noteLive(ownerId, label, all, { instance, isNew: !held, had: known }),
     ...gatewayProblems({ args, ips, placement, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
+    ...programProblems(wanted, looked),
     ...egressIPBoundProblems(wanted),
+    ...othersBoundProblems(wanted, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };
   if (dryRun && args.datapath === "bpf") for (const line of programReport(wanted, looked)) console.info(line);

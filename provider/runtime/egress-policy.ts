@@ -23,6 +23,7 @@ import { type CheckResult, changedProperties, type DiffResult, failures, isUnkno
 import { routeProblems } from "./route-problems";
 import { memory } from "./run-memory";
 import { straysOf } from "./strays";
+import { unreadProblems } from "./unread-programs";
 
 export { configure } from "./context";
 
@@ -77,6 +78,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
   const found = [
     ...noteLive(ownerId, label, names, { instance, isNew: !held, had: held ? namesOf(held.gateway) : new Set() }),
     ...unreachable(held, looked),
+    ...unreadProblems(looked, () => "gateway"),
     ...overlapProblems(state, held?.gateway.id ?? left?.gateway, looked),
     ...podSourceProblems(state, looked),
     ...routeProblems(state, looked),

@@ -14,9 +14,9 @@ import type { Looked } from "./look";
 import { isOwnStack } from "./owner";
 import { podRouteProblems } from "./pod-routes";
 import { podsAsSources } from "./pod-sources";
-import { programProblems } from "./program-problems";
 import { inner, memory } from "./run-memory";
 import type { HostFacts, Snapshot } from "./snapshot";
+import { unreadProblems } from "./unread-programs";
 
 /** What an EgressGateway wants, and what its nodes look like now. */
 export interface Situation {
@@ -49,7 +49,7 @@ export function gatewayProblems(situation: Situation): Problem[] {
     ({ args, placement, ips, looked }: Situation) => podProblems(args, ips, placement, looked),
     ({ args, placement, looked }: Situation) => podsAsSources(args, placement, looked),
     ({ args, looked }: Situation) => podRouteProblems(args, looked),
-    ({ args, looked }: Situation) => programProblems(args, looked),
+    ({ args, looked }: Situation) => unreadProblems(looked, (node) => pathOf(args, node)),
   ].flatMap((rule) => rule(situation));
 }
 

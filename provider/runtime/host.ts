@@ -5,6 +5,7 @@ import { quote } from "../model/problem";
 import { type NetworkRange, rangeOf } from "../model/ranges";
 import { DEVICE_NAMES, isDeviceName } from "../model/rules/names";
 import type { HostFacts } from "./snapshot";
+import { unreadPrograms } from "./unread-programs";
 
 /** The others are needed by some gateways only, or can be done without. */
 const REQUIRED = new Set([
@@ -36,6 +37,7 @@ export function hostProblems(host: HostFacts, args: NodeMarkArgs, uplink: string
           ),
         ]
       : []),
+    ...[unreadPrograms(host)].flatMap((reason) => (reason === undefined ? [] : [at("connection", reason)])),
     ...(host.ipForward ? [] : [at("node", "net.ipv4.ip_forward is 0, so it forwards nothing. Set it to 1.")]),
     ...(host.srcValidMark
       ? [

@@ -10,7 +10,9 @@ import { firstMeeting, type Range, rangesOf, union } from "../model/ranges";
 import { destinationMembers, type Selection } from "../model/selection";
 import { fleetOf, type GatewayState } from "./gateway-state";
 import { claimOnce, gatewayOf } from "./known-gateway";
+import { labelText } from "./label";
 import type { Looked } from "./look";
+import { isOwnStack } from "./owner";
 import { type PolicyState, selectionsOf } from "./policy-state";
 import { memory } from "./run-memory";
 
@@ -59,11 +61,23 @@ function placesOf(gateway: GatewayClaim, looked: Nodes): Place[] {
 /** A node's maps hold the policies of all its gateways, while it changes also what they select no more. Those of this run count whose checks came first, and this one. */
 export function policyBoundProblems({ gateway: { id }, label }: PolicyState, looked: Nodes): Problem[] {
   const gateway = gatewayOf(id, looked);
-  const problems = gateway ? placesOf(gateway, looked).flatMap((place) => problemsOn(place, label.name)) : [];
+  const named = `policy "${label.name}"`;
+  const problems = gateway ? placesOf(gateway, looked).flatMap((place) => problemsOn(place, "sources", named)) : [];
   return problems.slice(0, 1);
 }
 
-function problemsOn({ node, gateways, had }: Place, name: string): Problem[] {
+/** The same for a gateway that comes to have programs: policies of other stacks come into their maps with it. */
+export function othersBoundProblems(state: GatewayState, looked: Nodes): Problem[] {
+  const gateway = claimOnce(state);
+  if (!loadsPrograms(gateway)) return [];
+  const problems = placesOf(gateway, looked).flatMap(({ had, ...place }) => {
+    const others = new Map([...had].filter(([, { owner }]) => !isOwnStack(labelText(owner))));
+    return problemsOn({ ...place, had: others }, "datapath", 'datapath "bpf"');
+  });
+  return problems.slice(0, 1);
+}
+
+function problemsOn({ node, gateways, had }: Place, path: string, name: string): Problem[] {
   const own = [...memory.policies].filter(([, { gateway }]) => gateways.has(gateway));
   const former = [...had].flatMap(([owner, claim]) =>
     (claim.also ? selectionsOf(claim) : [claim]).flatMap((one) => {
@@ -102,8 +116,8 @@ function problemsOn({ node, gateways, had }: Place, name: string): Problem[] {
       : ["source networks", all.sources.length, mostOf.sources];
   if (count <= most) return [];
   const whenever = former.length > 0 ? ", with what it has till then," : "";
-  const message = `with policy "${name}" node ${node} would have ${count} ${what}${whenever} and the maps of its programs hold ${most}. Give fewer or wider networks${former.length > 0 ? ", change them in two steps" : ""}, or its gateways datapath "iptables".`;
-  return [{ path: "sources", message }];
+  const message = `with ${name} node ${node} would have ${count} ${what}${whenever} and the maps of its programs hold ${most}. Give fewer or wider networks${former.length > 0 ? ", change them in two steps" : ""}, or its gateways datapath "iptables".`;
+  return [{ path, message }];
 }
 
 /** What no policy selects, as far as this run knows it: as the maps have it. */

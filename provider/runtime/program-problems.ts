@@ -3,15 +3,19 @@ import { TUNNEL } from "../compile/names";
 import type { EgressGatewayArgs, Problem } from "../model/args";
 import { expandNodes } from "../model/compact-nodes";
 import { quote } from "../model/problem";
+import { objectDigests } from "../transport/programs";
 import { deviceOfPod } from "./carried-pods";
-import { nodesOf, pathOf } from "./gateway-state";
-import { gatewayOf } from "./known-gateway";
+import { type GatewayState, nodesOf, pathOf } from "./gateway-state";
+import { claimOnce, gatewayOf } from "./known-gateway";
+import { labelText } from "./label";
 import type { Looked } from "./look";
 import { devicesBetweenNodes } from "./loose-devices";
+import { isOwnStack } from "./owner";
 import { podDevices } from "./pod-devices";
 import { claimOf, type PolicyState } from "./policy-state";
 import { memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
+import { unreadPrograms } from "./unread-programs";
 
 /** The oldest kernel with all that the programs use: bpf_redirect_neigh. */
 const OLDEST = [5, 10] as const;
@@ -29,16 +33,19 @@ const UNFIT: Readonly<Record<string, string>> = {
     "it has IPsec policies (ip xfrm policy), and what the programs send meets none: it would leave unencrypted. Give these an interface (if_id) or a mark.",
 };
 
+const NO_OBJECTS =
+  'the package has no programs (bpf/*.bpf.o). Run npm run build in it where clang is installed, or give datapath "iptables".';
 const OTHERS = "programs of others take the same packets";
 const PASSED_BY = "Their rules would be passed by, or ours.";
 
 /** Nodes on which the programs of `datapath: "bpf"` could not be loaded, or would not run. In pods there are none. */
-export function programProblems(args: EgressGatewayArgs, looked: ReadonlyMap<string, Looked>): Problem[] {
+export function programProblems(args: GatewayState, looked: ReadonlyMap<string, Looked>): Problem[] {
   if (args.datapath !== "bpf") return [];
+  if (Object.values(objectDigests()).includes("none")) return [{ path: "datapath", message: NO_OBJECTS }];
   const pods = new Set(args.gateways.flatMap(({ node, connection }) => (connection.netns === undefined ? [] : [node])));
   return [...looked].flatMap(([node, { snapshot }]): Problem[] =>
-    (snapshot && !pods.has(node)
-      ? [...reasons(snapshot, uplinkOf(args, node)), ...deviceReasons(args, node, snapshot)]
+    (snapshot && !pods.has(node) && unreadPrograms(snapshot.host) === undefined
+      ? [...reasons(snapshot, args, node), ...deviceReasons(args, node, snapshot)]
       : []
     ).map((reason) => ({
       path: pathOf(args, node),
@@ -50,11 +57,11 @@ export function programProblems(args: EgressGatewayArgs, looked: ReadonlyMap<str
 const uplinkOf = (args: EgressGatewayArgs, name: string): string | undefined =>
   nodesOf(args).find(({ node }) => node === name)?.uplink;
 
-function reasons(snapshot: Snapshot, uplink: string | undefined): string[] {
+function reasons(snapshot: Snapshot, args: GatewayState, node: string): string[] {
   const { kernel, missingTools, unfit } = snapshot.host;
   const tools = Object.keys(TOOLS).filter((tool) => missingTools.includes(tool));
   const packages = [...new Set(tools.map((tool) => TOOLS[tool]))];
-  const names = othersOn(hooksOf(snapshot, uplink), snapshot);
+  const names = othersOn(hooksOf(snapshot, args, node), snapshot);
   return [
     ...(isOlder(kernel) ? [`its kernel is ${kernel}, and the programs need Linux ${OLDEST.join(".")}.`] : []),
     ...(tools.length > 0
@@ -102,11 +109,23 @@ function othersOn(hooks: ReadonlySet<string>, { host: { filters, taken } }: Snap
     .map(({ device, direction, name }) => `${name} (${device} ${direction})`);
 }
 
-/** Where programs of ours come to stand and never have been: elsewhere one of others is drift. Where pods have had ours, those that come have them too. */
-function hooksOf({ claims, host, actual, node: file }: Snapshot, uplink: string | undefined): ReadonlySet<string> {
+/**
+ * Where programs of ours come to stand and never have been: elsewhere one of others is drift. Where pods have had ours, those that come have
+ * them too. Policies of this stack are judged by their own checks.
+ */
+function hooksOf(
+  { claims, host, actual, node: file }: Snapshot,
+  args: GatewayState,
+  node: string,
+): ReadonlySet<string> {
   const hadPrograms = claims.some((claim) => claim.kind === "gateway" && hasPrograms(claim));
-  const uplinks = uplink === undefined ? [] : [`${uplink} ingress`, `${uplink} egress`];
-  const pods = hadPrograms && file?.podDevices?.length ? [] : podDevices(claims, host);
+  const uplink = uplinkOf(args, node);
+  // Behind the uplink's filters for what goes out stand translations, or what tells the stack's connections from theirs.
+  const sends = args.answers === "cluster" || args.gateways.some((gateway) => gateway.node === node);
+  const uplinks = uplink === undefined ? [] : [`${uplink} ingress`, ...(sends ? [`${uplink} egress`] : [])];
+  const others = claims.filter(({ kind, owner }) => kind !== "policy" || !isOwnStack(labelText(owner)));
+  const wanted = [...others.filter(({ owner }) => owner.id !== args.ownerId), claimOnce(args)];
+  const pods = hadPrograms && file?.podDevices?.length ? [] : podDevices(wanted, host, uplink);
   const ours = new Set([
     ...actual.flatMap((o) => (o.kind === "tc-filter" ? [`${o.device} ${o.direction}`] : [])),
     ...(hadPrograms ? uplinks : []),

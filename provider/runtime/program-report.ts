@@ -27,6 +27,10 @@ function reportOf(snapshot: Snapshot): string | undefined {
   const attached = new Set(
     actual.flatMap((o) => (o.kind === "tc-filter" && o.program === "from_pod" ? [o.device] : [])),
   );
+  const ours = new Set(actual.flatMap((o) => (o.kind === "tc-filter" ? [`${o.device} ${o.direction}`] : [])));
+  const ahead = host.filters
+    .map(({ isTcx, name, device, direction }) => ({ isTcx, name, hook: `${device} ${direction}` }))
+    .flatMap(({ isTcx, name, hook }) => (isTcx && ours.has(hook) ? [`${name} (${hook})`] : []));
   const hasClient = actual.some((o) => o.kind === "bpf-program" && o.object === "client");
   const slow = hasClient
     ? [
@@ -37,16 +41,21 @@ function reportOf(snapshot: Snapshot): string | undefined {
   return [
     `${entries("egw_policies")} policy entries, ${entries("egw_sources")} source networks`,
     ...(slow.length > 0 ? [`not accelerated: ${slow.join(", ")}`] : []),
+    ...(ahead.length > 0 ? [`by tcx before ours, where no filter can be: ${ahead.join(", ")}`] : []),
     ...closedOf(host.verdicts),
   ].join("; ");
 }
+
+/** The stack sends by the tunnel what goes to gateways without programs too: for want of one it is what a pod's program says. */
+const isClosed = (hook: string, verdict: string): boolean =>
+  verdict.startsWith("drop-") || (hook === "from-pod" && verdict === "stack-no-gateway");
 
 /** `at from-client: drop-no-port 3` */
 function closedOf(verdicts: Snapshot["host"]["verdicts"]): string[] {
   return HOOKS.flatMap((hook, i) => {
     const counts = VERDICTS.flatMap((verdict, j) => {
       const count = verdicts.get(i * VERDICTS.length + j) ?? 0;
-      return /^drop-|^stack-no-gateway$/.test(verdict) && count > 0 ? [`${verdict} ${count}`] : [];
+      return isClosed(hook, verdict) && count > 0 ? [`${verdict} ${count}`] : [];
     });
     return counts.length === 0 ? [] : [`at ${hook}: ${counts.join(", ")}`];
   });

@@ -4,7 +4,7 @@ import { applyScript, type Batch, forgetDigestScript } from "../program/apply";
 import { parseSections } from "../program/frame";
 import { claimScript, type RegistryEntry, releaseScript } from "../program/registry";
 import { probeScript } from "../program/shell-probe";
-import { describe, diff } from "../reconcile/diff";
+import { type Difference, describe, diff } from "../reconcile/diff";
 import { NodeError } from "../transport/errors";
 import type { Transport } from "../transport/transport";
 import { batchFor, type Change, isEmpty, withChanges } from "./batch";
@@ -23,6 +23,12 @@ interface Waiting {
 
 /** A batch hands over connections one by one where a node's tools can't do many at once. */
 const APPLY_TIMEOUT_MS = 600_000;
+
+/** So often a batch goes out for a node that changes meanwhile. */
+const MOST_ATTEMPTS = 5;
+
+/** Pods that go while a batch is on its way take it along with their device; one that comes again can have a device of that name. */
+const isLostFilter = ({ kind, desired }: Difference): boolean => kind === "missing" && desired?.kind === "tc-filter";
 
 /** Everything that this process does on one node: one cached snapshot, one batch at a time, and what arrives meanwhile goes out together. */
 export class NodeSession {
@@ -171,7 +177,7 @@ export class NodeSession {
       const { batch, desired } = planned;
       if (isEmpty(batch, snapshot)) return;
       const sections = await this.send(batch);
-      if (sections.stale && attempt < 5) {
+      if (sections.stale && attempt < MOST_ATTEMPTS) {
         this.forget();
         continue;
       }
@@ -181,13 +187,12 @@ export class NodeSession {
           "stale",
           "another run keeps changing this node; nothing was changed by this one",
         );
-      await this.verify(desired, sections.snapshot);
-      return;
+      if (await this.verify(desired, sections.snapshot, attempt === MOST_ATTEMPTS)) return;
     }
   }
 
-  /** The kernel must show what we asked for; what it shows instead is said exactly. */
-  private async verify(desired: readonly Owned[], after: Snapshot): Promise<void> {
+  /** The kernel must show what we asked for; what it shows instead is said exactly. False where its devices have changed: it is to be asked for once more. */
+  private async verify(desired: readonly Owned[], after: Snapshot, isLast: boolean): Promise<boolean> {
     const there = withoutOrphans(after.actual, this.orphans, desired);
     const left = diff(desired, there, "");
     if (left.length === 0) {
@@ -196,7 +201,11 @@ export class NodeSession {
       this.seen = after;
       // What nobody claims by the end of this run shows as drift in the next.
       if (there.length < after.actual.length) await this.run(forgetDigestScript());
-      return;
+      return true;
+    }
+    if (!isLast && left.every(isLostFilter)) {
+      this.cached = Promise.resolve(after);
+      return false;
     }
     this.forget();
     // The node took what it printed for the truth; without that digest the next probe sends all, and it shows as drift.

@@ -54,8 +54,13 @@ export interface HostFacts {
   /** Ip rules of others that lead to a way out: to a table with a default route, or to none. */
   readonly rules: readonly string[];
   readonly tables: ReadonlySet<number>;
-  /** BPF programs of others on TC hooks. */
-  readonly filters: readonly { readonly device: string; readonly direction: string; readonly name: string }[];
+  /** BPF programs of others on TC hooks: filters, or attached by tcx, which stands before these. */
+  readonly filters: readonly {
+    readonly device: string;
+    readonly direction: string;
+    readonly name: string;
+    readonly isTcx?: boolean;
+  }[];
   /** TC hooks that our programs can't share: `by` an ingress `qdisc`, or filters of this kind, which are no BPF. */
   readonly taken: readonly { readonly device: string; readonly direction: string; readonly by: string }[];
   /** How often a program has come to each verdict, by its place in egw_verdicts; those that are not 0. */
@@ -196,7 +201,12 @@ function parseHost(sections: Sections): HostFacts {
     routes: lines(sections.get("host-routes") ?? ""),
     rules: lines(sections.get("host-rules") ?? ""),
     tables: new Set(lines(sections.get("host-tables") ?? "").map(Number)),
-    filters: pairs("host-filters").map(([device = "", direction = "", name = ""]) => ({ device, direction, name })),
+    filters: pairs("host-filters").map(([device = "", direction = "", name = "", by]) => ({
+      device,
+      direction,
+      name,
+      isTcx: by === "tcx",
+    })),
     taken: pairs("host-taken").map(([device = "", direction = "", by = ""]) => ({ device, direction, by })),
     verdicts: new Map(pairs("verdicts").map(([index, count]) => [Number(index), Number(count)])),
     strict: new Map(pairs("host-strict").map(([device = "", own = ""]) => [device, own])),

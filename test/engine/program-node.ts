@@ -118,7 +118,7 @@ sysctl -qw net.ipv4.ip_forward=1`);
 }
 
 /** A batch with functions of our own behind its own. */
-const within = (script: string, functions: string): string =>
+export const within = (script: string, functions: string): string =>
   script.replace("\negw_main() {", () => `\n${functions}\negw_main() {`);
 
 const programKinds: readonly KernelObject["kind"][] = ["bpf-map", "bpf-entry", "bpf-program", "tc-filter"];

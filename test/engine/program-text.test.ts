@@ -1,9 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { HOOKS, LAYOUT_VERSION, VERDICTS } from "../../provider/kernel/bpf-layout";
+import { BPF_BOOT_FUNCTIONS } from "../../provider/program/bpf-boot";
+import { probeScript } from "../../provider/program/shell-probe";
+import { batchFor } from "../../provider/runtime/batch";
 import { devicesLeftOut } from "../../provider/runtime/pod-devices";
+import { COMPILER, parseSnapshot } from "../../provider/runtime/snapshot";
 import { testFull, testUnless } from "../setup/skip";
 import { gatewayClaim, nodeClaim, policyClaim } from "../unit/reconcile/states";
-import { differences, ProgramNode } from "./program-node";
+import { differences, ProgramNode, within } from "./program-node";
 
 const GATEWAY = gatewayClaim({ datapath: "bpf" });
 const POLICIES = [
@@ -234,6 +238,55 @@ describe("on a node of its own", () => {
       const { host } = node.probe();
       expect([...host.missingTools, ...host.unfit]).toEqual(told);
     });
+
+  test("a node whose programs nothing can read is changed in nothing, whatever its gateways come to be", () => {
+    node.apply(CLAIMS);
+    const before = node.shown();
+    node.must("mount --bind /bin/false $(command -v bpftool)");
+    const there = node.probe();
+    const unread = "nothing was changed: programs of ours are on it, and without a bpftool that runs";
+    expect(there.host.unfit).toEqual(["programs-unread"]);
+    for (const claims of [CLAIMS, BARE, []]) expect(() => batchFor(there, claims)).toThrow(unread);
+    node.must("umount $(command -v bpftool)");
+    expect(node.shown()).toBe(before);
+    expect(node.probe().host.unfit).toEqual([]);
+    expect(differences(node.apply(BARE))).toEqual([]);
+  });
+
+  testFull("at boot filters come in the order of a batch: answers before what begins, and last what keeps the stack off", () => {
+    node.apply(CLAIMS);
+    const stubs = ["maps", "entries", "programs"].map((what) => `egw_bpf_${what}() { cat > /dev/null; }`);
+    const lines = node.must(`${BPF_BOOT_FUNCTIONS}
+T=$(mktemp -d); ${stubs.join("; ")}; egw_filters() { cat; }
+egw_load_bpf /var/lib/pulumi-egress/restore/bpf; rm -r $T`);
+    const place = (program: string) => lines.split("\n").findIndex((line) => line.split(" ")[3] === program);
+    expect(lines).toMatch(/^attach \S+ ingress \S+ (client|gateway) [0-9a-f]{10}\n/);
+    expect(lines.match(/^attach /gm)).toHaveLength(node.filters().match(/ egw-/g)?.length ?? 0);
+    for (const answer of ["from_outside", "from_gateway", "uplink_client"].filter((one) => place(one) >= 0))
+      for (const begins of ["from_client", "from_pod"])
+        expect([answer, begins, place(answer) < place(begins)]).toEqual([answer, begins, true]);
+    expect(lines.trim().split("\n").at(-1)).toMatch(/^attach eth0 egress to_outside gateway /);
+  });
+
+  testFull("what is attached by tcx is told, and is no drift: no filter comes before it", () => {
+    node.apply(CLAIMS);
+    const net = node
+      .must("bpftool net show")
+      .replace(/^tc:$/m, "tc:\neth0(100) tcx/ingress cil_from_netdev prog_id 1000");
+    expect(net).toContain("tcx");
+    const shown = parseSnapshot(
+      node.must(
+        within(
+          probeScript(COMPILER),
+          `bpftool() { if [ "$*" = "net show" ]; then cat <<'NET'\n${net}\nNET\nelse command bpftool "$@"; fi; }`,
+        ),
+      ),
+    );
+    expect(differences(shown)).toEqual([]);
+    expect(shown.host.filters).toEqual([
+      { device: "eth0", direction: "ingress", name: "cil_from_netdev", isTcx: true },
+    ]);
+  });
 
   test("what programs have counted is read whole, the sum over all CPUs", () => {
     node.apply(CLAIMS);

@@ -3,7 +3,12 @@ import { formatAddress } from "../../../provider/model/address";
 import type { Problem } from "../../../provider/model/args";
 import type { Claim, PolicyClaim } from "../../../provider/model/claim";
 import type { GatewayState } from "../../../provider/runtime/gateway-state";
-import { egressIPBoundProblems, policyBoundProblems, policyReport } from "../../../provider/runtime/map-bounds";
+import {
+  egressIPBoundProblems,
+  othersBoundProblems,
+  policyBoundProblems,
+  policyReport,
+} from "../../../provider/runtime/map-bounds";
 import type { PolicyState } from "../../../provider/runtime/policy-state";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
 import { gatewayClaim, policyClaim } from "../reconcile/states";
@@ -99,6 +104,20 @@ describe("policies", () => {
     expect(checkWith([had("theirs", {})], "two", ["10.200.0.0/16"], ["203.0.113.0/24"])).toEqual([
       expect.stringContaining("would have 262145 entries"),
     ]);
+  });
+
+  test("of other stacks are refused with the gateway that comes to have programs, those of this stack by their own checks", () => {
+    const [sources, destinations] = [addresses(513), addresses(half, 0xc0000000)];
+    const claims = [policyClaim("theirs", { gateway: "egress", sources, destinations })];
+    const told = (datapath: "bpf" | "iptables") =>
+      othersBoundProblems(gateway("egress", 1, datapath), new Map([["n1", seen({ claims })]]));
+    expect(told("iptables")).toEqual([]);
+    expect(told("bpf")).toEqual([
+      { path: "datapath", message: expect.stringContaining('with datapath "bpf" node n1 would have 262656 entries') },
+    ]);
+    memory.stacks.add("shop/prod");
+    expect(told("bpf")).toEqual([]);
+    memory.stacks.clear();
   });
 
   test("that go over to a gateway without programs are exceptions from what they were till then", () => {

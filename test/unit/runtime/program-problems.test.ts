@@ -1,18 +1,38 @@
-import type { EgressGatewayArgs } from "../../../provider/model/args";
 import type { Claim } from "../../../provider/model/claim";
 import { compactNodes } from "../../../provider/model/compact-nodes";
+import { type GatewayState, refOf } from "../../../provider/runtime/gateway-state";
 import type { Looked } from "../../../provider/runtime/look";
 import type { PolicyState } from "../../../provider/runtime/policy-state";
 import { podProgramProblems, programProblems } from "../../../provider/runtime/program-problems";
+import { memory } from "../../../provider/runtime/run-memory";
 import type { HostFacts, Snapshot } from "../../../provider/runtime/snapshot";
+import { unreadProblems } from "../../../provider/runtime/unread-programs";
+import { objectDigests } from "../../../provider/transport/programs";
 import { gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";
 import { hostOf, nodes, seen, unreachable } from "./snapshots";
 
-const ARGS: EgressGatewayArgs = {
+jest.mock("../../../provider/transport/programs", () => ({
+  ...jest.requireActual("../../../provider/transport/programs"),
+  objectDigests: jest.fn(),
+}));
+const built = { client: "1", gateway: "2", connections: "3" };
+beforeEach(() => {
+  jest.mocked(objectDigests).mockReturnValue(built);
+  memory.stacks.clear();
+});
+
+const INPUTS = {
   gateways: nodes(1),
   clients: nodes(2).slice(1),
   egressIPs: ["198.51.100.1"],
   datapath: "bpf",
+} as const;
+const ARGS: GatewayState = {
+  ...INPUTS,
+  placement: {},
+  label: { project: "shop", stack: "prod", name: "gateway-a" },
+  ownerId: "gateway-a",
+  ref: refOf(INPUTS, "gateway-a", "gateway-a", INPUTS.egressIPs, {}),
 };
 const CLAIMS: readonly Claim[] = [nodeClaim("client-1"), gatewayClaim({ datapath: "bpf" }), policyClaim("policy-1")];
 const ROUTES = ["default via 192.168.0.1 dev eth0", "10.0.1.11 dev veth1 scope link"];
@@ -84,6 +104,26 @@ describe("programs of others", () => {
     expect(texts({ filters })).toEqual(refused("cil_from_container (veth1 ingress)"));
   });
 
+  test("are refused where policies of other stacks select pods, when their gateway turns; where a policy of this stack does, by its own check", () => {
+    const { snapshot } = nodeWith({ filters: filters.slice(0, 1) });
+    const claims = [nodeClaim("client-1"), gatewayClaim(), policyClaim("policy-1")];
+    const told = () => snapshot && problems({ snapshot: { ...snapshot, claims } }).map(({ message }) => message);
+    expect(told()).toEqual([expect.stringContaining("take the same packets: cil_from_container (veth1 ingress).")]);
+    memory.stacks.add("shop/prod");
+    expect(told()).toEqual([]);
+  });
+
+  test("on what a node sends by its uplink are refused where programs of ours come to stand: on gateway nodes, and where the cluster leads answers", () => {
+    const { snapshot } = nodeWith({ filters: [{ device: "eth0", direction: "egress", name: "count_out" }] });
+    const claims = CLAIMS.filter(({ kind }) => kind === "node");
+    const told = (change: Partial<GatewayState>) =>
+      snapshot && problems({ snapshot: { ...snapshot, claims } }, { ...ARGS, ...change }).map(({ message }) => message);
+    const refused = [expect.stringContaining("take the same packets: count_out (eth0 egress).")];
+    expect(told({})).toEqual([]);
+    expect(told({ gateways: nodes(2), clients: [] })).toEqual(refused);
+    expect(told({ answers: "cluster" })).toEqual(refused);
+  });
+
   test("are refused on the devices of pods with the first policy that selects these", () => {
     const { snapshot } = nodeWith({ filters });
     if (!snapshot) throw new Error("not seen");
@@ -131,6 +171,26 @@ describe("programs of others", () => {
   });
 });
 
+test("programs that were not built are refused for all nodes at once", () => {
+  jest.mocked(objectDigests).mockReturnValue({ ...built, gateway: "none" });
+  expect(problems(nodeWith({}))).toEqual([
+    {
+      path: "datapath",
+      message: expect.stringMatching(/^the package has no programs .* or give datapath "iptables"\.$/),
+    },
+  ]);
+  expect(problems(nodeWith({}), { ...ARGS, datapath: "iptables" })).toEqual([]);
+});
+
+test("of programs that can't be read that alone is told, whatever the datapath", () => {
+  const unread = { missingTools: ["bpftool"], unfit: ["programs-unread"] };
+  expect(texts(unread)).toEqual([]);
+  const message =
+    "node n2: programs of ours are on it, and without a bpftool that runs they can be neither read nor changed. Install bpftool there.";
+  expect(unreadProblems(new Map([["n2", nodeWith(unread)]]), () => "gateway")).toEqual([{ path: "gateway", message }]);
+  expect(unreadProblems(new Map([["n2", nodeWith({ missingTools: ["bpftool"] })]]), () => "gateway")).toEqual([]);
+});
+
 describe("a device that has to have programs", () => {
   const refused = (why: string) => [
     `clients[0]: node n2 can't have datapath "bpf": ${why} Or give datapath "iptables".`,
@@ -162,14 +222,14 @@ describe("a device that has to have programs", () => {
   test("is one around gateway pods whose answers come by the cluster", () => {
     const ROUTES_AROUND = [...ROUTES, "10.0.3.0/24 via 192.0.2.93 dev tunl0", "10.0.4.1 dev veth4 scope link"];
     const pod = { ...nodes(1)[0], underlayIP: "10.0.4.1", connection: { host: "192.0.2.91", netns: "pod" } };
-    const args = { ...ARGS, answers: "cluster", gateways: [{ ...nodes(1)[0], ...pod }] } as EgressGatewayArgs;
+    const args = { ...ARGS, answers: "cluster", gateways: [{ ...nodes(1)[0], ...pod }] } as GatewayState;
     const host = {
       routes: ROUTES_AROUND,
       strict: new Map([["tunl0", "1"]]),
       ...noEthernet("tunl0"),
       ...limited("veth4"),
     };
-    const told = (given: EgressGatewayArgs) => problems(nodeWith(host), given).map(({ message }) => message);
+    const told = (given: GatewayState) => problems(nodeWith(host), given).map(({ message }) => message);
     expect(told(args)).toEqual([
       expect.stringContaining('its device "veth4" has an ingress qdisc'),
       expect.stringContaining('its device "tunl0" is link/none'),

@@ -43,6 +43,7 @@ test("what programs dropped is told by hook and reason, and what had no gateway;
     ["from-pod", "stack-no-gateway", 2],
     ["from-pod", "drop-no-gateway", 3],
     ["to-outside", "to-outside", 8],
+    ["to-tunnel", "stack-no-gateway", 9],
     ["from-client", "drop-no-port", 12_345_678_901],
   ] as const;
   const verdicts = counts.map(([hook, verdict, count]): [number, number] => [
@@ -52,6 +53,16 @@ test("what programs dropped is told by hook and reason, and what had no gateway;
   const host = hostOf({ verdicts: new Map(verdicts) });
   expect(programReport(gateway(), new Map([["n2", { snapshot: { ...snapshot, host } }]]))).toEqual([
     "gateway egress: node n2: 0 policy entries, 0 source networks; at from-pod: stack-no-gateway 2, drop-no-gateway 3; at from-client: drop-no-port 12345678901",
+  ]);
+});
+
+test("what others have attached by tcx on hooks of ours is named, since no filter comes before it", () => {
+  const { snapshot } = seen({ claims: [nodeClaim("client-1")], actual: [CLIENT, filter("veth1")] });
+  if (!snapshot) throw new Error("not seen");
+  const at = (device: string, isTcx: boolean) => ({ device, direction: "ingress", name: `on_${device}`, isTcx });
+  const host = hostOf({ filters: [at("veth1", true), at("veth1", false), at("veth2", true)] });
+  expect(programReport(gateway(), new Map([["n2", { snapshot: { ...snapshot, host } }]]))).toEqual([
+    "gateway egress: node n2: 0 policy entries, 0 source networks; by tcx before ours, where no filter can be: on_veth1 (veth1 ingress)",
   ]);
 });
 
