@@ -3,7 +3,7 @@ import { type PolicyRule, policyEntries } from "../compile/bpf-policies";
 import { GATEWAY_EXCLUDED, GATEWAY_NONE, MAPS } from "../kernel/bpf-layout";
 import { formatNetwork, type Network, parseNetwork } from "../model/address";
 import type { Problem } from "../model/args";
-import type { GatewayClaim, PolicyClaim } from "../model/claim";
+import type { Claim, GatewayClaim, PolicyClaim } from "../model/claim";
 import { NetworkMap } from "../model/network-map";
 import type { NamedPolicy } from "../model/overlap";
 import { firstMeeting, type Range, rangesOf, union } from "../model/ranges";
@@ -69,15 +69,24 @@ export function policyBoundProblems({ gateway: { id }, label }: PolicyState, loo
 /** The same for a gateway that comes to have programs: policies of other stacks come into their maps with it. */
 export function othersBoundProblems(state: GatewayState, looked: Nodes): Problem[] {
   const gateway = claimOnce(state);
-  if (!loadsPrograms(gateway)) return [];
+  const has = (claim: Claim): boolean =>
+    claim.kind === "gateway" && claim.owner.id === state.ownerId && loadsPrograms(claim);
+  const isNew = Object.keys(gateway.nodes).some((node) => !looked.get(node)?.snapshot?.claims.some(has));
+  if (!loadsPrograms(gateway) || !isNew) return [];
   const problems = placesOf(gateway, looked).flatMap(({ had, ...place }) => {
     const others = new Map([...had].filter(([, { owner }]) => !isOwnStack(labelText(owner))));
-    return problemsOn({ ...place, had: others }, "datapath", 'datapath "bpf"');
+    return problemsOn({ ...place, had: others }, "datapath", 'datapath "bpf"', state.gateways[0]?.ignore);
   });
   return problems.slice(0, 1);
 }
 
-function problemsOn({ node, gateways, had }: Place, path: string, name: string): Problem[] {
+/** `ignore`: of the fleet, where no policy of this run says it. */
+function problemsOn(
+  { node, gateways, had }: Place,
+  path: string,
+  name: string,
+  ignore: readonly string[] = [],
+): Problem[] {
   const own = [...memory.policies].filter(([, { gateway }]) => gateways.has(gateway));
   const former = [...had].flatMap(([owner, claim]) =>
     (claim.also ? selectionsOf(claim) : [claim]).flatMap((one) => {
@@ -89,10 +98,7 @@ function problemsOn({ node, gateways, had }: Place, path: string, name: string):
     const gateway = gateways.get(selection.gateway);
     return { owner, selection, isLeft: !gateway || !loadsPrograms(gateway) };
   });
-  const never = neverOf(
-    own.map(([, policy]) => policy),
-    [...gateways.values()],
-  );
+  const never = neverOf([...own.map(([, policy]) => policy), { ignore }], [...gateways.values()]);
   const mostOf = { policies: boundOf("egw_policies"), sources: boundOf("egw_sources") };
   // What is left to the stack has entries only inside what programs decide: policies side by side don't meet, but one meets what was before.
   const isMixed = former.length > 0 && selections.some(({ isLeft }) => isLeft);
@@ -115,13 +121,14 @@ function problemsOn({ node, gateways, had }: Place, path: string, name: string):
       ? ["entries (sources times destinations)", all.policies.length, mostOf.policies]
       : ["source networks", all.sources.length, mostOf.sources];
   if (count <= most) return [];
-  const whenever = former.length > 0 ? ", with what it has till then," : "";
-  const message = `with ${name} node ${node} would have ${count} ${what}${whenever} and the maps of its programs hold ${most}. Give fewer or wider networks${former.length > 0 ? ", change them in two steps" : ""}, or its gateways datapath "iptables".`;
+  const isChange = former.length > 0 && path === "sources";
+  const whenever = isChange ? ", with what it has till then," : "";
+  const message = `with ${name} node ${node} would have ${count} ${what}${whenever} and the maps of its programs hold ${most}. Give fewer or wider networks${isChange ? ", change them in two steps" : ""}, or its gateways datapath "iptables".`;
   return [{ path, message }];
 }
 
 /** What no policy selects, as far as this run knows it: as the maps have it. */
-const neverOf = (policies: readonly NamedPolicy[], gateways: readonly GatewayClaim[]): string[] => [
+const neverOf = (policies: readonly Pick<NamedPolicy, "ignore">[], gateways: readonly GatewayClaim[]): string[] => [
   ...new Set([
     ...policies.flatMap(({ ignore }) => ignore),
     ...gateways.flatMap(({ nodes }) => Object.values(nodes).map(({ underlay }) => `${underlay}/32`)),

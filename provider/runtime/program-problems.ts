@@ -1,6 +1,7 @@
 import { hasPrograms, loadsPrograms } from "../compile/bpf";
 import { TUNNEL } from "../compile/names";
 import type { EgressGatewayArgs, Problem } from "../model/args";
+import type { GatewayClaim } from "../model/claim";
 import { expandNodes } from "../model/compact-nodes";
 import { quote } from "../model/problem";
 import { objectDigests } from "../transport/programs";
@@ -109,6 +110,13 @@ function othersOn(hooks: ReadonlySet<string>, { host: { filters, taken } }: Snap
     .map(({ device, direction, name }) => `${name} (${device} ${direction})`);
 }
 
+/** Those of the uplink that gateways take on a node: what it sends by that has programs on gateway nodes, and where answers come by the cluster. */
+function hooksOfUplink(uplink: string, gateways: readonly GatewayClaim[], node: string): string[] {
+  const sends = (gateway: GatewayClaim): boolean => !hasPrograms(gateway) || gateway.nodes[node]?.gateway === true;
+  const loaded = gateways.filter(loadsPrograms);
+  return [...(loaded.length > 0 ? [`${uplink} ingress`] : []), ...(loaded.some(sends) ? [`${uplink} egress`] : [])];
+}
+
 /**
  * Where programs of ours come to stand and never have been: elsewhere one of others is drift. Where pods have had ours, those that come have
  * them too. Policies of this stack are judged by their own checks.
@@ -118,17 +126,16 @@ function hooksOf(
   args: GatewayState,
   node: string,
 ): ReadonlySet<string> {
-  const hadPrograms = claims.some((claim) => claim.kind === "gateway" && hasPrograms(claim));
+  const gateways = claims.filter((claim) => claim.kind === "gateway");
+  const hadPrograms = gateways.some(hasPrograms);
   const uplink = uplinkOf(args, node);
-  // Behind the uplink's filters for what goes out stand translations, or what tells the stack's connections from theirs.
-  const sends = args.answers === "cluster" || args.gateways.some((gateway) => gateway.node === node);
-  const uplinks = uplink === undefined ? [] : [`${uplink} ingress`, ...(sends ? [`${uplink} egress`] : [])];
+  const uplinks = uplink === undefined ? [] : hooksOfUplink(uplink, [claimOnce(args)], node);
   const others = claims.filter(({ kind, owner }) => kind !== "policy" || !isOwnStack(labelText(owner)));
   const wanted = [...others.filter(({ owner }) => owner.id !== args.ownerId), claimOnce(args)];
   const pods = hadPrograms && file?.podDevices?.length ? [] : podDevices(wanted, host, uplink);
   const ours = new Set([
     ...actual.flatMap((o) => (o.kind === "tc-filter" ? [`${o.device} ${o.direction}`] : [])),
-    ...(hadPrograms ? uplinks : []),
+    ...(uplink === undefined ? [] : hooksOfUplink(uplink, gateways, node)),
   ]);
   return new Set([...uplinks, ...pods.map((device) => `${device} ingress`)].filter((hook) => !ours.has(hook)));
 }

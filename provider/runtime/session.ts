@@ -7,6 +7,7 @@ import { probeScript } from "../program/shell-probe";
 import { type Difference, describe, diff } from "../reconcile/diff";
 import { NodeError } from "../transport/errors";
 import type { Transport } from "../transport/transport";
+import { answerOf } from "./answer";
 import { batchFor, type Change, isEmpty, withChanges } from "./batch";
 import { failureOf } from "./batch-failure";
 import { namesIn, orphanSets, withoutOrphans } from "./orphans";
@@ -27,7 +28,7 @@ const APPLY_TIMEOUT_MS = 600_000;
 /** So often a batch goes out for a node that changes meanwhile. */
 const MOST_ATTEMPTS = 5;
 
-/** Pods that go while a batch is on its way take it along with their device; one that comes again can have a device of that name. */
+/** A pod that goes while a batch is on its way takes it along with its device; one that comes again can have a device of that name. */
 const isLostFilter = ({ kind, desired }: Difference): boolean => kind === "missing" && desired?.kind === "tc-filter";
 
 /** Everything that this process does on one node: one cached snapshot, one batch at a time, and what arrives meanwhile goes out together. */
@@ -109,23 +110,7 @@ export class NodeSession {
   }
 
   private async run(script: string, options?: { timeoutMs: number }): Promise<string> {
-    const { code, stdout, stderr } = await this.transport.run(this.name, this.connection, script, options);
-    if (/(^|\n)@@busy(\n|$)/.test(stdout))
-      throw new NodeError(this.name, "rejected", "another run holds the node's lock; nothing was changed. Try again.");
-    const full = /(?:^|\n)@@no-space (.*)/.exec(stdout)?.[1];
-    if (full !== undefined)
-      throw new NodeError(
-        this.name,
-        "rejected",
-        `no space left on ${full}; nothing was changed. Make room there, then run again.`,
-      );
-    if (code !== 0)
-      throw new NodeError(
-        this.name,
-        "rejected",
-        `the node program ended with exit code ${code}: ${stderr.trim() || "no message"}`,
-      );
-    return stdout;
+    return answerOf(this.name, await this.transport.run(this.name, this.connection, script, options));
   }
 
   private parsed(stdout: string): Snapshot {
@@ -163,8 +148,8 @@ export class NodeSession {
     }
   }
 
-  private async commitChanges(changes: readonly Change[]): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
+  private async commitChanges(changes: readonly Change[], first = 1): Promise<void> {
+    for (let attempt = first; ; attempt++) {
       const isFresh = this.cached === undefined;
       const snapshot = await this.snapshot();
       const planned = this.planned(snapshot, changes);
@@ -187,11 +172,21 @@ export class NodeSession {
           "stale",
           "another run keeps changing this node; nothing was changed by this one",
         );
-      if (await this.verify(desired, sections.snapshot, attempt === MOST_ATTEMPTS)) return;
+      if (!(await this.verify(desired, sections.snapshot, attempt >= MOST_ATTEMPTS)))
+        await this.commitChanges([], attempt + 1).catch((cause: NodeError) => {
+          throw cause.kind === "unverified"
+            ? cause
+            : this.unverified(`programs of pods that came meanwhile: ${cause.message}`);
+        });
+      return;
     }
   }
 
-  /** The kernel must show what we asked for; what it shows instead is said exactly. False where its devices have changed: it is to be asked for once more. */
+  private unverified(what: string): NodeError {
+    return new NodeError(this.name, "unverified", `applied, but ${what}`);
+  }
+
+  /** The kernel must show what we asked for; what it shows instead is said exactly. False where its devices have changed, and get what is claimed in another batch. */
   private async verify(desired: readonly Owned[], after: Snapshot, isLast: boolean): Promise<boolean> {
     const there = withoutOrphans(after.actual, this.orphans, desired);
     const left = diff(desired, there, "");
@@ -203,19 +198,15 @@ export class NodeSession {
       if (there.length < after.actual.length) await this.run(forgetDigestScript());
       return true;
     }
+    this.forget();
+    // The node took what it printed for the truth; without that digest the next probe sends all, and it shows as drift.
+    await this.run(forgetDigestScript());
     if (!isLast && left.every(isLostFilter)) {
       this.cached = Promise.resolve(after);
       return false;
     }
-    this.forget();
-    // The node took what it printed for the truth; without that digest the next probe sends all, and it shows as drift.
-    await this.run(forgetDigestScript());
     const shown = left.slice(0, 5).map(describe).join("\n  ");
-    throw new NodeError(
-      this.name,
-      "unverified",
-      `applied, but the kernel shows ${left.length} difference(s):\n  ${shown}`,
-    );
+    throw this.unverified(`the kernel shows ${left.length} difference(s):\n  ${shown}`);
   }
 
   private planned(snapshot: Snapshot, changes: readonly Change[]): { batch: Batch; desired: Owned[] } | NodeError {

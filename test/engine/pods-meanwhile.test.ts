@@ -59,6 +59,20 @@ test("one that goes then, and had a program, or comes again by the same device, 
   expect([node.probe().node?.podDevices, differences(node.probe())]).toEqual([["veth1"], []]);
 });
 
+test("where that batch fails the node has what it was to get, and its next preview shows what is missing", async () => {
+  node.must(COMES_AGAIN.replace(GOES, ":"));
+  await session().here.apply({ write: CLAIMS, remove: [] });
+  const { here } = session({ first: COMES_AGAIN, instead: "egw_put_filter() { return 1; }" });
+  await here.snapshot();
+  const changed = { ...POLICY, destinations: ["198.51.100.0/24"] };
+  await expect(here.apply({ write: [changed], remove: [] })).rejects.toThrow(
+    /^node gateway-1: applied, but programs of pods that came meanwhile: .*tc failed/,
+  );
+  expect(node.probe().claims).toContainEqual(changed);
+  expect(differences(node.probe())).toEqual([expect.stringMatching(/^missing {2}tc-filter veth2 ingress from_pod/)]);
+  node.must(GOES);
+});
+
 test("a filter that stays away is told", async () => {
   node.must(COMES_AGAIN.replace(GOES, ":"));
   const { here, batches } = session({ instead: "egw_attach() { :; }" });

@@ -253,20 +253,23 @@ describe("on a node of its own", () => {
     expect(differences(node.apply(BARE))).toEqual([]);
   });
 
-  testFull("at boot filters come in the order of a batch: answers before what begins, and last what keeps the stack off", () => {
-    node.apply(CLAIMS);
-    const stubs = ["maps", "entries", "programs"].map((what) => `egw_bpf_${what}() { cat > /dev/null; }`);
-    const lines = node.must(`${BPF_BOOT_FUNCTIONS}
+  testFull(
+    "at boot filters come in the order of a batch: answers before what begins, and last what keeps the stack off",
+    () => {
+      node.apply(CLAIMS);
+      const stubs = ["maps", "entries", "programs"].map((what) => `egw_bpf_${what}() { cat > /dev/null; }`);
+      const lines = node.must(`${BPF_BOOT_FUNCTIONS}
 T=$(mktemp -d); ${stubs.join("; ")}; egw_filters() { cat; }
 egw_load_bpf /var/lib/pulumi-egress/restore/bpf; rm -r $T`);
-    const place = (program: string) => lines.split("\n").findIndex((line) => line.split(" ")[3] === program);
-    expect(lines).toMatch(/^attach \S+ ingress \S+ (client|gateway) [0-9a-f]{10}\n/);
-    expect(lines.match(/^attach /gm)).toHaveLength(node.filters().match(/ egw-/g)?.length ?? 0);
-    for (const answer of ["from_outside", "from_gateway", "uplink_client"].filter((one) => place(one) >= 0))
-      for (const begins of ["from_client", "from_pod"])
-        expect([answer, begins, place(answer) < place(begins)]).toEqual([answer, begins, true]);
-    expect(lines.trim().split("\n").at(-1)).toMatch(/^attach eth0 egress to_outside gateway /);
-  });
+      const place = (program: string) => lines.split("\n").findIndex((line) => line.split(" ")[3] === program);
+      expect(lines).toMatch(/^attach \S+ ingress \S+ (client|gateway) [0-9a-f]{10}\n/);
+      expect(lines.match(/^attach /gm)).toHaveLength(node.filters().match(/ egw-/g)?.length ?? 0);
+      for (const answer of ["from_outside", "from_gateway", "uplink_client"].filter((one) => place(one) >= 0))
+        for (const begins of ["from_client", "from_pod"])
+          expect([answer, begins, place(answer) < place(begins)]).toEqual([answer, begins, true]);
+      expect(lines.trim().split("\n").at(-1)).toMatch(/^attach eth0 egress to_outside gateway /);
+    },
+  );
 
   testFull("what is attached by tcx is told, and is no drift: no filter comes before it", () => {
     node.apply(CLAIMS);

@@ -107,17 +107,34 @@ describe("policies", () => {
   });
 
   test("of other stacks are refused with the gateway that comes to have programs, those of this stack by their own checks", () => {
-    const [sources, destinations] = [addresses(513), addresses(half, 0xc0000000)];
+    const [sources, destinations] = [addresses(513), addresses(half, 0xc6000000)];
     const claims = [policyClaim("theirs", { gateway: "egress", sources, destinations })];
     const told = (datapath: "bpf" | "iptables") =>
       othersBoundProblems(gateway("egress", 1, datapath), new Map([["n1", seen({ claims })]]));
     expect(told("iptables")).toEqual([]);
     expect(told("bpf")).toEqual([
-      { path: "datapath", message: expect.stringContaining('with datapath "bpf" node n1 would have 262656 entries') },
+      {
+        path: "datapath",
+        message:
+          'with datapath "bpf" node n1 would have 262656 entries (sources times destinations) and the maps of its programs hold 262144. Give fewer or wider networks, or its gateways datapath "iptables".',
+      },
     ]);
+    const has = gatewayClaim({ datapath: "bpf" }, "egress");
+    const known = new Map([["n1", seen({ claims: [...claims, has] })]]);
+    expect(othersBoundProblems(gateway("egress", 1), known)).toEqual([]);
     memory.stacks.add("shop/prod");
     expect(told("bpf")).toEqual([]);
     memory.stacks.clear();
+  });
+
+  test("of other stacks for everything are counted without what the fleet never selects, its nodes among it", () => {
+    const claims = [
+      policyClaim("theirs", { gateway: "egress", sources: addresses(20_000), destinations: ["0.0.0.0/0"] }),
+    ];
+    const looked = new Map([["n1", seen({ claims })]]);
+    expect(othersBoundProblems(gateway("egress", 1, "bpf", nodes(30)), looked)).toEqual([]);
+    const elsewhere = nodes(30).map((node, i) => ({ ...node, underlayIP: `203.0.113.${2 * i}` }));
+    expect(othersBoundProblems(gateway("egress", 1, "bpf", elsewhere), looked)).toHaveLength(1);
   });
 
   test("that go over to a gateway without programs are exceptions from what they were till then", () => {

@@ -8,7 +8,7 @@ import { memory } from "../../../provider/runtime/run-memory";
 import type { HostFacts, Snapshot } from "../../../provider/runtime/snapshot";
 import { unreadProblems } from "../../../provider/runtime/unread-programs";
 import { objectDigests } from "../../../provider/transport/programs";
-import { gatewayClaim, nodeClaim, policyClaim } from "../reconcile/states";
+import { gatewayClaim, nodeClaim, peer, policyClaim } from "../reconcile/states";
 import { hostOf, nodes, seen, unreachable } from "./snapshots";
 
 jest.mock("../../../provider/transport/programs", () => ({
@@ -121,7 +121,18 @@ describe("programs of others", () => {
     const refused = [expect.stringContaining("take the same packets: count_out (eth0 egress).")];
     expect(told({})).toEqual([]);
     expect(told({ gateways: nodes(2), clients: [] })).toEqual(refused);
-    expect(told({ answers: "cluster" })).toEqual(refused);
+    const inPods = nodes(1).map((one) => ({ ...one, connection: { ...one.connection, netns: "gateway-pod" } }));
+    expect(told({ answers: "cluster", gateways: inPods })).toEqual(refused);
+    const known = (gateway: boolean) =>
+      gatewayClaim({ datapath: "bpf", nodes: { n2: { ...peer("client-1", gateway), gateway } } });
+    const later = (known: Claim) =>
+      snapshot &&
+      problems(
+        { snapshot: { ...snapshot, claims: [nodeClaim("client-1"), known] } },
+        { ...ARGS, gateways: nodes(2), clients: [] },
+      ).map(({ message }) => message);
+    expect(later(known(false))).toEqual(refused);
+    expect(later(known(true))).toEqual([]);
   });
 
   test("are refused on the devices of pods with the first policy that selects these", () => {
