@@ -64,3 +64,18 @@ describe("the summary of npm test", () => {
     expect(readJest({ ...report, success: false })).toMatchObject({ failed: 1 });
   });
 });
+
+test("a part of the long matrix takes its own place in what is kept, and leaves the others", async () => {
+  const file = pathToFileURL(join(__dirname, "../../scripts/test/full-report.mjs")).href;
+  const code =
+    "import(process.argv[1]).then((m) => console.log(JSON.stringify(JSON.parse(process.argv[2]).reduce((text, one) => m.withPart(text, ['a', 'b', 'c'], ...one), 'of former versions'))))";
+  const parts = JSON.stringify([
+    ["c", "| of c |"],
+    ["a", "first"],
+    ["c", "| of c |\n\nlater"],
+    ["a", "second"],
+  ]);
+  const text = JSON.parse(execFileSync(process.execPath, ["-e", code, file, parts], { encoding: "utf8" }));
+  expect(text.slice(text.indexOf("##"))).toBe("## a\n\nsecond\n\n## c\n\n| of c |\n\nlater\n");
+  expect(text).toMatch(/^# The long matrix\n\n.*\n\n## a/);
+});
