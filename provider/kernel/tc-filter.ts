@@ -13,9 +13,12 @@ export interface TcFilter {
 }
 
 /** Programs that only take answers: there before any that begins something, and after. */
-export const ANSWER_PROGRAMS: readonly string[] = ["from_outside", "from_gateway", "uplink_client"];
+const ANSWERS = ["from_outside", "from_gateway", "uplink_client"];
 /** What keeps the stack off the ports of translations: there while all others are, that know them. */
-export const LAST_PROGRAMS: readonly string[] = ["to_outside"];
+const LAST = ["to_outside"];
+
+/** When a program is attached: 0 first, 2 last. They are detached the other way round. */
+export const turnOf = (program: string): 0 | 1 | 2 => (ANSWERS.includes(program) ? 0 : LAST.includes(program) ? 2 : 1);
 
 /** What the filters of ours are named by, before the program's name. */
 export const FILTER_PREFIX = "egw-";

@@ -1,14 +1,17 @@
 import { OBJECTS } from "../kernel/bpf-layout";
-import { ANSWER_PROGRAMS, LAST_PROGRAMS } from "../kernel/tc-filter";
+import { turnOf } from "../kernel/tc-filter";
 
 /** sed: from what is shown of a program to the line that loads it. */
 const LOAD_LINES = Object.entries(OBJECTS)
   .map(([name, { maps }]) => `-e 's/^program \\(${name} [^ ]* [^ ]* [^ ]*\\) .*/load \\1 ${maps.join()}/p'`)
   .join(" ");
+const TURNS = Object.values(OBJECTS)
+  .flatMap(({ programs }) => programs.map((program) => `turn["egw-${program}"] = ${turnOf(program)}`))
+  .join("; ");
 /** awk: the same of a filter, behind its turn: as a batch has them. */
 const ATTACH_LINES = `
-    BEGIN { ${ANSWER_PROGRAMS.map((program) => `turn["egw-${program}"] = 1`).join("; ")}; ${LAST_PROGRAMS.map((program) => `turn["egw-${program}"] = 3`).join("; ")} }
-    $1 == "filter" && $4 ~ /^egw-/ { print ($4 in turn ? turn[$4] : 2), "attach", $2, $3, substr($4, 5), $5, $6 }`;
+    BEGIN { ${TURNS} }
+    $1 == "filter" && $4 ~ /^egw-/ { print turn[$4], "attach", $2, $3, substr($4, 5), $5, $6 }`;
 
 /** Shell functions that save what a boot needs to have maps, programs and filters again, and make them of it. */
 export const BPF_BOOT_FUNCTIONS = `

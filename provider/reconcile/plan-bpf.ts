@@ -3,7 +3,7 @@ import { OBJECTS, type ObjectName } from "../kernel/bpf-layout";
 import type { BpfMap } from "../kernel/bpf-map";
 import type { BpfProgram } from "../kernel/bpf-program";
 import { type KernelObject, keyOf } from "../kernel/state";
-import { ANSWER_PROGRAMS, LAST_PROGRAMS, type TcFilter } from "../kernel/tc-filter";
+import { type TcFilter, turnOf } from "../kernel/tc-filter";
 import { type Changes, isGone, type Of, ofKind } from "./changes";
 import { type Step, step } from "./step";
 
@@ -121,11 +121,8 @@ export function shrinkPrograms(
   ].map((one) => ({ ...one, isAfterCuts: true }));
 }
 
-function answersFirst(filters: readonly TcFilter[]): TcFilter[] {
-  const rank = ({ program }: TcFilter): number =>
-    ANSWER_PROGRAMS.includes(program) ? 0 : LAST_PROGRAMS.includes(program) ? 2 : 1;
-  return [...filters].sort((a, b) => rank(a) - rank(b));
-}
+const answersFirst = (filters: readonly TcFilter[]): TcFilter[] =>
+  [...filters].sort((a, b) => turnOf(a.program) - turnOf(b.program));
 
 /**
  * In the order in which they go: sources first, of policies the widest. So, and the other way round as they come, what an entry within another

@@ -1,3 +1,3 @@
-import { breakLines, OF_CLIENT } from "./run";
+import { breakLines, isOfClient } from "./run";
 
-breakLines((file) => OF_CLIENT.includes(file), ["client.bpf.c"]);
+breakLines(isOfClient, ["client.bpf.c"]);

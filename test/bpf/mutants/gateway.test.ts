@@ -1,3 +1,3 @@
-import { breakLines, OF_CLIENT } from "./run";
+import { breakLines, isOfClient } from "./run";
 
-breakLines((file) => !OF_CLIENT.includes(file), ["connections.bpf.c"]);
+breakLines((file) => !isOfClient(file), ["connections.bpf.c"]);
