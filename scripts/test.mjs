@@ -134,6 +134,8 @@ const bodies = {
 
 /** Options for jest may name any file: then that is all real tests at once, and no whole part. */
 async function full() {
+  // A part by itself may be the first thing that a clone runs.
+  if (asked && asked[0] !== "checks") await check("types and build", compile);
   for (const part of asked ?? (jestArgs.length === 0 ? fullParts : ["checks", "real"])) {
     const [first, start] = [results.length, Date.now()];
     await bodies[part]();
