@@ -33,6 +33,8 @@ const MARK_AT = 8;
 const IFINDEX_AT = 40;
 const GSO_SIZE_AT = 176;
 const CONTEXT_SIZE = 192;
+/** Maps whose content is not of one test: counters, which are compared with what they were, and traces, which go as they are read. */
+const COUNTED = ["egw_verdicts", "egw_trace"];
 
 const run = (...command: readonly [string, ...string[]]): string =>
   execFileSync(command[0], command.slice(1), { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
@@ -52,6 +54,7 @@ export class Kernel {
   private readonly pins = path.join(this.folder, "pins");
   private readonly namespace = `egw-bpf-${process.pid}`;
   private readonly objects = new Map<string, Buffer>();
+  private readonly loaded = new Map<string, Programs>();
 
   private constructor() {}
 
@@ -84,18 +87,30 @@ export class Kernel {
     fs.rmSync(this.folder, { recursive: true });
   }
 
-  /** Loads all programs of a source in place of those before; its maps begin empty. `sizes`: of maps that have other numbers of entries. */
+  /** All programs of a source with these constants, loaded once, with empty maps. `sizes`: of maps that have other numbers of entries. */
   load(
     source: string,
     constants: Readonly<Record<string, Buffer>> = {},
     sizes: Readonly<Record<string, number>> = {},
   ): Programs {
+    const bytesOf = Object.entries(constants).map(([name, value]) => [name, value.toString("hex")]);
+    const key = JSON.stringify([source, bytesOf, sizes]);
+    const known = this.loaded.get(key);
+    known?.empty();
+    const programs = known ?? this.loadAnew(source, constants, sizes);
+    this.loaded.set(key, programs);
+    return programs;
+  }
+
+  private loadAnew(
+    source: string,
+    constants: Readonly<Record<string, Buffer>>,
+    sizes: Readonly<Record<string, number>>,
+  ): Programs {
     const file = path.join(this.folder, "patched.o");
     const object = this.objects.get(source) ?? compiled(path.resolve(SOURCES, source), this.folder);
     this.objects.set(source, object);
     fs.writeFileSync(file, withConstants(object, constants));
-    for (const name of fs.readdirSync(this.pins).filter((one) => one.startsWith("load-")))
-      fs.rmSync(path.join(this.pins, name), { recursive: true });
     const pins = fs.mkdtempSync(path.join(this.pins, "load-"));
     const small = Object.entries(sizes).flatMap(([name, entries]) => {
       const { type = "", key = 0, value = 0, flags = 0 } = MAPS[name] ?? {};
@@ -140,6 +155,19 @@ export class Programs {
     private readonly kernel: Kernel,
   ) {}
 
+  /** Takes all entries away, and what programs left in arrays, but counters. */
+  empty(): void {
+    const names = fs.readdirSync(`${this.pins}/maps`).filter((name) => name in MAPS && !COUNTED.includes(name));
+    const lines = names.flatMap((name) => {
+      const { type = "", key = 0, value = 0 } = MAPS[name] ?? {};
+      const pin = `pinned ${this.pins}/maps/${name}`;
+      const zeros = (count: number) => Array(count).fill("0").join(" ");
+      if (type === "percpu_array") return [`map update ${pin} key ${zeros(key)} value ${zeros(value)}`];
+      return this.entries(name).map((entry) => `map delete ${pin} key ${hex(entry.key).join(" ")}`);
+    });
+    this.batch(lines);
+  }
+
   set(map: string, key: Buffer, value: Buffer): void {
     const pin = `${this.pins}/maps/${map}`;
     this.kernel.run("bpftool", "map", "update", "pinned", pin, "key", ...hex(key), "value", ...hex(value));
@@ -161,9 +189,14 @@ export class Programs {
     const lines = entries.map(
       ({ key, value }) => `map update pinned ${pin} key ${hex(key).join(" ")} value ${hex(value).join(" ")}`,
     );
+    for (const cpu of os.cpus().keys()) this.batch(lines, "taskset", "-c", String(cpu));
+  }
+
+  private batch(lines: readonly string[], ...before: readonly string[]): void {
+    if (lines.length === 0) return;
     const file = path.join(this.folder, "batch");
     fs.writeFileSync(file, `${lines.join("\n")}\n`);
-    for (const cpu of os.cpus().keys()) this.kernel.run("taskset", "-c", String(cpu), "bpftool", "batch", "file", file);
+    this.kernel.run(...before, "bpftool", "batch", "file", file);
   }
 
   remove(map: string, key: Buffer): void {
