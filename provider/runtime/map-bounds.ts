@@ -61,8 +61,8 @@ function placesOf(gateway: GatewayClaim, looked: Nodes): Place[] {
 /** A node's maps hold the policies of all its gateways, while it changes also what they select no more. Those of this run count whose checks came first, and this one. */
 export function policyBoundProblems({ gateway: { id }, label }: PolicyState, looked: Nodes): Problem[] {
   const gateway = gatewayOf(id, looked);
-  const named = `policy "${label.name}"`;
-  const problems = gateway ? placesOf(gateway, looked).flatMap((place) => problemsOn(place, "sources", named)) : [];
+  const asked = { path: "sources", name: `policy "${label.name}"`, ignore: [], isSelecting: true };
+  const problems = gateway ? placesOf(gateway, looked).flatMap((place) => problemsOn(place, asked)) : [];
   return problems.slice(0, 1);
 }
 
@@ -73,20 +73,26 @@ export function othersBoundProblems(state: GatewayState, looked: Nodes): Problem
     claim.kind === "gateway" && claim.owner.id === state.ownerId && loadsPrograms(claim);
   const isNew = Object.keys(gateway.nodes).some((node) => !looked.get(node)?.snapshot?.claims.some(has));
   if (!loadsPrograms(gateway) || !isNew) return [];
+  const ignore = state.gateways[0]?.ignore ?? [];
+  const asked = { path: "datapath", name: 'datapath "bpf"', ignore, isSelecting: false };
   const problems = placesOf(gateway, looked).flatMap(({ had, ...place }) => {
     const others = new Map([...had].filter(([, { owner }]) => !isOwnStack(labelText(owner))));
-    return problemsOn({ ...place, had: others }, "datapath", 'datapath "bpf"', state.gateways[0]?.ignore);
+    return problemsOn({ ...place, had: others }, asked);
   });
   return problems.slice(0, 1);
 }
 
-/** `ignore`: of the fleet, where no policy of this run says it. */
-function problemsOn(
-  { node, gateways, had }: Place,
-  path: string,
-  name: string,
-  ignore: readonly string[] = [],
-): Problem[] {
+/** Whose argument would be too much. */
+interface Asked {
+  readonly path: string;
+  readonly name: string;
+  /** Of the fleet, where no policy of this run says it. */
+  readonly ignore: readonly string[];
+  /** Whether what it selects itself may be changed step by step. */
+  readonly isSelecting: boolean;
+}
+
+function problemsOn({ node, gateways, had }: Place, { path, name, ignore, isSelecting }: Asked): Problem[] {
   const own = [...memory.policies].filter(([, { gateway }]) => gateways.has(gateway));
   const former = [...had].flatMap(([owner, claim]) =>
     (claim.also ? selectionsOf(claim) : [claim]).flatMap((one) => {
@@ -121,7 +127,7 @@ function problemsOn(
       ? ["entries (sources times destinations)", all.policies.length, mostOf.policies]
       : ["source networks", all.sources.length, mostOf.sources];
   if (count <= most) return [];
-  const isChange = former.length > 0 && path === "sources";
+  const isChange = former.length > 0 && isSelecting;
   const whenever = isChange ? ", with what it has till then," : "";
   const message = `with ${name} node ${node} would have ${count} ${what}${whenever} and the maps of its programs hold ${most}. Give fewer or wider networks${isChange ? ", change them in two steps" : ""}, or its gateways datapath "iptables".`;
   return [{ path, message }];
