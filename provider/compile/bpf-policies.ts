@@ -50,16 +50,25 @@ const EXCLUDED = { egressIP: "0.0.0.0", gateway: GATEWAY_EXCLUDED };
 /** Classes are in 0.0.0.0/8 and begin at 0.0.0.1. */
 const CLASSES = 2 ** 24 - 1;
 
+/** The list of no rules: its class has no entries. */
+const NONE = "";
+
 /**
  * The maps of a client node. Each source, and each class of wider networks, has entries for all rules that hold it, so that
  * one look-up decides; `never` is selected by none. Entries grow with the sources times the destinations of their rules.
+ * An address that a rule leaves to the stack inside of a wider network has the class of none, else that network's would decide.
  */
 export function policyEntries(
   rules: readonly PolicyRule[],
   never: readonly Cidr[],
 ): { readonly policies: readonly PolicyEntry[]; readonly sources: readonly SourceEntry[] } {
   const groups = groupsOf(rules);
-  const classes = classesOf(groups.filter(({ network }) => network.length < 32).map(({ key }) => key));
+  const classed = groups.flatMap((group) => {
+    if (group.network.length < 32) return [{ ...group, classKey: group.key }];
+    const isLeft = group.isInside && group.own.some((index) => rules[index]?.gateway === GATEWAY_EXCLUDED);
+    return isLeft ? [{ ...group, classKey: NONE }] : [];
+  });
+  const classes = classesOf(classed.map(({ classKey }) => classKey));
   const tables = new Map<string, readonly Decision[]>();
   const tableOf = ({ key, indexes }: Group) => {
     const table =
@@ -76,21 +85,24 @@ export function policyEntries(
     const source = group.network.length === 32 ? formatAddress(group.network.base) : (classes.get(group.key) ?? "");
     for (const entry of tableOf(group)) policies.set(`${source} ${entry.destination}`, { source, ...entry });
   }
-  const wide = groups.filter(({ network }) => network.length < 32);
   return {
     policies: [...policies.values()],
-    sources: wide.map(({ network, indexes, key }) => ({
+    sources: classed.map(({ network, indexes, classKey }) => ({
       owner: rules[indexes[0] ?? 0]?.owner ?? "",
       network: formatNetwork(network),
-      class: classes.get(key) ?? "",
+      class: classes.get(classKey) ?? "",
     })),
   };
 }
 
-/** A network that some rule has as a source, and all rules that hold it. */
+/** A network that rules have as a source, and all rules that hold it. */
 interface Group {
   readonly network: Network;
+  /** Those that have it themselves. */
+  readonly own: readonly number[];
   readonly indexes: readonly number[];
+  /** Whether a wider one holds it. */
+  readonly isInside: boolean;
   readonly key: string;
 }
 
@@ -104,12 +116,13 @@ function groupsOf(rules: readonly PolicyRule[]): Group[] {
       found.indexes.push(index);
     }
   const lengths = [...new Set([...byNetwork.values()].map(({ network }) => network.length))];
-  return [...byNetwork.values()].map(({ network }) => {
-    const holding = lengths
-      .filter((length) => length <= network.length)
+  return [...byNetwork.values()].map(({ network, indexes: own }) => {
+    const around = lengths
+      .filter((length) => length < network.length)
       .flatMap((length) => byNetwork.get(formatNetwork({ base: masked(network.base, length), length }))?.indexes ?? []);
-    const indexes = [...new Set(holding)].sort((a, b) => a - b);
-    return { network, indexes, key: indexes.map((index) => rules[index]?.id).join(" ") };
+    const indexes = [...new Set([...own, ...around])].sort((a, b) => a - b);
+    const key = indexes.map((index) => rules[index]?.id).join(" ");
+    return { network, own, indexes, isInside: around.length > 0, key };
   });
 }
 

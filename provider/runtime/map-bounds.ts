@@ -27,6 +27,8 @@ interface Counts {
   readonly ranges: readonly Range[];
   /** Entries of each source, and of each class of wide ones. */
   readonly decisions: number;
+  /** Whether single ones may need a class. */
+  readonly isLeft?: boolean;
 }
 
 /** What a policy selects, and where that goes. */
@@ -114,7 +116,8 @@ function problemsOn({ node, gateways, had }: Place, { path, name, ignore, isSele
   const atMost = together(
     selections.map(({ selection, isLeft }) => {
       const counts = countOnce(selection, never);
-      return isLeft && !firstMeeting(counts.ranges, decided) ? { ...counts, decisions: 0 } : counts;
+      if (!isLeft) return counts;
+      return firstMeeting(counts.ranges, decided) ? { ...counts, isLeft } : { ...counts, decisions: 0 };
     }),
   );
   if (atMost.policies <= mostOf.policies && atMost.sources <= mostOf.sources) return [];
@@ -219,5 +222,6 @@ function together(all: readonly Counts[]): { readonly policies: number; readonly
   );
   const deepest = classes.reduce((most, count) => Math.max(most, count), 0);
   const singles = all.reduce((sum, { single, decisions }) => sum + single * (decisions + deepest), 0);
-  return { policies: singles + classes.reduce((sum, count) => sum + count, 0), sources: own.size };
+  const left = all.reduce((sum, { single, isLeft }) => sum + (isLeft ? single : 0), 0);
+  return { policies: singles + classes.reduce((sum, count) => sum + count, 0), sources: own.size + left };
 }

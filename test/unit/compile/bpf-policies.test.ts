@@ -44,7 +44,7 @@ function selected(rules: readonly PolicyRule[], never: readonly string[], source
       .sort((a, b) => lengthOf(b.cidr) - lengthOf(a.cidr) || Number(a.is) - Number(b.is));
     return first?.is === true;
   });
-  return found && `${found.egressIP} ${found.gateway}`;
+  return found && found.gateway !== GATEWAY_EXCLUDED ? `${found.egressIP} ${found.gateway}` : undefined;
 }
 
 const networks = (base: number) =>
@@ -53,13 +53,22 @@ const networks = (base: number) =>
     return `${formatAddress(start)}/${length}`;
   });
 const [PODS, OUTSIDE] = [0x0a000100, 0xcb007100];
-const rule: fc.Arbitrary<Omit<PolicyRule, "id" | "owner">> = fc.record({
+const way = fc.oneof(
+  fc.record({
+    egressIP: fc.constantFrom("192.0.2.1", "192.0.2.2", "192.0.2.3"),
+    gateway: fc.constantFrom("192.168.0.101", "192.168.0.102", GATEWAY_NONE),
+  }),
+  // One that is left to the stack.
+  fc.constant({ egressIP: "0.0.0.0", gateway: GATEWAY_EXCLUDED }),
+);
+const selection = fc.record({
   sources: fc.uniqueArray(networks(PODS), { minLength: 1, maxLength: 4 }),
   match: fc.uniqueArray(fc.oneof(networks(OUTSIDE), fc.constant("0.0.0.0/0")), { minLength: 1, maxLength: 3 }),
   nomatch: fc.uniqueArray(networks(OUTSIDE), { maxLength: 3 }),
-  egressIP: fc.constantFrom("192.0.2.1", "192.0.2.2", "192.0.2.3"),
-  gateway: fc.constantFrom("192.168.0.101", "192.168.0.102", GATEWAY_NONE),
 });
+const rule: fc.Arbitrary<Omit<PolicyRule, "id" | "owner">> = fc
+  .tuple(selection, way)
+  .map(([selects, leads]) => ({ ...selects, ...leads }));
 
 test("the maps select what the policies select, for every source and destination", () => {
   const never = fc.uniqueArray(networks(OUTSIDE), { maxLength: 2 });
@@ -100,6 +109,26 @@ test("the seed's policy is one entry for each pod, and a wide source one class",
   expect(new Set(sources.map((one) => one.class)).size).toBe(1);
   expect(policies).toEqual([entry, excluded].map((one) => ({ source: sources[0]?.class, ...one })));
   expect(contains("0.0.0.0/8", `${sources[0]?.class}/32`)).toBe(true);
+});
+
+test("an address that is left to the stack is so inside of a wide source too, and costs one source", () => {
+  const policy = (id: string, source: string, destination: string, gateway: string): PolicyRule => ({
+    id,
+    owner: id,
+    sources: [source],
+    match: [destination],
+    nomatch: [],
+    egressIP: gateway === GATEWAY_EXCLUDED ? "0.0.0.0" : "192.0.2.1",
+    gateway,
+  });
+  const wide = policy("wide", "10.0.1.0/24", "0.0.0.0/0", "192.168.0.101");
+  const left = policy("left", "10.0.1.5/32", "203.0.113.0/24", GATEWAY_EXCLUDED);
+  const found = policyEntries([left, wide], []);
+  const at = (source: string, destination: string) => lookedUp(found, source, destination);
+  expect(at("10.0.1.5", "203.0.113.9")).toBeUndefined();
+  expect(at("10.0.1.5", "198.51.100.9")).toBe("192.0.2.1 192.168.0.101");
+  expect(at("10.0.1.6", "203.0.113.9")).toBe("192.0.2.1 192.168.0.101");
+  expect(found.sources.map(({ network }) => network).sort()).toEqual(["10.0.1.0/24", "10.0.1.5/32"]);
 });
 
 test("each entry is told to one of the policies", () => {
