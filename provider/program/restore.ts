@@ -66,7 +66,8 @@ egw_stay_closed() {
   echo "pulumi-egress: not even the sets could be put back; nothing is forwarded until pulumi up" >&2
   exit 1
 }
-# Programs only make faster what stands already: where they can't be loaded, that is drift.
+# Before anything is forwarded: what the stack translates first has ports that programs don't know of. Where they can't be loaded,
+# that is drift: the stack alone is right too.
 egw_accelerate() {
   grep -q '^program ' $D/restore/bpf 2>/dev/null && egw_is_saved restore/bpf || return 0
   T=$(mktemp -d -p /run egw-boot.XXXXXX) || return 0
@@ -83,8 +84,9 @@ egw_main() {
   fi
   exec 9<$D; flock -w 60 9 || exit 1
   egw_close_all || exit 1
-  egw_restore && egw_is_as_saved && egw_open || egw_stay_closed
+  egw_restore && egw_is_as_saved || egw_stay_closed
   egw_accelerate
+  egw_open || egw_stay_closed
   egw_kernel_addresses() { awk '$1 == "addr" && $5 != "egw.vxlan" { print $5, $3 }' $D/restore/ip; }
   egw_kernel_addresses | while read -r device address; do arping -q -U -c 2 -I "$device" "\${address%/*}" >/dev/null 2>&1 & done
 }

@@ -5,6 +5,7 @@ import { probeScript } from "../../provider/program/shell-probe";
 import { batchFor } from "../../provider/runtime/batch";
 import { devicesLeftOut } from "../../provider/runtime/pod-devices";
 import { COMPILER, parseSnapshot } from "../../provider/runtime/snapshot";
+import { rebootScript } from "../scenarios/reboot";
 import { testFull, testUnless } from "../setup/skip";
 import { gatewayClaim, nodeClaim, policyClaim } from "../unit/reconcile/states";
 import { differences, ProgramNode, within } from "./program-node";
@@ -270,6 +271,24 @@ egw_load_bpf /var/lib/pulumi-egress/restore/bpf; rm -r $T`);
       expect(lines.trim().split("\n").at(-1)).toMatch(/^attach eth0 egress to_outside gateway /);
     },
   );
+
+  test("at boot nothing is forwarded before all programs stand", () => {
+    node.apply(CLAIMS);
+    const whole = node.filters();
+    const opened = node.must(`mount -t tmpfs tmpfs /usr/local/sbin
+cat > /usr/local/sbin/iptables <<'END'
+#!/bin/sh
+case "$*" in *"-D FORWARD -j EGRESSGATEWAY-BOOT"*) bpftool net show > /run/when-opened ;; esac
+exec /usr/sbin/iptables "$@"
+END
+chmod +x /usr/local/sbin/iptables
+${rebootScript("192.0.2.1")}
+sh /var/lib/pulumi-egress/restore/run > /dev/null && sed -n '/^tc:/,/^flow/p' /run/when-opened | sed 's/([0-9]*)//; s/ id [0-9]*//'`);
+    expect(whole.match(/ egw-/g)).toHaveLength(9);
+    expect(sorted(opened)).toBe(sorted(whole));
+    expect(sorted(node.filters())).toBe(sorted(whole));
+    expect(differences(node.probe())).toEqual([]);
+  });
 
   testFull("what is attached by tcx is told, and is no drift: no filter comes before it", () => {
     node.apply(CLAIMS);
