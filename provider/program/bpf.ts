@@ -1,5 +1,7 @@
 import { ENTRY_MAPS } from "../kernel/bpf-entry";
 import { MAP_FUNCTIONS, MAPS } from "./bpf-maps";
+import { FILTER_FUNCTIONS } from "./filters";
+import { IS_FIRST } from "./hooks";
 
 /**
  * egw_bpf prints maps, programs and filters of ours, and the entries that user space writes: lines `map`, `program`, `filter`, `entry`
@@ -22,8 +24,9 @@ egw_bpf() {
       d=\${f%/*}; echo "@program \${d##*/} \${f##*/}"; bpftool prog show pinned "$f"
     done
     echo @device; grep . /sys/class/net/*/ifindex
-    echo @filter; bpftool net show
+    echo @filter; egw_hooks
   } 2>/dev/null | awk '
+    ${IS_FIRST}
     /^@/ { mode = substr($1, 2); a = $2; b = $3; next }
     mode == "map" && /^[0-9]+:/ { pinned[$1 + 0]; type = $2; flags = 0; for (i = 3; i < NF; i++) if ($i == "flags") flags = $(i + 1); next }
     mode == "map" && $1 == "key" { print "map", a, b, type, $2 + 0, $4 + 0, $6 + 0, flags; next }
@@ -40,13 +43,13 @@ egw_bpf() {
       next
     }
     mode == "device" { sub(/^.sys.class.net./, ""); split($0, found, "/ifindex:"); device[found[2]] = found[1]; next }
-    mode == "filter" && $2 ~ /^(clsact|tcx).(ingress|egress)$/ {
-      name = $3; sub(/:.*/, "", name); gsub(/[^A-Za-z0-9_.-]/, "?", name)
-      id = ""; for (i = 4; i < NF; i++) if ($i == "id" || $i == "prog_id") id = $(i + 1)
-      d = $1; sub(/[(][0-9]+[)]$/, "", d); w = $2; sub(/.*[/]/, "", w); hook = "filter " d " " w " "
-      # No filter can come before what is attached by tcx.
-      if (name !~ /^egw-/) { if ($2 ~ /^clsact/) others[hook] = others[hook] hook name "\\n"; next }
-      filters = filters others[hook] hook name " " ((name, id) in of ? of[name, id] : "?") "\\n"; others[hook] = ""
+    mode == "filter" && $3 == "bpf" {
+      hook = "filter " $1 " " $2 " "
+      if ($6 !~ /^egw-/) { if (!is_first($4, $3, $5)) others[hook] = others[hook] hook $6 "\\n"; next }
+      what = ($6, $7) in of ? of[$6, $7] : "?"
+      if ($5 != "all") what = what " protocol " $5
+      if ($8 != "da") what = what " without direct-action"
+      filters = filters others[hook] hook $6 " " what "\\n"; others[hook] = ""
     }
     END {
       for (i = 1; i <= n; i++) {
@@ -139,84 +142,7 @@ egw_put_number() {
   printf "$(printf '\\\\%03o\\\\%03o\\\\%03o\\\\%03o' $(($3 & 255)) $(($3 >> 8 & 255)) $(($3 >> 16 & 255)) $(($3 >> 24 & 255)))" |
     dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
 }
-# attach DEVICE DIRECTION PROGRAM OBJECT HASH, or detach, restore, keep DEVICE DIRECTION PROGRAM. Devices of pods come and go.
-egw_filters() {
-  while read -r verb dev dir program object hash; do
-    i=$(cat /sys/class/net/$dev/ifindex 2>/dev/null) || continue
-    case $verb in
-      attach) egw_attach ;;
-      detach) egw_keep_filters && egw_remove_filters && egw_unhook ;;
-      restore) egw_attach_again ;;
-    esac || egw_is_gone || return 1
-  done
-}
-egw_attach() {
-  egw_keep_filters && egw_hook &&
-    at=$(egw_filter_place) && egw_put_filter "$at" $BPF/$object-$hash-*/egw-$program && egw_remove_filters "$at"
-}
-egw_attach_again() {
-  kept=
-  for k in $BPF/gone-filters/$i-$dir-*/egw-$program; do
-    [ -e $k ] || continue
-    at=\${k%/*}; at=\${at##*-$dir-}
-    egw_hook && egw_put_filter $at $k || return 1
-    kept="$kept $at"
-  done
-  [ -z "$kept" ] || egw_remove_filters "$kept"
-}
-# Asked of the kernel, which answers when a device that is going is gone: its folder in /sys stays longer than its name.
-egw_is_gone() { ! ip -o link show dev $dev 2>/dev/null | grep -q "^$i: "; }
-# egw_put_filter PREFERENCE:HANDLE PROGRAM
-egw_put_filter() { $egw_limit tc filter replace dev $dev $dir prio \${1%:*} handle \${1#*:} protocol all bpf da object-pinned $2; }
-egw_filters_of_hook() { tc filter show dev $dev $dir 2>/dev/null; }
-# Of this program: PREFERENCE:HANDLE PROTOCOL ID
-egw_own_filters() {
-  egw_filters_of_hook | awk -v name=" egw-$program:" 'index($0, name) {
-    for (i = 1; i < NF; i++) word[$i] = $(i + 1)
-    print word["pref"] ":" word["handle"], word["protocol"], word["id"] }'
-}
-egw_keep_filters() {
-  egw_own_filters | while read -r at protocol id; do
-    k=$BPF/gone-filters/$i-$dir-$at
-    [ -e $k/egw-$program ] || { mkdir -p $k && bpftool prog pin id $id $k/egw-$program; } || exit 1
-  done
-}
-# egw_remove_filters [BUT]: those of this program, but for these places
-egw_remove_filters() {
-  egw_own_filters | while read -r at protocol id; do
-    case " $1 " in *" $at "*) continue ;; esac
-    $egw_limit tc filter del dev $dev $dir prio \${at%:*} handle \${at#*:} protocol $protocol bpf || exit 1
-  done
-}
-# In front of what others have: at a preference before all of theirs, or where there is none, at the first one, where of filters
-# the newest is asked first. What gets the rest of another program of ours stands behind that, and is put there before it.
-egw_filter_place() {
-  case $program in from_workload | to_workload | from_network | to_network) slot=-1 ;; from_outside) slot=2 ;; from_client | uplink_gateway) slot=1 ;; *) slot=0 ;; esac
-  egw_filters_of_hook | awk -v name=" egw-$program:" -v slot=$slot '
-    {
-      # Of the lines of a filter the first; a heading ends with the chain.
-      if ($1 != "filter" || NF < 9) next
-      p = h = ""; for (i = 1; i < NF; i++) if ($i == "pref") p = $(i + 1); else if ($i == "handle") h = $(i + 1)
-      isOurs = / egw-[a-z_]*:/
-      if (!isOurs && (!front || p < front)) front = p
-      if (p != 1) next
-      used[h]
-      if (index($0, name)) { if (!ahead) stays = h } else if (!isOurs || !slot) ahead = 1
-    }
-    END {
-      base = front && front < 41 ? front - 3 : 38
-      if (slot < 0 ? base > 1 : base > 0) print base + slot ":0x" (slot < 0 ? 9 : 1 + slot)
-      else { for (n = 1; sprintf("0x%x", n) in used; n++); print "1:" (stays != "" ? stays : sprintf("0x%x", n)) }
-    }'
-}
-egw_hook() {
-  tc qdisc show dev $dev | grep -q '^qdisc clsact ' || { mkdir -p $BPF/clsact/$i && $egw_limit tc qdisc add dev $dev clsact; }
-}
-# A hook of ours goes with its last filter.
-egw_unhook() {
-  [ -d $BPF/clsact/$i ] && [ -z "$(tc filter show dev $dev ingress; tc filter show dev $dev egress)" ] || return 0
-  $egw_limit tc qdisc del dev $dev clsact && rmdir $BPF/clsact/$i
-}
+${FILTER_FUNCTIONS}
 # What is taken away for good, and folders that are empty.
 egw_tidy_bpf() {
   [ -d $BPF ] || return 0

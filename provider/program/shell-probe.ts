@@ -1,6 +1,6 @@
 import { BPF_PROBE_FUNCTIONS } from "./bpf";
 import { FILE_FUNCTIONS } from "./files";
-import { HOOKS_OF_OTHERS_FUNCTIONS } from "./hooks-of-others";
+import { HOOKS_FUNCTIONS } from "./hooks";
 
 /** The metric by which addresses are known that devices of others are lent. */
 const LENT = 3839;
@@ -65,8 +65,8 @@ egw_ipset() {
     }
     ours && !dynamic { print }' | LC_ALL=C sort
 }
+${HOOKS_FUNCTIONS}
 ${BPF_PROBE_FUNCTIONS}
-${HOOKS_OF_OTHERS_FUNCTIONS}
 # What a device without an address is lent, since its loose filter would be a strict one.
 egw_lent() { ip -4 -o addr show dev $1 2>/dev/null | sed -n 's/^.* inet \\([0-9.]*\\)[/ ].* metric ${LENT} .*/\\1/p'; }
 # Of the devices whose filter by the way back we loosened what it is now, and those where it is strict.
@@ -124,8 +124,7 @@ egw_facts() {
   echo @@host-tables; egw_tables_of_others
   egw_loosened
   echo @@host-udp; awk '$2 ~ /:/ { sub(/.*:/, "", $2); print $2 }' /proc/net/udp /proc/net/udp6 2>/dev/null | sort -u
-  echo @@host-filters; egw_filters_of_others
-  echo @@host-taken; egw_hooks_taken
+  egw_of_others
   echo @@verdicts; egw_verdicts
 }
 egw_manifest() {

@@ -6,6 +6,7 @@ import { validateEgressGateway } from "../model/validate";
 import { isAbandoned } from "./abandon";
 import { attempt } from "./attempt";
 import { isClean } from "./drift";
+import { egressIPBoundProblems } from "./egress-ip-bounds";
 import { leaveFormer } from "./former-registry";
 import { leftOnNodes, policiesOf } from "./gateway-claims";
 import { driftOfState } from "./gateway-drift";
@@ -18,7 +19,7 @@ import { inPart, isDone, recording } from "./in-part";
 import { type Label, labelText } from "./label";
 import { legProblems } from "./leg-problems";
 import { lookAll, lookAtRegistry } from "./look";
-import { egressIPBoundProblems, othersBoundProblems } from "./map-bounds";
+import { othersBoundProblems } from "./map-bounds";
 import { adoptByLabel, adoptFromRegistry, formerNames, inUse, newOwnerId, nodesThatStay, noteLive } from "./owner";
 import { programProblems } from "./program-problems";
 import { programReport } from "./program-report";
@@ -86,7 +87,7 @@ async function checked(olds: Properties, news: Properties): Promise<CheckResult>
     ...gatewayProblems({ args, ips, placement, label, ownerId, known, isClaiming, looked, registry }),
     ...legProblems(wanted, looked),
     ...programProblems(wanted, looked),
-    ...egressIPBoundProblems(wanted),
+    ...egressIPBoundProblems(wanted, looked),
     ...othersBoundProblems(wanted, looked),
   ];
   if (found.length > 0) return { inputs: news, failures: failures(found) };

@@ -1,4 +1,4 @@
-import { hasPrograms, loadsPrograms } from "../compile/bpf";
+import { loadsPrograms } from "../compile/bpf";
 import { type PolicyRule, policyEntries } from "../compile/bpf-policies";
 import { GATEWAY_EXCLUDED, GATEWAY_NONE, MAPS } from "../kernel/bpf-layout";
 import { formatNetwork, type Network, parseNetwork } from "../model/address";
@@ -8,7 +8,7 @@ import { NetworkMap } from "../model/network-map";
 import type { NamedPolicy } from "../model/overlap";
 import { firstMeeting, type Range, rangesOf, union } from "../model/ranges";
 import { destinationMembers, type Selection } from "../model/selection";
-import { fleetOf, type GatewayState } from "./gateway-state";
+import type { GatewayState } from "./gateway-state";
 import { claimOnce, gatewayOf } from "./known-gateway";
 import { labelText } from "./label";
 import type { Looked } from "./look";
@@ -16,7 +16,8 @@ import { isOwnStack } from "./owner";
 import { type PolicyState, selectionsOf } from "./policy-state";
 import { memory } from "./run-memory";
 
-const boundOf = (map: string): number => MAPS[map]?.entries ?? 0;
+/** So many entries a map of the programs holds. */
+export const boundOf = (map: string): number => MAPS[map]?.entries ?? 0;
 
 /** What a selection alone comes to. */
 interface Counts {
@@ -159,23 +160,6 @@ export function policyReport({ ownerId, gateway: { id }, label }: PolicyState, l
   const { single, wide, decisions } = countAlone(policy, neverOf([policy], [gateway]));
   const entries = (single + Math.min(wide.length, 1)) * decisions;
   return [`policy ${label.name}: ${entries} policy entries and ${wide.length} source networks on each node`];
-}
-
-/** A gateway node holds so many egress IPs of all gateways with programs. */
-export function egressIPBoundProblems(state: GatewayState): Problem[] {
-  if (!hasPrograms(claimOnce(state))) return [];
-  const others = [...memory.gateways].flatMap(([id, { wanted }]) =>
-    id !== state.ownerId && fleetOf(wanted) === fleetOf(state) && hasPrograms(claimOnce(wanted)) ? [wanted] : [],
-  );
-  const most = boundOf("egw_egress_ips");
-  return [...new Set(Object.values(state.placement))].flatMap((node): Problem[] => {
-    const count = [state, ...others].flatMap(({ placement }) =>
-      Object.values(placement).filter((holder) => holder === node),
-    ).length;
-    if (count <= most) return [];
-    const message = `node ${node} would hold ${count} egress IPs of gateways with datapath "bpf", and its programs hold ${most}. Place some on other nodes, or give datapath "iptables".`;
-    return [{ path: "egressIPs", message }];
-  });
 }
 
 function ruleOf(id: string, selection: Routed, isLeft: boolean): PolicyRule {

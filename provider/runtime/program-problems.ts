@@ -132,12 +132,15 @@ function hooksOf(
   const uplinks = uplink === undefined ? [] : hooksOfUplink(uplink, [claimOnce(args)], node);
   const others = claims.filter(({ kind, owner }) => kind !== "policy" || !isOwnStack(labelText(owner)));
   const wanted = [...others.filter(({ owner }) => owner.id !== args.ownerId), claimOnce(args)];
+  const tunnels = ["ingress", "egress"].map((direction) => `${TUNNEL} ${direction}`);
   const pods = hadPrograms && file?.podDevices?.length ? [] : podDevices(wanted, host, uplink);
   const ours = new Set([
     ...actual.flatMap((o) => (o.kind === "tc-filter" ? [`${o.device} ${o.direction}`] : [])),
     ...(uplink === undefined ? [] : hooksOfUplink(uplink, gateways, node)),
+    ...(hadPrograms ? tunnels : []),
   ]);
-  return new Set([...uplinks, ...pods.map((device) => `${device} ingress`)].filter((hook) => !ours.has(hook)));
+  const own = hasPrograms(claimOnce(args)) ? [...uplinks, ...tunnels] : uplinks;
+  return new Set([...own, ...pods.map((device) => `${device} ingress`)].filter((hook) => !ours.has(hook)));
 }
 
 /** The same for a policy: devices of the pods that it selects, which get programs with it. */

@@ -29,8 +29,8 @@ function reportOf(snapshot: Snapshot): string | undefined {
   );
   const ours = new Set(actual.flatMap((o) => (o.kind === "tc-filter" ? [`${o.device} ${o.direction}`] : [])));
   const ahead = host.filters
-    .map(({ isTcx, name, device, direction }) => ({ isTcx, name, hook: `${device} ${direction}` }))
-    .flatMap(({ isTcx, name, hook }) => (isTcx && ours.has(hook) ? [`${name} (${hook})`] : []));
+    .map(({ isFirst, name, device, direction }) => ({ isFirst, name, hook: `${device} ${direction}` }))
+    .flatMap(({ isFirst, name, hook }) => (isFirst && ours.has(hook) ? [`${name} (${hook})`] : []));
   const hasClient = actual.some((o) => o.kind === "bpf-program" && o.object === "client");
   const slow = hasClient
     ? [
@@ -41,7 +41,7 @@ function reportOf(snapshot: Snapshot): string | undefined {
   return [
     `${entries("egw_policies")} policy entries, ${entries("egw_sources")} source networks`,
     ...(slow.length > 0 ? [`not accelerated: ${slow.join(", ")}`] : []),
-    ...(ahead.length > 0 ? [`by tcx before ours, where no filter can be: ${ahead.join(", ")}`] : []),
+    ...(ahead.length > 0 ? [`before ours, where no filter of ours can be: ${ahead.join(", ")}`] : []),
     ...closedOf(host.verdicts),
   ].join("; ");
 }

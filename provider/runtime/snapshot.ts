@@ -54,12 +54,12 @@ export interface HostFacts {
   /** Ip rules of others that lead to a way out: to a table with a default route, or to none. */
   readonly rules: readonly string[];
   readonly tables: ReadonlySet<number>;
-  /** BPF programs of others on TC hooks: filters, or attached by tcx, which stands before these. */
+  /** BPF programs of others on TC hooks: `isFirst` where no filter of ours can come before them, as by tcx. */
   readonly filters: readonly {
     readonly device: string;
     readonly direction: string;
     readonly name: string;
-    readonly isTcx?: boolean;
+    readonly isFirst?: boolean;
   }[];
   /** TC hooks that our programs can't share: `by` an ingress `qdisc`, or filters of this kind, which are no BPF. */
   readonly taken: readonly { readonly device: string; readonly direction: string; readonly by: string }[];
@@ -205,7 +205,7 @@ function parseHost(sections: Sections): HostFacts {
       device,
       direction,
       name,
-      isTcx: by === "tcx",
+      isFirst: by === "first",
     })),
     taken: pairs("host-taken").map(([device = "", direction = "", by = ""]) => ({ device, direction, by })),
     verdicts: new Map(pairs("verdicts").map(([index, count]) => [Number(index), Number(count)])),

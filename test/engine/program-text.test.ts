@@ -27,7 +27,7 @@ const THEIRS = `mkdir -p /sys/fs/bpf/theirs
   bpftool prog loadall /run/theirs.o /sys/fs/bpf/theirs/prog type classifier
 }
 place() { tc filter show dev $1 $2 | sed -n 's/.* pref \\([0-9]*\\) .* handle \\([^ ]*\\) egw-.*/prio \\1 handle \\2/p'; }
-theirs() { tc qdisc add dev $1 clsact 2>/dev/null; tc filter add dev $1 $2 prio $3 protocol all bpf da object-pinned /sys/fs/bpf/theirs/prog/count_in; }
+theirs() { tc qdisc add dev $1 clsact 2>/dev/null; tc filter add dev $1 $2 prio $3 protocol \${4:-all} bpf da object-pinned /sys/fs/bpf/theirs/prog/count_in; }
 `;
 const missing = ["bpftool", "tc", "clang"].find((tool) => spawnSync(tool, ["-V"]).error);
 const test = testUnless(missing === undefined ? false : `no ${missing} here`);
@@ -68,6 +68,10 @@ const HANDS: readonly (readonly [string, RegExp])[] = [
     "theirs eth0 ingress 7; theirs eth0 ingress 6",
     /^changed {2}tc-filter eth0 ingress from_outside .* behind count_in count_in$/,
   ],
+  [
+    "tc filter replace dev veth1 ingress $(place veth1 ingress) protocol all bpf object-pinned $P/client-*/egw-from_pod",
+    /^changed {2}tc-filter veth1 ingress from_pod of client .* is .* without direct-action$/,
+  ],
 ];
 /** Further ones, in the long matrix. */
 const MORE_HANDS: readonly (readonly [string, RegExp])[] = [
@@ -90,6 +94,14 @@ const MORE_HANDS: readonly (readonly [string, RegExp])[] = [
     /^changed {2}tc-filter veth1 ingress from_pod of client .* is .* of \?$/,
   ],
   ["tc filter del dev egw.vxlan ingress prio 39", /^missing {2}tc-filter egw.vxlan ingress from_client /],
+  [
+    "tc filter del dev eth0 egress; tc filter add dev eth0 egress prio 38 handle 1 protocol 802.1Q bpf da object-pinned $P/gateway-*/egw-to_outside",
+    /^changed {2}tc-filter eth0 egress to_outside of gateway .* is .* protocol 802.1Q$/,
+  ],
+  [
+    "tc filter del dev veth1 ingress; tc filter add dev veth1 ingress prio 1 handle 1 protocol arp bpf object-pinned $P/client-*/egw-from_pod",
+    /^changed {2}tc-filter veth1 ingress from_pod of client .* is .* protocol arp without direct-action$/,
+  ],
   ["theirs egw.vxlan ingress 1", /^changed {2}tc-filter egw.vxlan ingress from_client .* behind count_in$/],
   ["theirs veth1 ingress 1", /^changed {2}tc-filter veth1 ingress from_pod .* behind count_in$/],
   [
@@ -306,7 +318,7 @@ sh /var/lib/pulumi-egress/restore/run > /dev/null && sed -n '/^tc:/,/^flow/p' /r
     );
     expect(differences(shown)).toEqual([]);
     expect(shown.host.filters).toEqual([
-      { device: "eth0", direction: "ingress", name: "cil_from_netdev", isTcx: true },
+      { device: "eth0", direction: "ingress", name: "cil_from_netdev", isFirst: true },
     ]);
   });
 
@@ -342,6 +354,26 @@ tc qdisc add dev veth2 clsact`);
     expect(node.must("for d in eth0 veth1; do tc filter show dev $d ingress; tc filter show dev $d egress; done")).toBe(
       filters,
     );
+  });
+
+  test("where no filter of ours can come before one of others it is told, is no drift, and ours are put behind it or stay", () => {
+    node.apply(CLAIMS);
+    const whole = node.filters();
+    node.must(`${THEIRS} theirs eth0 ingress 1 ip; tc filter del dev eth0 ingress prio 40; tc filter del dev eth0 egress
+tc filter add dev eth0 egress prio 1 protocol ip u32 match u32 0 0 flowid 1:1`);
+    const found = node.probe();
+    expect(differences(found)).toEqual([
+      expect.stringMatching(/^missing {2}tc-filter eth0 egress to_outside /),
+      expect.stringMatching(/^missing {2}tc-filter eth0 ingress from_outside /),
+    ]);
+    expect(found.host.filters).toEqual([{ device: "eth0", direction: "ingress", name: "count_in", isFirst: true }]);
+    expect(differences(node.apply(CLAIMS))).toEqual([]);
+    expect(differences(node.apply([nodeClaim("gateway-1", { mtu: 1400 }), GATEWAY, ...POLICIES]))).toEqual([]);
+    const shown = node.filters();
+    expect(shown).toMatch(/count_in.*\n.*uplink_client.*\n.*uplink_gateway.*\n.*from_outside/);
+    expect(sorted(shown.replace(/.*count_in.*\n/g, ""))).toBe(sorted(whole));
+    node.apply(BARE);
+    expect(node.filters().match(/count_in|egw-/g)).toEqual(["count_in"]);
   });
 
   test("a filter of a hook that is ours leaves it to them", () => {

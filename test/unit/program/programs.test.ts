@@ -95,8 +95,27 @@ test.each<[string, string, readonly string[], string]>([
     [filter(1, "0x3", "egw-from_client"), filter(1, "0x2", "egw-from_gateway"), filter(1, "0x1", "theirs")],
     "1:0x4",
   ],
+  ["behind what leaves the first preference to nobody else", "from_client", [heading(1, "u32")], "39:0x2"],
+  [
+    "behind what is there for one protocol, where nobody else is",
+    "from_pod",
+    [filter(1, "0x1", "theirs").replace("protocol all", "protocol ip"), filter(38, "0x1", "theirs")],
+    "42:0x1",
+  ],
+  [
+    "where it is, though what is in front of it leaves no room there",
+    "from_pod",
+    [heading(1, "u32"), filter(35, "0x1", "egw-from_pod"), filter(38, "0x1", "theirs")],
+    "35:0x1",
+  ],
+  [
+    "in front of one of ours that is for one protocol",
+    "from_pod",
+    [filter(38, "0x1", "egw-from_pod").replace("protocol all", "protocol ip")],
+    "35:0x1",
+  ],
 ])("a filter comes to stand %s", (_, program, shown, place) => {
-  expect(placed(program, ...shown)).toBe(place);
+  expect(placed(program, ...shown)).toBe(`${place}:all:da`);
 });
 
 const features = (plain: string, summed: string): string =>

@@ -1,14 +1,11 @@
 import { policyEntries } from "../../../provider/compile/bpf-policies";
 import { formatAddress } from "../../../provider/model/address";
 import type { Problem } from "../../../provider/model/args";
-import type { Claim, PolicyClaim } from "../../../provider/model/claim";
+import type { Claim, GatewayClaim, PolicyClaim } from "../../../provider/model/claim";
+import { egressIPBoundProblems } from "../../../provider/runtime/egress-ip-bounds";
 import type { GatewayState } from "../../../provider/runtime/gateway-state";
-import {
-  egressIPBoundProblems,
-  othersBoundProblems,
-  policyBoundProblems,
-  policyReport,
-} from "../../../provider/runtime/map-bounds";
+import type { Looked } from "../../../provider/runtime/look";
+import { othersBoundProblems, policyBoundProblems, policyReport } from "../../../provider/runtime/map-bounds";
 import type { PolicyState } from "../../../provider/runtime/policy-state";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
 import { gatewayClaim, policyClaim } from "../reconcile/states";
@@ -227,15 +224,42 @@ test("a preview says how many entries a policy comes to, where programs have the
   ]);
 });
 
-test("a node holds so many egress IPs of all gateways with programs", () => {
-  for (const name of ["a", "b", "c"]) gateway(name, 1024);
-  gateway("stack", 1024, "iptables");
-  expect(egressIPBoundProblems(gateway("d", 1024))).toEqual([]);
-  expect(egressIPBoundProblems(gateway("e", 1))).toEqual([
+describe("a node holds so many egress IPs of all gateways with programs", () => {
+  const told = (count: number, more = "", steps = "") => [
     {
       path: "egressIPs",
-      message:
-        'node n1 would hold 4097 egress IPs of gateways with datapath "bpf", and its programs hold 4096. Place some on other nodes, or give datapath "iptables".',
+      message: `node n1 would hold ${count} egress IPs of gateways with datapath "bpf"${more} and its programs hold 4096. Place some on other nodes${steps}, or give datapath "iptables".`,
     },
-  ]);
+  ];
+  const bare = new Map<string, Looked>();
+  /** A node that has a gateway with so many, as `gateway` of this name would have them. */
+  const having = (name: string, ips: number, change: Partial<GatewayClaim> = {}) => {
+    const placement = Object.fromEntries(addresses(ips).map((ip) => [`${name} ${ip}`, "n1"]));
+    return new Map([["n1", seen({ claims: [gatewayClaim({ datapath: "bpf", placement, ...change }, name)] })]]);
+  };
+
+  test("of a run", () => {
+    for (const name of ["a", "b", "c"]) gateway(name, 1024);
+    gateway("stack", 1024, "iptables");
+    expect(egressIPBoundProblems(gateway("d", 1024), bare)).toEqual([]);
+    expect(egressIPBoundProblems(gateway("e", 1), bare)).toEqual(told(4097));
+  });
+
+  test("of other stacks, and of this one what is on the node already", () => {
+    expect(egressIPBoundProblems(gateway("a", 1), having("theirs", 4095))).toEqual([]);
+    expect(egressIPBoundProblems(gateway("a", 2), having("theirs", 4095))).toEqual(told(4097));
+    expect(egressIPBoundProblems(gateway("a", 2), having("theirs", 4095, { datapath: undefined }))).toEqual([]);
+    expect(egressIPBoundProblems(gateway("a", 4096), having("a", 4096))).toEqual([]);
+  });
+
+  test("while a run changes them, with those that are to go", () => {
+    const one = { placement: { ...gateway("a", 4095).placement, another: "n1" } };
+    const state = { ...gateway("a", 4095), ...one };
+    const till = [", with those that it has till then,", ", change them in two steps"] as const;
+    expect(egressIPBoundProblems(state, having("a", 4096))).toEqual(told(4097, ...till));
+    memory.stacks.add("shop/prod");
+    const mine = { owner: { id: "gone", ...labelled("gone") } };
+    expect(egressIPBoundProblems(gateway("a", 2), having("gone", 4095, mine))).toEqual(told(4097, ...till));
+    memory.stacks.clear();
+  });
 });

@@ -135,6 +135,15 @@ describe("programs of others", () => {
     expect(later(known(true))).toEqual([]);
   });
 
+  test("are refused on the tunnel's device, where they were before the first of ours", () => {
+    const { snapshot } = nodeWith({ filters: [{ device: "egw.vxlan", direction: "egress", name: "count_out" }] });
+    const told = (claims: readonly Claim[]) =>
+      snapshot && problems({ snapshot: { ...snapshot, claims } }).map(({ message }) => message);
+    const refused = [expect.stringContaining("take the same packets: count_out (egw.vxlan egress).")];
+    expect(told([nodeClaim("client-1"), gatewayClaim()])).toEqual(refused);
+    expect(told(CLAIMS)).toEqual([]);
+  });
+
   test("are refused on the devices of pods with the first policy that selects these", () => {
     const { snapshot } = nodeWith({ filters });
     if (!snapshot) throw new Error("not seen");

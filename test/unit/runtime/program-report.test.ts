@@ -59,10 +59,10 @@ test("what programs dropped is told by hook and reason, and what had no gateway;
 test("what others have attached by tcx on hooks of ours is named, since no filter comes before it", () => {
   const { snapshot } = seen({ claims: [nodeClaim("client-1")], actual: [CLIENT, filter("veth1")] });
   if (!snapshot) throw new Error("not seen");
-  const at = (device: string, isTcx: boolean) => ({ device, direction: "ingress", name: `on_${device}`, isTcx });
+  const at = (device: string, isFirst: boolean) => ({ device, direction: "ingress", name: `on_${device}`, isFirst });
   const host = hostOf({ filters: [at("veth1", true), at("veth1", false), at("veth2", true)] });
   expect(programReport(gateway(), new Map([["n2", { snapshot: { ...snapshot, host } }]]))).toEqual([
-    "gateway egress: node n2: 0 policy entries, 0 source networks; by tcx before ours, where no filter can be: on_veth1 (veth1 ingress)",
+    "gateway egress: node n2: 0 policy entries, 0 source networks; before ours, where no filter of ours can be: on_veth1 (veth1 ingress)",
   ]);
 });
 

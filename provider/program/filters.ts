@@ -1,0 +1,100 @@
+import { IS_FIRST } from "./hooks";
+
+/** Shell functions of a batch, and of a boot, that attach programs to TC hooks and detach them. */
+export const FILTER_FUNCTIONS = `
+# attach DEVICE DIRECTION PROGRAM OBJECT HASH, or detach, restore, keep DEVICE DIRECTION PROGRAM. Devices of pods come and go.
+egw_filters() {
+  while read -r verb dev dir program object hash; do
+    i=$(cat /sys/class/net/$dev/ifindex 2>/dev/null) || continue
+    case $verb in
+      attach) egw_attach ;;
+      detach) egw_keep_filters && egw_remove_filters && egw_unhook ;;
+      restore) egw_attach_again ;;
+    esac || egw_is_gone || return 1
+  done
+}
+egw_attach() {
+  egw_keep_filters && egw_hook &&
+    at=$(egw_filter_place) && egw_put_filter "$at" $BPF/$object-$hash-*/egw-$program && egw_remove_filters "$at"
+}
+egw_attach_again() {
+  kept=
+  for k in $BPF/gone-filters/$i-$dir-*/egw-$program; do
+    [ -e $k ] || continue
+    at=\${k%/*}; at=\${at##*-$dir-}
+    egw_hook && egw_put_filter $at $k || return 1
+    kept="$kept $at"
+  done
+  [ -z "$kept" ] || egw_remove_filters "$kept"
+}
+# Asked of the kernel, which answers when a device that is going is gone: its folder in /sys stays longer than its name.
+egw_is_gone() { ! ip -o link show dev $dev 2>/dev/null | grep -q "^$i: "; }
+# egw_put_filter PLACE PROGRAM. A place is PREFERENCE:HANDLE:PROTOCOL:MODE; in names of a BPF file system is no dot.
+egw_put_filter() {
+  set -- $(echo $1 | tr ':,' ' .') $2
+  $egw_limit tc filter replace dev $dev $dir prio $1 handle $2 protocol $3 bpf \${4#plain} object-pinned $5
+}
+egw_filters_of_hook() { tc filter show dev $dev $dir 2>/dev/null; }
+# Of this program: PLACE ID
+egw_own_filters() {
+  egw_filters_of_hook | awk -v name=" egw-$program:" 'index($0, name) {
+    for (i = 1; i < NF; i++) word[$i] = $(i + 1)
+    gsub(/[.]/, ",", word["protocol"])
+    print word["pref"] ":" word["handle"] ":" word["protocol"] ":" (/ direct-action( |$)/ ? "da" : "plain"), word["id"] }'
+}
+egw_keep_filters() {
+  egw_own_filters | while read -r at id; do
+    k=$BPF/gone-filters/$i-$dir-$at
+    [ -e $k/egw-$program ] || { mkdir -p $k && bpftool prog pin id $id $k/egw-$program; } || exit 1
+  done
+}
+# egw_remove_filters [BUT]: those of this program, but for these places
+egw_remove_filters() {
+  egw_own_filters | while read -r at id; do
+    case " $1 " in *" $at "*) continue ;; esac
+    set -- "$1" $(echo $at | tr ':,' ' .')
+    $egw_limit tc filter del dev $dev $dir prio $2 handle $3 protocol $4 bpf || exit 1
+  done
+}
+# In front of what others have: at a preference before all of theirs, or where there is none, at the first one, where of filters
+# the newest is asked first. What gets the rest of another program of ours stands behind that, and is put there before it.
+# Where the first preference is shared with none of ours, it stays where it is, or comes behind.
+egw_filter_place() {
+  case $program in from_workload | to_workload | from_network | to_network) slot=-1 ;; from_outside) slot=2 ;; from_client | uplink_gateway) slot=1 ;; *) slot=0 ;; esac
+  egw_filters_of_hook | awk -v name=" egw-$program:" -v slot=$slot '
+    ${IS_FIRST}
+    {
+      if ($1 != "filter") next
+      p = h = k = protocol = ""
+      for (i = 1; i < NF; i++)
+        if ($i == "pref") { p = $(i + 1); k = $(i + 2) } else if ($i == "handle") h = $(i + 1); else if ($i == "protocol") protocol = $(i + 1)
+      # Of the lines of a filter the first; a heading has no handle.
+      if (p == "" || (k == "bpf" && h == "")) next
+      isOurs = k == "bpf" && protocol == "all" && / egw-[a-z_]*:/
+      if (!isOurs) { theirs[p]; if (!front || p < front) front = p }
+      isOwn = isOurs && index($0, name)
+      if (isOwn && !place) place = p ":" h
+      if (is_first(p, k, protocol)) isClosed = 1
+      if (p != 1) next
+      used[h]
+      if (isOwn) { if (!ahead) stays = h } else if (!isOurs || !slot) ahead = 1
+    }
+    function free(base,  n) { for (n = -1; n < 3; n++) if ((base + n) in theirs) return 0; return 1 }
+    END {
+      base = front && front < 41 ? front - 3 : 38
+      if (isClosed) for (base = 38; !free(base); ) base += 4
+      if (isClosed && place) at = place
+      else if (slot < 0 ? base > 1 : base > 0) at = base + slot ":0x" (slot < 0 ? 9 : 1 + slot)
+      else { for (n = 1; sprintf("0x%x", n) in used; n++); at = "1:" (stays != "" ? stays : sprintf("0x%x", n)) }
+      print at ":all:da"
+    }'
+}
+egw_hook() {
+  tc qdisc show dev $dev | grep -q '^qdisc clsact ' || { mkdir -p $BPF/clsact/$i && $egw_limit tc qdisc add dev $dev clsact; }
+}
+# A hook of ours goes with its last filter.
+egw_unhook() {
+  [ -d $BPF/clsact/$i ] && [ -z "$(tc filter show dev $dev ingress; tc filter show dev $dev egress)" ] || return 0
+  $egw_limit tc qdisc del dev $dev clsact && rmdir $BPF/clsact/$i
+}
+`;
