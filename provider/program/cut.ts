@@ -40,7 +40,8 @@ const ICMP_TIMEOUT = 30;
  *
  * egw_bury ADDRESS: the set goes with the node's enrolment, and some connections have not said a word since they were cut.
  * Each of them gets a conntrack entry that leads to a closed port of the node itself: the kernel resets what comes, and
- * with that forgets the entry. Members that stand for an open connection of a pod of this node carry its port in the comment.
+ * with that forgets the entry. One that was opening gets the same one: of SYN_SENT a SYN alone would be taken, and its pod may have got an answer that
+ * conntrack did not believe. Members that stand for an open connection of a pod of this node carry its port in the comment.
  */
 export const CUT_FUNCTION = `${FLOW_FUNCTIONS}
 egw_cut() {
@@ -178,8 +179,7 @@ egw_bury() {
     / packets 0 / && / comment / {
       split($3, m, ","); sub(/^tcp:/, "", m[2])
       for (i = 4; i < NF; i++) { if ($i == "timeout") t = $(i + 1); if ($i == "comment") { p = $(i + 1); gsub(/"/, "", p) } }
-      state = $2 == "egw-cut" ? "ESTABLISHED -u ASSURED" : "SYN_SENT"
-      print "-I -p tcp -s", m[1], "--sport", m[2], "-d", m[3], "--dport", p, "--dst-nat", to ":1 --state", state, "-t", t
+      print "-I -p tcp -s", m[1], "--sport", m[2], "-d", m[3], "--dport", p, "--dst-nat", to ":1 --state ESTABLISHED -u ASSURED -t", t
     }' > $T/graves || egw_full
   egw_put_in $T/graves 2> $T/err
 }
