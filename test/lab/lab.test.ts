@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -141,6 +141,15 @@ if (missing.length > 0) {
       await labReset(lab);
       expect(await labDump(lab, "gateway-1")).toBe(before);
       expect((await podCall(lab, "pod-gateway-1-1", outside)).source).toBe("192.168.0.101");
+    });
+
+    test("a pod goes on with no connection behind a reset, though nobody holds it any more", async () => {
+      const { namespace } = lab.pods.find(({ name }) => name === "pod-gateway-1-1") ?? {};
+      const open = () => spawnSync("ss", ["-N", String(namespace), "-Htan", "state", "connected"]).stdout.toString();
+      await podCall(lab, "pod-gateway-1-1", outside);
+      expect(open()).not.toBe("");
+      await labReset(lab);
+      expect(open()).toBe("");
     });
 
     test("every node lets the operator in by its key alone, and has files and mounts of its own", async () => {

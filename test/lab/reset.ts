@@ -13,6 +13,7 @@ import type { Lab } from "./topology";
  */
 export async function labReset(lab: Lab): Promise<void> {
   await Promise.all([...lab.pods, ...lab.outside].map((host) => askAgent(lab, host.name, { op: "reset" })));
+  await endConnections(lab);
   const results = await Promise.all([...lab.nodes.map((node) => resetNode(lab, node.name)), forget(lab)]);
   const problems = results.filter((problem) => problem !== "");
   if (problems.length > 0) throw new Error(`lab "${lab.name}" can't be reset; build it anew.\n${problems.join("\n")}`);
@@ -30,6 +31,12 @@ async function resetNode(lab: Lab, node: string): Promise<string> {
   if (diffs.length === 0) return "";
   const left = await labDrift(lab, node);
   return left === "" ? "" : `${node}:\n${left}\n${repaired.stderr.trim()}`;
+}
+
+/** Of pods: the kernel goes on sending for connections that nobody holds any more, while nodes forget what becomes of them. */
+async function endConnections(lab: Lab): Promise<void> {
+  const lines = lab.pods.map(({ namespace }) => `ss -N ${namespace} -K -t state connected >/dev/null`);
+  await run(["sh"], { input: lines.join("\n") });
 }
 
 /** Learned neighbours and MTUs of all that is no node; the switch has none. */
