@@ -18,7 +18,7 @@ const help = `Usage: npm test [-- OPTION OF JEST]...
   npm run test:unit   the unit tests alone, up to two minutes, without root
   npm run test:full   all that npm test leaves out too, and every scenario once more with
                       gateways whose datapath is bpf, and the programs on older kernels in
-                      emulated machines; four hours on two cores. With --part NAME one part
+                      emulated machines; some three hours on two cores. With --part NAME one part
                       of it: ${fullParts.join(", ")}. Each that ran whole is noted in
                       test/FULL.md
 
@@ -42,7 +42,7 @@ const jestProjects = { unit: ["--maxWorkers=2"], real: ["--maxWorkers=2"] };
 const kinds = {
   unit: { projects: ["unit"], checks: false, budget: 2 * minutes },
   quick: { projects: ["unit", "real"], checks: true, budget: 11 * minutes },
-  full: { budget: 270 * minutes },
+  full: { budget: 200 * minutes },
 };
 
 const [kindName, ...options] = process.argv.slice(2);
