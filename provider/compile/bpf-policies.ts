@@ -56,7 +56,7 @@ const NONE = "";
 /**
  * The maps of a client node. Each source, and each class of wider networks, has entries for all rules that hold it, so that
  * one look-up decides; `never` is selected by none. Entries grow with the sources times the destinations of their rules.
- * An address that a rule leaves to the stack inside of a wider network has the class of none, else that network's would decide.
+ * An address that a rule leaves to the stack inside of a wider network has the class of none, else that network's would decide; all such have the same.
  */
 export function policyEntries(
   rules: readonly PolicyRule[],
@@ -101,7 +101,7 @@ interface Group {
   /** Those that have it themselves. */
   readonly own: readonly number[];
   readonly indexes: readonly number[];
-  /** Whether a wider one holds it. */
+  /** Whether a wider one holds it that is not left to the stack. */
   readonly isInside: boolean;
   readonly key: string;
 }
@@ -122,7 +122,8 @@ function groupsOf(rules: readonly PolicyRule[]): Group[] {
       .flatMap((length) => byNetwork.get(formatNetwork({ base: masked(network.base, length), length }))?.indexes ?? []);
     const indexes = [...new Set([...own, ...around])].sort((a, b) => a - b);
     const key = indexes.map((index) => rules[index]?.id).join(" ");
-    return { network, own, indexes, isInside: around.length > 0, key };
+    const isInside = around.some((index) => rules[index]?.gateway !== GATEWAY_EXCLUDED);
+    return { network, own, indexes, isInside, key };
   });
 }
 

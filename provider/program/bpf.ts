@@ -1,11 +1,10 @@
 import { ENTRY_MAPS } from "../kernel/bpf-entry";
 import { MAP_FUNCTIONS, MAPS } from "./bpf-maps";
 import { FILTER_FUNCTIONS } from "./filters";
-import { IS_FIRST } from "./hooks";
 
 /**
  * egw_bpf prints maps, programs and filters of ours, and the entries that user space writes: lines `map`, `program`, `filter`, `entry`
- * as the kinds read them. Filters of others are printed where they stand in front of one of ours only. Devices are in the order of their
+ * as the kinds read them. Filters of others are printed where they stand in front of one of ours only, and one of ours could come before them. Devices are in the order of their
  * names, since one that is made again has another number; filters of a hook in the order in which a packet meets them.
  */
 export const BPF_PROBE_FUNCTIONS = `
@@ -26,7 +25,6 @@ egw_bpf() {
     echo @device; grep . /sys/class/net/*/ifindex
     echo @filter; egw_hooks
   } 2>/dev/null | awk '
-    ${IS_FIRST}
     /^@/ { mode = substr($1, 2); a = $2; b = $3; next }
     mode == "map" && /^[0-9]+:/ { pinned[$1 + 0]; type = $2; flags = 0; for (i = 3; i < NF; i++) if ($i == "flags") flags = $(i + 1); next }
     mode == "map" && $1 == "key" { print "map", a, b, type, $2 + 0, $4 + 0, $6 + 0, flags; next }
@@ -45,7 +43,7 @@ egw_bpf() {
     mode == "device" { sub(/^.sys.class.net./, ""); split($0, found, "/ifindex:"); device[found[2]] = found[1]; next }
     mode == "filter" && $3 == "bpf" {
       hook = "filter " $1 " " $2 " "
-      if ($6 !~ /^egw-/) { if (!is_first($4, $3, $5)) others[hook] = others[hook] hook $6 "\\n"; next }
+      if ($6 !~ /^egw-/) { if (!$9) others[hook] = others[hook] hook $6 "\\n"; next }
       what = ($6, $7) in of ? of[$6, $7] : "?"
       if ($5 != "all") what = what " protocol " $5
       if ($8 != "da") what = what " without direct-action"

@@ -13,12 +13,15 @@ egw_filters() {
     esac || egw_is_gone || return 1
   done
 }
+# What somebody has put there for one protocol leaves no room at its preference: it goes first.
 egw_attach() {
-  egw_keep_filters && egw_hook &&
+  egw_keep_filters && egw_hook && egw_own_filters | grep -v ':all:' | egw_remove_places &&
     at=$(egw_filter_place) && egw_put_filter "$at" $BPF/$object-$hash-*/egw-$program && egw_remove_filters "$at"
 }
 egw_attach_again() {
   kept=
+  # So does what stands there in its place.
+  ! ls -d $BPF/gone-filters/$i-$dir-*/egw-$program 2>/dev/null | grep -qv ':all:' || egw_remove_filters || return 1
   for k in $BPF/gone-filters/$i-$dir-*/egw-$program; do
     [ -e $k ] || continue
     at=\${k%/*}; at=\${at##*-$dir-}
@@ -49,20 +52,19 @@ egw_keep_filters() {
   done
 }
 # egw_remove_filters [BUT]: those of this program, but for these places
-egw_remove_filters() {
-  egw_own_filters | while read -r at id; do
-    case " $1 " in *" $at "*) continue ;; esac
-    set -- "$1" $(echo $at | tr ':,' ' .')
-    $egw_limit tc filter del dev $dev $dir prio $2 handle $3 protocol $4 bpf || exit 1
+egw_remove_filters() { egw_own_filters | awk -v but=" $1 " '!index(but, " " $1 " ")' | egw_remove_places; }
+egw_remove_places() {
+  while read -r at id; do
+    set -- $(echo $at | tr ':,' ' .')
+    $egw_limit tc filter del dev $dev $dir prio $1 handle $2 protocol $3 bpf || return 1
   done
 }
 # In front of what others have: at a preference before all of theirs, or where there is none, at the first one, where of filters
 # the newest is asked first. What gets the rest of another program of ours stands behind that, and is put there before it.
-# Where the first preference is shared with none of ours, it stays where it is, or comes behind.
+# Before what comes first whatever we do none of ours can come.
 egw_filter_place() {
   case $program in from_workload | to_workload | from_network | to_network) slot=-1 ;; from_outside) slot=2 ;; from_client | uplink_gateway) slot=1 ;; *) slot=0 ;; esac
-  egw_filters_of_hook | awk -v name=" egw-$program:" -v slot=$slot '
-    ${IS_FIRST}
+  egw_filters_of_hook | awk -v name=" egw-$program:" -v slot=$slot '${IS_FIRST}
     {
       if ($1 != "filter") next
       p = h = k = protocol = ""
@@ -70,21 +72,17 @@ egw_filter_place() {
         if ($i == "pref") { p = $(i + 1); k = $(i + 2) } else if ($i == "handle") h = $(i + 1); else if ($i == "protocol") protocol = $(i + 1)
       # Of the lines of a filter the first; a heading has no handle.
       if (p == "" || (k == "bpf" && h == "")) next
-      isOurs = k == "bpf" && protocol == "all" && / egw-[a-z_]*:/
-      if (!isOurs) { theirs[p]; if (!front || p < front) front = p }
-      isOwn = isOurs && index($0, name)
-      if (isOwn && !place) place = p ":" h
-      if (is_first(p, k, protocol)) isClosed = 1
+      isOurs = / egw-[a-z_]*:/
+      if (!isOurs && !is_first("", p, k, protocol) && (!front || p < front)) front = p
       if (p != 1) next
       used[h]
-      if (isOwn) { if (!ahead) stays = h } else if (!isOurs || !slot) ahead = 1
+      if (index($0, name)) { if (!ahead) stays = h } else if (!isOurs || !slot) ahead = 1
     }
-    function free(base,  n) { for (n = -1; n < 3; n++) if ((base + n) in theirs) return 0; return 1 }
     END {
       base = front && front < 41 ? front - 3 : 38
-      if (isClosed) for (base = 38; !free(base); ) base += 4
-      if (isClosed && place) at = place
-      else if (slot < 0 ? base > 1 : base > 0) at = base + slot ":0x" (slot < 0 ? 9 : 1 + slot)
+      # Between what comes first and the rest four preferences are free.
+      if ("" in last && base < last[""] + 2) base = last[""] + 2
+      if ("" in last || (slot < 0 ? base > 1 : base > 0)) at = base + slot ":0x" (slot < 0 ? 9 : 1 + slot)
       else { for (n = 1; sprintf("0x%x", n) in used; n++); at = "1:" (stays != "" ? stays : sprintf("0x%x", n)) }
       print at ":all:da"
     }'

@@ -109,8 +109,8 @@ function problemsOn({ node, gateways, had }: Place, { path, name, ignore, isSele
   });
   const never = neverOf([...own.map(([, policy]) => policy), { ignore }], [...gateways.values()]);
   const mostOf = { policies: boundOf("egw_policies"), sources: boundOf("egw_sources") };
-  // What is left to the stack has entries only inside what programs decide: policies side by side don't meet, but one meets what was before.
-  const isMixed = former.length > 0 && selections.some(({ isLeft }) => isLeft);
+  // What is left to the stack has entries only inside what programs decide, and single addresses a class in wide sources of these.
+  const isMixed = selections.some(({ isLeft }) => isLeft);
   const decided = union(
     isMixed ? selections.flatMap((one) => (one.isLeft ? [] : countOnce(one.selection, never).ranges)) : [],
   );

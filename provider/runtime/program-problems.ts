@@ -132,7 +132,9 @@ function hooksOf(
   const uplinks = uplink === undefined ? [] : hooksOfUplink(uplink, [claimOnce(args)], node);
   const others = claims.filter(({ kind, owner }) => kind !== "policy" || !isOwnStack(labelText(owner)));
   const wanted = [...others.filter(({ owner }) => owner.id !== args.ownerId), claimOnce(args)];
-  const tunnels = ["ingress", "egress"].map((direction) => `${TUNNEL} ${direction}`);
+  // Where a node has no other gateway node it sends nothing by the tunnel but answers.
+  const sends = args.gateways.some((gateway) => gateway.node !== node);
+  const tunnels = [`${TUNNEL} ingress`, ...(sends ? [`${TUNNEL} egress`] : [])];
   const pods = hadPrograms && file?.podDevices?.length ? [] : podDevices(wanted, host, uplink);
   const ours = new Set([
     ...actual.flatMap((o) => (o.kind === "tc-filter" ? [`${o.device} ${o.direction}`] : [])),

@@ -359,21 +359,24 @@ tc qdisc add dev veth2 clsact`);
   test("where no filter of ours can come before one of others it is told, is no drift, and ours are put behind it or stay", () => {
     node.apply(CLAIMS);
     const whole = node.filters();
-    node.must(`${THEIRS} theirs eth0 ingress 1 ip; tc filter del dev eth0 ingress prio 40; tc filter del dev eth0 egress
+    node.must(`${THEIRS} tc filter del dev eth0 ingress prio 40; tc filter del dev eth0 egress
+theirs eth0 ingress 1 ip; tc filter add dev eth0 ingress prio 2 protocol ipv6 bpf da object-pinned /sys/fs/bpf/theirs/prog/count_in flowid 1:1; theirs eth0 egress 20
 tc filter add dev eth0 egress prio 1 protocol ip u32 match u32 0 0 flowid 1:1`);
     const found = node.probe();
     expect(differences(found)).toEqual([
       expect.stringMatching(/^missing {2}tc-filter eth0 egress to_outside /),
       expect.stringMatching(/^missing {2}tc-filter eth0 ingress from_outside /),
     ]);
-    expect(found.host.filters).toEqual([{ device: "eth0", direction: "ingress", name: "count_in", isFirst: true }]);
+    const at = (direction: string, isFirst: boolean) => ({ device: "eth0", direction, name: "count_in", isFirst });
+    expect(found.host.filters).toEqual([at("ingress", true), at("ingress", true), at("egress", false)]);
     expect(differences(node.apply(CLAIMS))).toEqual([]);
     expect(differences(node.apply([nodeClaim("gateway-1", { mtu: 1400 }), GATEWAY, ...POLICIES]))).toEqual([]);
     const shown = node.filters();
     expect(shown).toMatch(/count_in.*\n.*uplink_client.*\n.*uplink_gateway.*\n.*from_outside/);
+    expect(shown).toMatch(/eth0 .*egress egw-to_outside.*\n.*count_in/);
     expect(sorted(shown.replace(/.*count_in.*\n/g, ""))).toBe(sorted(whole));
     node.apply(BARE);
-    expect(node.filters().match(/count_in|egw-/g)).toEqual(["count_in"]);
+    expect(node.filters().match(/count_in|egw-/g)).toEqual(Array(3).fill("count_in"));
   });
 
   test("a filter of a hook that is ours leaves it to them", () => {

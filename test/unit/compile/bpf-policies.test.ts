@@ -129,6 +129,9 @@ test("an address that is left to the stack is so inside of a wide source too, an
   expect(at("10.0.1.5", "198.51.100.9")).toBe("192.0.2.1 192.168.0.101");
   expect(at("10.0.1.6", "203.0.113.9")).toBe("192.0.2.1 192.168.0.101");
   expect(found.sources.map(({ network }) => network).sort()).toEqual(["10.0.1.0/24", "10.0.1.5/32"]);
+  // Inside of what is left to the stack too it costs nothing.
+  const leftAround = policy("around", "10.0.1.0/24", "203.0.113.0/24", GATEWAY_EXCLUDED);
+  expect(policyEntries([left, leftAround], []).sources.map(({ network }) => network)).toEqual(["10.0.1.0/24"]);
 });
 
 test("each entry is told to one of the policies", () => {

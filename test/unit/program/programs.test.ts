@@ -97,22 +97,28 @@ test.each<[string, string, readonly string[], string]>([
   ],
   ["behind what leaves the first preference to nobody else", "from_client", [heading(1, "u32")], "39:0x2"],
   [
-    "behind what is there for one protocol, where nobody else is",
+    "behind what is there for one protocol, and in front of the rest",
     "from_pod",
-    [filter(1, "0x1", "theirs").replace("protocol all", "protocol ip"), filter(38, "0x1", "theirs")],
-    "42:0x1",
+    [filter(1, "0x1", "theirs").replace("protocol all", "protocol ip"), filter(20, "0x1", "theirs")],
+    "17:0x1",
   ],
   [
-    "where it is, though what is in front of it leaves no room there",
-    "from_pod",
-    [heading(1, "u32"), filter(35, "0x1", "egw-from_pod"), filter(38, "0x1", "theirs")],
-    "35:0x1",
+    "behind what leaves no room, though it is farther back",
+    "from_outside",
+    [heading(1, "u32"), filter(5, "0x1", "theirs"), filter(9, "0x1", "theirs"), filter(14, "0x1", "theirs")],
+    "13:0x3",
   ],
   [
-    "in front of one of ours that is for one protocol",
+    "behind all where there is no room up to there",
     "from_pod",
-    [filter(38, "0x1", "egw-from_pod").replace("protocol all", "protocol ip")],
-    "35:0x1",
+    [heading(1, "u32"), ...Array.from({ length: 12 }, (_, i) => filter(4 * i + 4, "0x1", "theirs"))],
+    "50:0x1",
+  ],
+  [
+    "where it has its place, whatever stands elsewhere for one protocol",
+    "from_pod",
+    [filter(40, "0x3", "egw-from_outside").replace("protocol all", "protocol ip")],
+    "38:0x1",
   ],
 ])("a filter comes to stand %s", (_, program, shown, place) => {
   expect(placed(program, ...shown)).toBe(`${place}:all:da`);

@@ -206,6 +206,18 @@ describe("policies", () => {
   });
 });
 
+test("single addresses that are left to the stack inside of a wide source need room", () => {
+  gateway("egress", 1);
+  gateway("stack", 1, "iptables");
+  const most = 262_144;
+  const tell = (count: number) => {
+    policy("wide", ["10.0.0.0/8"], ["203.0.113.0/24"]);
+    return policyBoundProblems(policy("left", addresses(count), ["198.51.100.0/24"], "stack"), new Map());
+  };
+  expect(tell(most - 1)).toEqual([]);
+  expect(tell(most)).toHaveLength(1);
+});
+
 test("a preview says how many entries a policy comes to, where programs have them", () => {
   gateway("egress", 1);
   gateway("stack", 1, "iptables");

@@ -142,6 +142,9 @@ describe("programs of others", () => {
     const refused = [expect.stringContaining("take the same packets: count_out (egw.vxlan egress).")];
     expect(told([nodeClaim("client-1"), gatewayClaim()])).toEqual(refused);
     expect(told(CLAIMS)).toEqual([]);
+    // The only gateway node sends nothing by it but answers.
+    const only = snapshot && { snapshot: { ...snapshot, claims: [nodeClaim("client-1"), gatewayClaim()] } };
+    expect(only && problems(only, { ...ARGS, gateways: nodes(2).slice(1), clients: [] })).toEqual([]);
   });
 
   test("are refused on the devices of pods with the first policy that selects these", () => {
