@@ -46,24 +46,15 @@ const start = async () => {
 /** What a person types, and what preview says to it. */
 const HANDS: readonly (readonly [string, RegExp])[] = [
   ["rm $M/egw_policies", /^missing {2}bpf-map egw_policies /],
-  ["bpftool map delete pinned $M/egw_egress_ips key 192 0 2 1", /^missing {2}bpf-entry egw_egress_ips 192.0.2.1: 1$/],
   [
     "bpftool map update pinned $M/egw_peers key 192 168 0 102 value 2 0 0 0 0 1 0 0",
     /^changed {2}bpf-entry egw_peers 192.168.0.102: .* is .*02:00:00:00:00:01$/,
-  ],
-  [
-    "bpftool map update pinned $M/egw_policies key hex 40 0 0 0 0a 0 1 0b cb 0 71 07 value 0 0 0 0 0 0 0 1",
-    /^extra {4}bpf-entry egw_policies 10.0.1.11 to 203.0.113.7\/32: egress IP 0.0.0.0 gateway 0.0.0.1$/,
   ],
   [
     "rm $P/gateway-*/egw-from_client",
     /^changed {2}bpf-program gateway .* is .*: from_outside to_outside uplink_gateway$/,
   ],
   ["tc filter del dev veth1 ingress", /^missing {2}tc-filter veth1 ingress from_pod of client/],
-  [
-    "tc filter replace dev veth1 ingress $(place veth1 ingress) protocol all bpf da object-pinned /sys/fs/bpf/theirs/prog/count_in",
-    /^missing {2}tc-filter veth1 ingress from_pod of client/,
-  ],
   [
     "theirs eth0 ingress 7; theirs eth0 ingress 6",
     /^changed {2}tc-filter eth0 ingress from_outside .* behind count_in count_in$/,
@@ -75,6 +66,15 @@ const HANDS: readonly (readonly [string, RegExp])[] = [
 ];
 /** Further ones, in the long matrix. */
 const MORE_HANDS: readonly (readonly [string, RegExp])[] = [
+  ["bpftool map delete pinned $M/egw_egress_ips key 192 0 2 1", /^missing {2}bpf-entry egw_egress_ips 192.0.2.1: 1$/],
+  [
+    "tc filter replace dev veth1 ingress $(place veth1 ingress) protocol all bpf da object-pinned /sys/fs/bpf/theirs/prog/count_in",
+    /^missing {2}tc-filter veth1 ingress from_pod of client/,
+  ],
+  [
+    "bpftool map update pinned $M/egw_policies key hex 40 0 0 0 0a 0 1 0b cb 0 71 07 value 0 0 0 0 0 0 0 1",
+    /^extra {4}bpf-entry egw_policies 10.0.1.11 to 203.0.113.7\/32: egress IP 0.0.0.0 gateway 0.0.0.1$/,
+  ],
   [
     "rm $M/egw_peers; bpftool map create $M/egw_peers type hash key 4 value 8 entries 99 name egw_peers",
     /^changed {2}bpf-map egw_peers .* entries 16384 flags 0 {2}is {2}.* entries 99 /,
@@ -208,15 +208,18 @@ describe("on a node of its own", () => {
     expect(node.must("ls /sys/fs/bpf")).not.toContain("pulumi");
   });
 
-  test("a step that fails behind the filters is undone whole, be the number of a device that of another step", async () => {
-    const tools = node.tools(CLAIMS);
-    node.stop();
-    for (const number of [tools.indexOf("iptables"), tools.lastIndexOf("iptables")]) {
-      node = await ProgramNode.start("192.168.0.101", number);
-      expect({ number, said: node.fail(CLAIMS) }).toEqual({ number, said: expect.stringContaining("@@rolled-back") });
+  testFull(
+    "a step that fails behind the filters is undone whole, be the number of a device that of another step",
+    async () => {
+      const tools = node.tools(CLAIMS);
       node.stop();
-    }
-  });
+      for (const number of [tools.indexOf("iptables"), tools.lastIndexOf("iptables")]) {
+        node = await ProgramNode.start("192.168.0.101", number);
+        expect({ number, said: node.fail(CLAIMS) }).toEqual({ number, said: expect.stringContaining("@@rolled-back") });
+        node.stop();
+      }
+    },
+  );
 
   const unfit: readonly (readonly [string, string, readonly string[]])[] = [
     ["a bpftool that does not run", "mount --bind /bin/false $(command -v bpftool)", ["bpftool"]],
@@ -387,17 +390,20 @@ tc filter add dev eth0 egress prio 1 protocol ip u32 match u32 0 0 flowid 1:1`);
     expect(node.shown()).not.toMatch(/clsact veth2|egw-|pulumi/);
   });
 
-  test("a tunnel that is made again, and one that goes, take their programs along and bring them back where the batch fails", () => {
-    node.apply(CLAIMS);
-    const whole = sorted(node.shown());
-    const other = [nodeClaim("gateway-1", { mtu: 1400 }, { tunnelPort: 4799 }), GATEWAY, ...POLICIES];
-    for (const claims of [other, BARE, []]) {
-      expect(node.fail(claims)).toContain("@@rolled-back");
-      expect(sorted(node.shown())).toBe(whole);
-      expect(differences(node.probe())).toEqual([]);
-    }
-    expect(differences(node.apply(other))).toEqual([]);
-  });
+  testFull(
+    "a tunnel that is made again, and one that goes, take their programs along and bring them back where the batch fails",
+    () => {
+      node.apply(CLAIMS);
+      const whole = sorted(node.shown());
+      const other = [nodeClaim("gateway-1", { mtu: 1400 }, { tunnelPort: 4799 }), GATEWAY, ...POLICIES];
+      for (const claims of [other, BARE, []]) {
+        expect(node.fail(claims)).toContain("@@rolled-back");
+        expect(sorted(node.shown())).toBe(whole);
+        expect(differences(node.probe())).toEqual([]);
+      }
+      expect(differences(node.apply(other))).toEqual([]);
+    },
+  );
 
   test("a pod's device that goes while the batch is on its way is passed by", () => {
     const snapshot = node.apply(CLAIMS.slice(0, 2));
