@@ -5,7 +5,7 @@ import type { Claim, GatewayClaim, PolicyClaim } from "../../../provider/model/c
 import { egressIPBoundProblems } from "../../../provider/runtime/egress-ip-bounds";
 import type { GatewayState } from "../../../provider/runtime/gateway-state";
 import type { Looked } from "../../../provider/runtime/look";
-import { othersBoundProblems, policyBoundProblems, policyReport } from "../../../provider/runtime/map-bounds";
+import { boundOf, othersBoundProblems, policyBoundProblems, policyReport } from "../../../provider/runtime/map-bounds";
 import type { PolicyState } from "../../../provider/runtime/policy-state";
 import { forgetRun, memory } from "../../../provider/runtime/run-memory";
 import { gatewayClaim, policyClaim } from "../reconcile/states";
@@ -15,7 +15,16 @@ jest.mock("../../../provider/compile/bpf-policies", () => {
   const real = jest.requireActual("../../../provider/compile/bpf-policies");
   return { ...real, policyEntries: jest.fn(real.policyEntries) };
 });
+// As the real ones, and smaller.
+jest.mock("../../../provider/kernel/bpf-layout", () => {
+  const real = jest.requireActual("../../../provider/kernel/bpf-layout");
+  const smaller = Object.fromEntries(
+    ["egw_policies", "egw_sources"].map((map) => [map, { ...real.MAPS[map], entries: 16_384 }]),
+  );
+  return { ...real, MAPS: { ...real.MAPS, ...smaller } };
+});
 
+const most = boundOf("egw_policies");
 const labelled = (name: string) => ({ project: "shop", stack: "prod", name });
 /** So many addresses, one in two, so that none make a network. */
 const addresses = (count: number, first = 0x0a000000): string[] =>
@@ -56,7 +65,7 @@ const checkWith = (claims: readonly Claim[], ...args: Parameters<typeof policy>)
 beforeEach(forgetRun);
 
 describe("policies", () => {
-  const half = 262144 / 512;
+  const half = most / 512;
 
   test("that fill the map are taken, the one that comes on top is refused with what it makes together", () => {
     gateway("egress", 1);
@@ -64,7 +73,7 @@ describe("policies", () => {
     expect(check("two", ["10.200.0.0/16"], ["203.0.113.0/24"])).toEqual([
       {
         path: "sources",
-        message: `with policy "two" node n1 would have 262145 entries (sources times destinations) and the maps of its programs hold 262144. Give fewer or wider networks, or its gateways datapath "iptables".`,
+        message: `with policy "two" node n1 would have ${most + 1} entries (sources times destinations) and the maps of its programs hold ${most}. Give fewer or wider networks, or its gateways datapath "iptables".`,
       },
     ]);
   });
@@ -76,7 +85,7 @@ describe("policies", () => {
     expect(check("one", addresses(512), addresses(half, 0xc0000000))).toEqual([]);
     for (const through of ["egress", "other"]) {
       const found = check("two", ["10.200.0.0/16"], ["203.0.113.0/24"], through);
-      expect(found.map(({ message }) => message)).toEqual([expect.stringContaining("would have 262145 entries")]);
+      expect(found.map(({ message }) => message)).toEqual([expect.stringContaining(`would have ${most + 1} entries`)]);
       memory.policies.delete("two");
     }
     for (const through of ["stack", "elsewhere"])
@@ -90,16 +99,16 @@ describe("policies", () => {
       policyClaim(id, { gateway: "egress", sources, destinations, egressIP: "192.0.2.1", ...change });
     expect(checkWith([had("one", {})], "one", sources, destinations)).toEqual([]);
     expect(checkWith([had("one", {})], "one", sources, addresses(half, 0xd0000000))).toEqual([
-      `with policy "one" node n1 would have 524288 entries (sources times destinations), with what it has till then, and the maps of its programs hold 262144. Give fewer or wider networks, change them in two steps, or its gateways datapath "iptables".`,
+      `with policy "one" node n1 would have ${2 * most} entries (sources times destinations), with what it has till then, and the maps of its programs hold ${most}. Give fewer or wider networks, change them in two steps, or its gateways datapath "iptables".`,
     ]);
     const [also] = [{ ...had("one", {}), sources: ["10.201.0.0/16"] }];
     expect(checkWith([had("one", { also: [also] })], "one", sources, destinations)).toEqual([
-      expect.stringContaining("would have 262656 entries"),
+      expect.stringContaining(`would have ${most + half} entries`),
     ]);
     forgetRun();
     gateway("egress", 1);
     expect(checkWith([had("theirs", {})], "two", ["10.200.0.0/16"], ["203.0.113.0/24"])).toEqual([
-      expect.stringContaining("would have 262145 entries"),
+      expect.stringContaining(`would have ${most + 1} entries`),
     ]);
   });
 
@@ -112,8 +121,7 @@ describe("policies", () => {
     expect(told("bpf")).toEqual([
       {
         path: "datapath",
-        message:
-          'with datapath "bpf" node n1 would have 262656 entries (sources times destinations) and the maps of its programs hold 262144. Give fewer or wider networks, or its gateways datapath "iptables".',
+        message: `with datapath "bpf" node n1 would have ${most + half} entries (sources times destinations) and the maps of its programs hold ${most}. Give fewer or wider networks, or its gateways datapath "iptables".`,
       },
     ]);
     const has = gatewayClaim({ datapath: "bpf" }, "egress");
@@ -126,7 +134,7 @@ describe("policies", () => {
 
   test("of other stacks for everything are counted without what the fleet never selects, its nodes among it", () => {
     const claims = [
-      policyClaim("theirs", { gateway: "egress", sources: addresses(20_000), destinations: ["0.0.0.0/0"] }),
+      policyClaim("theirs", { gateway: "egress", sources: addresses(1250), destinations: ["0.0.0.0/0"] }),
     ];
     const looked = new Map([["n1", seen({ claims })]]);
     expect(othersBoundProblems(gateway("egress", 1, "bpf", nodes(30)), looked)).toEqual([]);
@@ -137,7 +145,7 @@ describe("policies", () => {
   test("that go over to a gateway without programs are exceptions from what they were till then", () => {
     gateway("egress", 1);
     gateway("plain", 1, "iptables");
-    const sources = addresses(1000);
+    const sources = addresses(62);
     const was = { ...policyClaim("one", { gateway: "egress" }), sources, destinations: ["0.0.0.0/0"] };
     const moves = (count: number) => checkWith([was], "one", sources, addresses(count, 0xc0000000), "plain");
     expect(moves(200)).toEqual([]);
@@ -173,9 +181,9 @@ describe("policies", () => {
 
   test("have the entries of each network around their sources as well", () => {
     gateway("egress", 1);
-    expect(check("one", ["10.0.0.0/8"], addresses(131072, 0xc0000000))).toEqual([]);
+    expect(check("one", ["10.0.0.0/8"], addresses(most / 2, 0xc0000000))).toEqual([]);
     const within = check("two", ["10.1.0.0/16"], ["203.0.113.0/24"]);
-    expect(within.map(({ message }) => message)).toEqual([expect.stringContaining("have 262145 entries")]);
+    expect(within.map(({ message }) => message)).toEqual([expect.stringContaining(`have ${most + 1} entries`)]);
     expect(check("two", ["11.1.0.0/16"], ["203.0.113.0/24"])).toEqual([]);
   });
 
@@ -187,10 +195,10 @@ describe("policies", () => {
 
   test("have room for as many networks as sources", () => {
     gateway("egress", 1);
-    const networks = addresses(262145, 0x01000000).map((address) => address.replace("/32", "/31"));
+    const networks = addresses(most + 1, 0x01000000).map((address) => address.replace("/32", "/31"));
     expect(check("one", networks.slice(1), [])).toEqual([]);
     expect(check("one", networks, []).map(({ message }) => message)).toEqual([
-      expect.stringContaining("have 262145 source networks and the maps of its programs hold 262144."),
+      expect.stringContaining(`have ${most + 1} source networks and the maps of its programs hold ${most}.`),
     ]);
   });
 
@@ -209,7 +217,6 @@ describe("policies", () => {
 test("single addresses that are left to the stack inside of a wide source need room", () => {
   gateway("egress", 1);
   gateway("stack", 1, "iptables");
-  const most = 262_144;
   const tell = (count: number) => {
     policy("wide", ["10.0.0.0/8"], ["203.0.113.0/24"]);
     return policyBoundProblems(policy("left", addresses(count), ["198.51.100.0/24"], "stack"), new Map());
