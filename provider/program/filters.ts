@@ -38,11 +38,11 @@ egw_put_filter() {
   $egw_limit tc filter replace dev $dev $dir prio $1 handle $2 protocol $3 bpf \${4#plain} object-pinned $5
 }
 egw_filters_of_hook() { tc filter show dev $dev $dir 2>/dev/null; }
-# Of this program: PLACE ID
+# Of this program: PLACE ID. A protocol without a name is shown in brackets, and is not taken in these.
 egw_own_filters() {
   egw_filters_of_hook | awk -v name=" egw-$program:" 'index($0, name) {
     for (i = 1; i < NF; i++) word[$i] = $(i + 1)
-    gsub(/[.]/, ",", word["protocol"])
+    gsub(/[.]/, ",", word["protocol"]); gsub(/[][]/, "", word["protocol"])
     print word["pref"] ":" word["handle"] ":" word["protocol"] ":" (/ direct-action( |$)/ ? "da" : "plain"), word["id"] }'
 }
 egw_keep_filters() {

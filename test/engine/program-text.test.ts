@@ -99,8 +99,8 @@ const MORE_HANDS: readonly (readonly [string, RegExp])[] = [
     /^changed {2}tc-filter eth0 egress to_outside of gateway .* is .* protocol 802.1Q$/,
   ],
   [
-    "tc filter del dev veth1 ingress; tc filter add dev veth1 ingress prio 1 handle 1 protocol arp bpf object-pinned $P/client-*/egw-from_pod",
-    /^changed {2}tc-filter veth1 ingress from_pod of client .* is .* protocol arp without direct-action$/,
+    "tc filter del dev veth1 ingress; tc filter add dev veth1 ingress prio 1 handle 1 protocol 34997 bpf object-pinned $P/client-*/egw-from_pod",
+    /^changed {2}tc-filter veth1 ingress from_pod of client .* is .* protocol \[34997\] without direct-action$/,
   ],
   ["theirs egw.vxlan ingress 1", /^changed {2}tc-filter egw.vxlan ingress from_client .* behind count_in$/],
   ["theirs veth1 ingress 1", /^changed {2}tc-filter veth1 ingress from_pod .* behind count_in$/],
