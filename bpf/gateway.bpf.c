@@ -93,17 +93,16 @@ static __always_inline struct egw_tuple tuple_sent(const struct packet *packet) 
 }
 
 /* Gives a packet of a pod its egress IP and port. */
-static __always_inline bool leave_as(struct __sk_buff *skb, const struct packet *packet, const struct egw_tuple *tuple,
-                                     const struct egw_nat *chosen) {
+static __always_inline bool leave_as(struct __sk_buff *skb, const struct packet *packet, const struct egw_nat *chosen) {
   if (packet->is_error) return translate_error(skb, packet, SOURCE, chosen->egress_ip, chosen->port);
   if (packet->is_later) return set_address(skb, SOURCE, packet->tuple.source, chosen->egress_ip);
-  return translate(skb, tuple, SOURCE, chosen->egress_ip, chosen->port);
+  return translate(skb, packet, SOURCE, chosen->egress_ip, chosen->port);
 }
 
 static __always_inline int to_uplink(struct __sk_buff *skb, const struct packet *packet, enum egw_hook hook,
                                      const struct egw_tuple *tuple, const struct egw_nat *chosen, struct way *way) {
   if (!take_hop(skb)) return leave(hook, EGW_STACK_TTL);
-  if (!leave_as(skb, packet, tuple, chosen)) return leave(hook, EGW_DROP_SHORT);
+  if (!leave_as(skb, packet, chosen)) return leave(hook, EGW_DROP_SHORT);
   if (packet->is_piece && !packet->is_later) note_piece(packet, tuple);
   /* Answers come by the tunnel too. */
   if (tuple->protocol == IPPROTO_TCP && packet->is_syn) clamp_segments(skb, packet, tunnel_mtu - 40);
@@ -130,10 +129,7 @@ static __always_inline int leave_by_egress_ip(struct __sk_buff *skb) {
   if (!is_chosen) return leave(EGW_HOOK_FROM_CLIENT, reason);
   /* The tunnel device has left its own one with the packet, which goes with what the kernel finds. */
   way.ifindex = 0;
-  if (is_whole || verdict == EGW_STACK_FRAGMENT) return to_uplink(skb, &packet, EGW_HOOK_FROM_CLIENT, &tuple, &chosen, &way);
-  /* The stack keeps a connection's own port, so it comes to the same one where that is the own one. */
-  if (chosen.port == tuple.source_port) set_mark(skb, EGW_MARK_OWN_PORT);
-  return leave(EGW_HOOK_FROM_CLIENT, verdict);
+  return to_uplink(skb, &packet, EGW_HOOK_FROM_CLIENT, &tuple, &chosen, &way);
 }
 
 /*
@@ -169,7 +165,7 @@ int uplink_gateway(struct __sk_buff *skb) {
 static __always_inline bool restore(struct __sk_buff *skb, const struct packet *packet, const struct egw_tuple *tuple) {
   if (packet->is_error) return translate_error(skb, packet, DESTINATION, tuple->source, tuple->source_port);
   if (packet->is_later) return set_address(skb, DESTINATION, packet->tuple.destination, tuple->source);
-  return translate(skb, &packet->tuple, DESTINATION, tuple->source, tuple->source_port);
+  return translate(skb, packet, DESTINATION, tuple->source, tuple->source_port);
 }
 
 /* Ingress of the uplink. */
@@ -193,12 +189,10 @@ int from_outside(struct __sk_buff *skb) {
   if (!packet.is_error) note_in(nat, &packet, &now);
   if (!nat->client) {
     /* The stack knows it by the port that it gave. */
-    if (tuple.source_port != answer.destination_port && (is_whole || verdict == EGW_STACK_FRAGMENT) &&
-        !restore(skb, &packet, &tuple))
+    if (tuple.source_port != answer.destination_port && !restore(skb, &packet, &tuple))
       return leave(EGW_HOOK_FROM_OUTSIDE, EGW_DROP_SHORT);
     return leave(EGW_HOOK_FROM_OUTSIDE, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);
   }
-  if (!is_whole && verdict != EGW_STACK_FRAGMENT) return leave(EGW_HOOK_FROM_OUTSIDE, verdict);
   /* What is too long is sent in fragments of the outer packet: the stack knows nothing of this connection. */
   if (!take_hop(skb)) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_STACK_TTL);
   if (!restore(skb, &packet, &tuple)) return leave(EGW_HOOK_FROM_OUTSIDE, EGW_DROP_SHORT);
@@ -216,13 +210,10 @@ int to_outside(struct __sk_buff *skb) {
   if (!bpf_map_lookup_elem(&egw_egress_ips, &packet.tuple.source)) return leave(EGW_HOOK_TO_OUTSIDE, EGW_NOT_SELECTED);
   /* An error, a later fragment, another protocol: nothing that has a port. */
   if (!packet.has_ports) return leave(EGW_HOOK_TO_OUTSIDE, is_whole ? EGW_TO_OUTSIDE : verdict);
-  bool has_options = !is_whole && verdict != EGW_STACK_FRAGMENT;
   __be16 port;
-  if (!port_of_stack(&packet, is_marked(skb, EGW_MARK_OWN_PORT), &port, &verdict)) return leave(EGW_HOOK_TO_OUTSIDE, verdict);
-  if (port != packet.tuple.source_port) {
-    if (has_options) return leave(EGW_HOOK_TO_OUTSIDE, EGW_DROP_PORT_TAKEN);
-    if (!translate(skb, &packet.tuple, SOURCE, packet.tuple.source, port)) return leave(EGW_HOOK_TO_OUTSIDE, EGW_DROP_SHORT);
-  }
+  if (!port_of_stack(&packet, &port, &verdict)) return leave(EGW_HOOK_TO_OUTSIDE, verdict);
+  if (port != packet.tuple.source_port && !translate(skb, &packet, SOURCE, packet.tuple.source, port))
+    return leave(EGW_HOOK_TO_OUTSIDE, EGW_DROP_SHORT);
   return leave(EGW_HOOK_TO_OUTSIDE, EGW_TO_OUTSIDE);
 }
 

@@ -163,8 +163,6 @@ struct egw_event {
 #define EGW_MARK_CLASS 0xff000000
 /* A program has decided on it. */
 #define EGW_MARK_DONE 0x14000000
-/* The stack translates it, to the port that the programs have for its connection too. */
-#define EGW_MARK_OWN_PORT 0x15000000
 /* Its source is not routed by the device by which it comes, and that is right (seed 000: SKIP_RPF). */
 #define EGW_MARK_SKIP_RPF 0x16000000
 /* The same, and conntrack does not know what it answers: it is none of conntrack's. */

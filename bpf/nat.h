@@ -185,15 +185,12 @@ static __always_inline bool take_port(const struct egw_tuple *tuple, struct egw_
 
 /*
  * The port of a packet that the stack has translated: its own one, which no pod's connection gets as long as conntrack keeps
- * it, or another one where a pod's connection has it. `is_own`: it is of that connection itself. False with the verdict.
+ * it, or another one where a pod's connection has it. False with the verdict.
  */
-static __always_inline bool port_of_stack(const struct packet *packet, bool is_own, __be16 *port, enum egw_verdict *verdict) {
+static __always_inline bool port_of_stack(const struct packet *packet, __be16 *port, enum egw_verdict *verdict) {
   struct egw_tuple tuple = packet->tuple, answer = answer_to(&tuple), other;
   __u64 now = 0;
-  struct egw_nat *owner = owner_of(&answer, &other, &now);
-  /* A connection that has its own port. */
-  is_own = is_own && owner && other.source_port == tuple.source_port;
-  struct egw_nat *nat = is_own ? owner : held_nat_of(&tuple, &now);
+  struct egw_nat *nat = held_nat_of(&tuple, &now);
   if (nat) {
     note_out(nat, packet, &now);
     *port = nat->port;
@@ -203,7 +200,7 @@ static __always_inline bool port_of_stack(const struct packet *packet, bool is_o
   if (packet->is_reset || (packet->is_syn && !packet->is_first) || (tuple.protocol == IPPROTO_ICMP && !packet->is_first)) {
     *port = tuple.source_port;
     *verdict = EGW_DROP_PORT_TAKEN;
-    return !owner;
+    return !owner_of(&answer, &other, &now);
   }
   struct egw_nat fresh = {.egress_ip = tuple.source, .seen = read_once(&now)};
   note_out(&fresh, packet, &now);

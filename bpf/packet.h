@@ -17,6 +17,7 @@
 #include "layout.h"
 
 #define L3 ETH_HLEN
+/* Behind a header without options. */
 #define L4 (ETH_HLEN + sizeof(struct iphdr))
 /* RFC 791 */
 #define MORE_FRAGMENTS 0x2000
@@ -53,8 +54,6 @@ struct quoted {
   };
 };
 
-#define QUOTE (L4 + sizeof(struct icmp))
-
 struct packet {
   struct egw_tuple tuple;
   /* Of an ICMP error: the tuple of the packet that it quotes. */
@@ -62,6 +61,8 @@ struct packet {
   __be16 id;
   __u8 tos;
   __u8 ttl;
+  /* Bytes of the IP header, with its options. */
+  __u8 header;
   /* Bytes of the header behind the IP header, where that is TCP's or UDP's. */
   __u8 head;
   /* One of several fragments, and one that has no ports. */
@@ -76,6 +77,11 @@ struct packet {
   /* It may begin a connection. */
   bool is_first;
 };
+
+/* Where that is which the IP header stands before. */
+static __always_inline __u32 transport_of(const struct packet *packet) {
+  return L3 + packet->header;
+}
 
 static __always_inline struct egw_tuple answer_to(const struct egw_tuple *tuple) {
   struct egw_tuple answer = {
@@ -160,15 +166,38 @@ static __always_inline bool is_tagged(const struct __sk_buff *skb) {
   return skb->vlan_present && skb->vlan_tci & 0xfff;
 }
 
+/* A byte of RFC 791's loose and strict source routes, in each place. */
+#define LOOSE_SOURCE_ROUTES 0x8383838383838383ULL
+#define STRICT_SOURCE_ROUTES 0x8989898989898989ULL
+/* A power of two; a header has 40 at most. */
+#define OPTION_BYTES 64
+
+static __always_inline __u64 has_zero(__u64 bytes) {
+  return (bytes - 0x0101010101010101ULL) & ~bytes & 0x8080808080808080ULL;
+}
+
+/*
+ * Whether options may say by whom a packet goes: whether it may is for the stack, which refuses it by default. Asked of each byte,
+ * be it an option's kind or in one: to go from option to option has more branches than the verifier follows.
+ */
+static __always_inline bool is_source_routed(struct __sk_buff *skb, __u32 at, __u32 bytes) {
+  __u64 words[OPTION_BYTES / 8] = {}, found = 0;
+  asm volatile("" : "+r"(bytes));
+  if (bpf_skb_load_bytes(skb, at, words, ((bytes - 1) & (OPTION_BYTES - 1)) + 1)) return true;
+  for (int i = 0; i < OPTION_BYTES / 8; i++)
+    found |= has_zero(words[i] ^ LOOSE_SOURCE_ROUTES) | has_zero(words[i] ^ STRICT_SOURCE_ROUTES);
+  return found;
+}
+
 /*
  * Reads the packet that begins there, once. False, with the verdict, where it is not one that programs take. What has its ports
- * all the same (the first of fragments, one with options) has its tuple filled in.
+ * all the same (the first of fragments) has its tuple filled in.
  */
 static __always_inline bool parse_at(struct __sk_buff *skb, __u32 at, struct packet *packet, enum egw_verdict *verdict) {
   struct iphdr ip;
   __builtin_memset(packet, 0, sizeof(*packet));
   /* Behind another header than Ethernet's stands something else. */
-  if (is_tagged(skb) || bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4)
+  if (is_tagged(skb) || bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
     return *verdict = EGW_NOT_IPV4, false;
   packet->tuple.source = ip.saddr;
   packet->tuple.destination = ip.daddr;
@@ -176,12 +205,13 @@ static __always_inline bool parse_at(struct __sk_buff *skb, __u32 at, struct pac
   packet->id = ip.id;
   packet->tos = ip.tos;
   packet->ttl = ip.ttl;
+  packet->header = ip.ihl * 4;
   packet->is_later = ip.frag_off & bpf_htons(FRAGMENT_OFFSET);
   packet->is_piece = packet->is_later || ip.frag_off & bpf_htons(MORE_FRAGMENTS);
   if (packet->is_later) return *verdict = EGW_STACK_FRAGMENT, false;
-  if (!read_transport(skb, at + ip.ihl * 4, packet)) return *verdict = EGW_STACK_PROTOCOL, false;
+  if (ip.ihl > 5 && is_source_routed(skb, at + sizeof(ip), packet->header - sizeof(ip))) return *verdict = EGW_STACK_OPTIONS, false;
+  if (!read_transport(skb, at + packet->header, packet)) return *verdict = EGW_STACK_PROTOCOL, false;
   packet->has_ports = !packet->is_error;
-  if (ip.ihl != 5) return *verdict = EGW_STACK_OPTIONS, false;
   if (packet->is_piece) return *verdict = EGW_STACK_FRAGMENT, false;
   return true;
 }

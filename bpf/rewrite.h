@@ -23,12 +23,13 @@ static __always_inline bool set_address(struct __sk_buff *skb, enum side side, _
 }
 
 /* Gives one side of a packet another address and port, or echo id. False where the packet can't be written. */
-static __always_inline bool translate(struct __sk_buff *skb, const struct egw_tuple *tuple, enum side side,
+static __always_inline bool translate(struct __sk_buff *skb, const struct packet *packet, enum side side,
                                       __be32 address, __be16 port) {
+  const struct egw_tuple *tuple = &packet->tuple;
   __be32 old_address = side == SOURCE ? tuple->source : tuple->destination;
   __be16 old_port = side == SOURCE ? tuple->source_port : tuple->destination_port;
-  __u32 at = L4 + (side == SOURCE ? 0 : sizeof(port));
-  __u32 sum = L4;
+  __u32 transport = transport_of(packet), sum = transport;
+  __u32 at = transport + (side == SOURCE ? 0 : sizeof(port));
   __u64 flags = 0;
   switch (tuple->protocol) {
     case IPPROTO_TCP:
@@ -40,7 +41,7 @@ static __always_inline bool translate(struct __sk_buff *skb, const struct egw_tu
       break;
     default:
       sum += offsetof(struct icmp, checksum);
-      at = L4 + offsetof(struct icmp, id);
+      at = transport + offsetof(struct icmp, id);
   }
   /* Checksums first: the kernel takes them for partial or whole ones by what the packet still is. */
   if (tuple->protocol != IPPROTO_ICMP &&
@@ -57,7 +58,8 @@ static __always_inline bool translate(struct __sk_buff *skb, const struct egw_tu
 static __always_inline bool translate_error(struct __sk_buff *skb, const struct packet *packet, enum side side,
                                             __be32 address, __be16 port) {
   struct quoted before, after;
-  if (bpf_skb_load_bytes(skb, QUOTE, &before, sizeof(before))) return false;
+  __u32 transport = transport_of(packet), quote = transport + sizeof(struct icmp);
+  if (bpf_skb_load_bytes(skb, quote, &before, sizeof(before))) return false;
   after = before;
   __be32 old = side == SOURCE ? before.ip.daddr : before.ip.saddr;
   if (side == SOURCE)
@@ -82,8 +84,8 @@ static __always_inline bool translate_error(struct __sk_buff *skb, const struct 
   }
   __s64 change = bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&after, sizeof(after), 0);
   __be32 outer = side == SOURCE ? packet->tuple.source : packet->tuple.destination;
-  return !bpf_l4_csum_replace(skb, L4 + offsetof(struct icmp, checksum), 0, change, 0) &&
-         !bpf_skb_store_bytes(skb, QUOTE, &after, sizeof(after), 0) && set_address(skb, side, outer, address);
+  return !bpf_l4_csum_replace(skb, transport + offsetof(struct icmp, checksum), 0, change, 0) &&
+         !bpf_skb_store_bytes(skb, quote, &after, sizeof(after), 0) && set_address(skb, side, outer, address);
 }
 
 /* One hop less. False where the packet has come to its last one: the stack answers for that. */
@@ -108,7 +110,7 @@ static __always_inline bool is_longer(const struct __sk_buff *skb, __u32 bytes) 
 
 /* Lowers the maximum segment size that a SYN names (RFC 9293, option 2). Behind its header stand data. */
 static __always_inline void clamp_segments(struct __sk_buff *skb, const struct packet *packet, __u16 most) {
-  __u32 at = L4 + sizeof(struct tcphdr), end = L4 + packet->head;
+  __u32 transport = transport_of(packet), at = transport + sizeof(struct tcphdr), end = transport + packet->head;
   for (int i = 0; i < OPTIONS; i++) {
     __u8 option[4];
     if (bpf_skb_load_bytes(skb, at, option, 2)) return;
@@ -125,8 +127,8 @@ static __always_inline void clamp_segments(struct __sk_buff *skb, const struct p
     __be16 before, after = bpf_htons(most);
     if (at + 4 > end || bpf_skb_load_bytes(skb, at + 2, &before, sizeof(before)) || bpf_ntohs(before) <= most) return;
     /* A sum of 16-bit words: a word at an odd place counts with its bytes swapped. */
-    bool is_odd = (at - L4) & 1;
-    bpf_l4_csum_replace(skb, L4 + offsetof(struct tcphdr, check), is_odd ? __builtin_bswap16(before) : before,
+    bool is_odd = (at - transport) & 1;
+    bpf_l4_csum_replace(skb, transport + offsetof(struct tcphdr, check), is_odd ? __builtin_bswap16(before) : before,
                         is_odd ? __builtin_bswap16(after) : after, sizeof(after));
     bpf_skb_store_bytes(skb, at + 2, &after, sizeof(after), 0);
     return;

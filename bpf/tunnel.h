@@ -49,7 +49,7 @@ static __always_inline bool is_own(const __u8 *address) {
 
 /* The longest packet of which an aggregate or a single packet consists. */
 static __always_inline __u32 longest(const struct __sk_buff *skb, const struct packet *packet) {
-  return skb->gso_size ? sizeof(struct iphdr) + packet->head + skb->gso_size : skb->len - ETH_HLEN;
+  return skb->gso_size ? packet->header + packet->head + skb->gso_size : skb->len - ETH_HLEN;
 }
 
 /* Of what the kernel holds to a device's MTU: an aggregate it does not. */

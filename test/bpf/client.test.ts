@@ -1,7 +1,16 @@
-import * as os from "node:os";
 import { decode, encode, GATEWAY_EXCLUDED, GATEWAY_NONE, write } from "../../provider/kernel/bpf-layout";
-import { Kernel, type Outcome, type Programs } from "./kernel";
-import { datagram, type End, ETHERNET, frame, type Shape, wrongSums } from "./packet";
+import { ago, Kernel, type Outcome, type Programs } from "./kernel";
+import {
+  datagram,
+  type End,
+  ETHERNET,
+  frame,
+  NOTHING,
+  PROTOCOLS,
+  type Shape,
+  SOURCE_ROUTES,
+  wrongSums,
+} from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
 const OUTSIDE: End = { address: "203.0.113.9", port: 443 };
@@ -42,23 +51,18 @@ function policy(source: string, destination: string, gateway: string): void {
   );
 }
 
-const now = (): bigint => BigInt(Math.floor(os.uptime() * 1e9));
 const tupleOf = ({ from, to, protocol }: Shape): Buffer =>
   encode("egw_tuple", {
     source: from.address,
     destination: to.address,
     source_port: from.port,
     destination_port: to.port,
-    protocol: { tcp: 6, udp: 17, icmp: 1 }[protocol],
+    protocol: PROTOCOLS[protocol],
   });
 
 /** A flow that was seen so many seconds ago, of the device `pod` unless another one is given; 0 = not known yet. */
 const flow = (shape: Shape, { silent = 0, state = 0, ifindex = kernel.indexOf("pod"), gateway = GATEWAY } = {}): void =>
-  programs.set(
-    "egw_flows",
-    tupleOf(shape),
-    encode("egw_flow", { seen: now() - BigInt(silent) * 1_000_000_000n, gateway, ifindex, state }),
-  );
+  programs.set("egw_flows", tupleOf(shape), encode("egw_flow", { seen: ago(silent), gateway, ifindex, state }));
 const flows = () => programs.entries("egw_flows").map(({ value }) => decode("egw_flow", value));
 
 const syn: Shape = { from: POD, to: OUTSIDE, protocol: "tcp" };
@@ -222,6 +226,25 @@ test.each<[string, Shape, number, number, number]>([
   expect(shown(fromPod(shape))).toEqual(TUNNELLED);
 });
 
+test("a TCP connection ends by no silence here: what follows has no SYN, and is none of the stack's", () => {
+  flow(syn, { silent: 500_000, state: 1 });
+  expect(shown(fromPod(data))).toEqual(TUNNELLED);
+});
+
+test.each([
+  ["tcp", data, { ...synAck, flags: ["ACK"] }],
+  ["udp", udp, answer],
+] as const)("what has options goes the way of its flow, both ways: %s", (_, sent, got) => {
+  flow(sent);
+  const there = fromPod({ ...sent, ipOptions: NOTHING });
+  expect(shown(there)).toEqual(TUNNELLED);
+  const macs = { from: OWN_MAC, to: GATEWAY_MAC };
+  expect(there.packet).toEqual(frame({ ...sent, ipOptions: NOTHING, ttl: 63, macs }));
+  const back = fromGateway({ ...got, ipOptions: NOTHING });
+  expect(shown(back)).toEqual(["redirect", answered("to-pod")]);
+  expect(back.packet.subarray(ETHERNET)).toEqual(datagram({ ...got, ipOptions: NOTHING, ttl: 63 }));
+});
+
 test("a flow does not go on by what the gateway node does not count", () => {
   for (const take of [
     () => fromPod({ ...udp, ttl: 1 }),
@@ -241,7 +264,6 @@ test.each([
   ["after more than a second", 1.2, 0, 1],
   ["later", 2, 16, 17],
 ])("a flow knows whether it goes on, and whether it is answered: %s", (_, silent, sent, got) => {
-  const silence = BigInt(Math.round(silent * 1e9));
   for (const [take, state] of [
     [() => fromPod(udp), sent],
     [() => fromGateway(answer), got],
@@ -249,7 +271,7 @@ test.each([
     flow(udp);
     const [only] = programs.entries("egw_flows");
     if (!only) throw new Error("no flow");
-    const seen = now() - silence;
+    const seen = ago(silent);
     programs.set("egw_flows", only.key, encode("egw_flow", { ...decode("egw_flow", only.value), seen }));
     take();
     expect(flows()).toMatchObject([{ state }]);
@@ -294,11 +316,14 @@ test.each<[string, Partial<Shape>, string]>([
   ["is an answer", { protocol: "tcp", flags: ["SYN", "ACK"] }, "stack-mid-flow"],
   ["is a first fragment", { fragment: 0x2000 }, "stack-fragment"],
   ["is a last fragment", { fragment: 0x0010 }, "stack-fragment"],
-  ["has IP options", { ipOptions: Buffer.from([1, 1, 1, 1]) }, "stack-options"],
+  ["begins, with options", { ipOptions: NOTHING }, "stack-unknown-flow"],
+  ["says by whom it goes, loosely", { ipOptions: SOURCE_ROUTES[0] }, "stack-options"],
+  ["says by whom it goes, strictly", { ipOptions: SOURCE_ROUTES[1] }, "stack-options"],
+  ["has a protocol without ports", { protocol: "gre" }, "stack-protocol"],
   ["is at its last hop", { ttl: 1 }, "stack-ttl"],
 ])("what %s is left to the stack as it is", (_, change, verdict) => {
   const shape = { ...udp, ...change };
-  if (verdict === "stack-ttl") flow(shape);
+  if (["stack-ttl", "stack-options"].includes(verdict)) flow(shape);
   const { packet, ...outcome } = fromPod(shape);
   expect(shown({ packet, ...outcome })).toEqual(left(verdict));
   expect(packet).toEqual(frame(shape));
@@ -443,11 +468,14 @@ test("what the stack sends of a flow has come by a device without a program: the
     toTunnel(shape, "66:26:00:00:ff:ff");
     expect(flows()).toEqual([]);
   }
-  // Of one that has been there all the time the stack makes fragments, and sends what has options.
+  // Of one that has been there all the time the stack makes fragments, and sends what says by whom it goes.
   load();
   flow(udp);
-  for (const change of [{ fragment: 0x2000 }, { ipOptions: Buffer.from([1, 1, 1, 1]) }]) {
-    expect(shown(toTunnel({ ...udp, ...change }))).toEqual(learned("connection-hit"));
+  for (const [change, verdict] of [
+    [{ fragment: 0x2000 }, "connection-hit"],
+    [{ ipOptions: SOURCE_ROUTES[0] }, "stack-options"],
+  ] as const) {
+    expect(shown(toTunnel({ ...udp, ...change }))).toEqual(learned(verdict));
     expect(flows()).toMatchObject([{ ifindex: kernel.indexOf("pod") }]);
   }
 });
@@ -505,7 +533,7 @@ test("an answer goes to its pod, one hop older, and keeps its flow alive", () =>
   const { packet, ...outcome } = fromGateway(answer);
   expect(shown({ packet, ...outcome })).toEqual(["redirect", answered("to-pod")]);
   expect(packet.subarray(ETHERNET)).toEqual(frame({ ...answer, ttl: 63 }).subarray(ETHERNET));
-  expect(now() - (flows()[0]?.seen ?? 0n)).toBeLessThan(10_000_000_000n);
+  expect(ago(0) - (flows()[0]?.seen ?? 0n)).toBeLessThan(10_000_000_000n);
 });
 
 test.each([

@@ -13,7 +13,7 @@ import {
   write,
 } from "../../provider/kernel/bpf-layout";
 import { Kernel, type Outcome, type Programs } from "./kernel";
-import { datagram, type End, ETHERNET, frame, type Shape } from "./packet";
+import { datagram, type End, ETHERNET, frame, PROTOCOLS, type Shape } from "./packet";
 import { takeEvents } from "./trace";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
@@ -62,7 +62,7 @@ const tupleOf = ({ from, to, protocol }: Shape): Values<"egw_tuple"> => ({
   destination: to.address,
   source_port: from.port,
   destination_port: to.port,
-  protocol: { tcp: 6, udp: 17, icmp: 1 }[protocol],
+  protocol: PROTOCOLS[protocol],
 });
 const FLAGS = { nobody: 0, ...EGRESS_FLAGS };
 /** A connection that began as `shape` does, and was seen so many seconds ago. */

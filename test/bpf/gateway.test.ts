@@ -1,6 +1,6 @@
 import { decode, encode, type Values, write } from "../../provider/kernel/bpf-layout";
 import { ago, Kernel, type Outcome, type Programs } from "./kernel";
-import { datagram, type End, frame, type Shape, wrongSums } from "./packet";
+import { datagram, type End, frame, NOTHING, type Shape, SOURCE_ROUTES, wrongSums } from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
 const OUTSIDE: End = { address: "203.0.113.9", port: 443 };
@@ -119,6 +119,45 @@ test("one whose port is taken gets another one, and each its own answers", () =>
   expect(portOf(fromClient({ ...from("10.0.1.12"), to: { ...OUTSIDE, port: 80 } }))).toBe(POD.port);
 });
 
+test.each(CALLS)("%s with options is translated behind them, both ways, and so are errors", (_, call, answer) => {
+  const rest = { ipOptions: NOTHING, payload: Buffer.from("some payload of odd length!") };
+  // Another pod has the port, so that it is translated too.
+  fromClient({ ...call, from: { ...POD, address: "10.0.1.12" } });
+  const left = fromClient({ ...call, ...rest });
+  expect(shown(left)).toEqual(OUT);
+  const [port] = nats().flatMap((nat) => (nat.port === POD.port ? [] : [nat.port]));
+  const from = at(port ?? 0);
+  expect(ip(left)).toEqual(datagram({ ...call, ...rest, from, ttl: 63 }));
+  const back = fromOutside({ ...answer, ...rest, to: from });
+  expect(shown(back)).toEqual(BACK);
+  expect(ip(back)).toEqual(datagram({ ...answer, ...rest, ttl: 63 }));
+
+  const quote = datagram({ ...call, from });
+  const router: End = { address: "198.51.100.1", port: 0 };
+  const error: Shape = { from: router, to: at(0), protocol: "icmp", icmpType: 3, ipOptions: NOTHING, quote };
+  const told = fromOutside(error);
+  expect(shown(told)).toEqual(BACK);
+  const its = datagram(call);
+  // The checksum of TCP lies behind what an error has to quote, and is left as it was.
+  if (call.protocol === "tcp") quote.copy(its, 36, 36, 38);
+  expect(ip(told)).toEqual(datagram({ ...error, to: { ...POD, port: 0 }, quote: its, ttl: 63 }));
+});
+
+test("what says by whom it goes is the stack's from outside too, as is what has a protocol without ports", () => {
+  fromClient(syn);
+  const answer: Shape = { from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["SYN", "ACK"] };
+  for (const ipOptions of SOURCE_ROUTES)
+    expect(shown(fromOutside({ ...answer, ipOptions }))).toEqual(["unspec", "from-outside stack-options"]);
+  expect(shown(fromOutside({ ...answer, protocol: "gre" }))).toEqual(["unspec", "from-outside stack-protocol"]);
+  // Behind the end of options is nothing; and any byte may be one.
+  expect(shown(fromOutside({ ...answer, ipOptions: Buffer.from([0, 9, 0, 0]) }))).toEqual(BACK);
+  const most = Buffer.concat([Buffer.alloc(39, 1), Buffer.from([137])]);
+  expect(shown(fromOutside({ ...answer, ipOptions: most }))).toEqual(["unspec", "from-outside stack-options"]);
+  expect(shown(fromOutside({ ...answer, ipOptions: Buffer.alloc(40, 1), payload: Buffer.from([131, 137]) }))).toEqual(
+    BACK,
+  );
+});
+
 test("where no port is free it is dropped, never sent as it is", () => {
   load([50000, 50000]);
   expect([syn, from("10.0.1.12")].map((shape) => portOf(fromClient(shape)))).toEqual([POD.port, 50000]);
@@ -147,6 +186,11 @@ test("a port whose owner has another one by now is free, and its owner keeps tha
   const other: Shape = { ...syn, from: { ...POD, port: 40001 } };
   expect(portOf(fromClient(other))).toBe(40001);
   expect(shown(fromClient({ ...from("10.0.1.12"), flags: ["ACK"] }))).toEqual(OUT);
+  // Another egress IP is as good.
+  load();
+  fromClient(from("10.0.1.12"));
+  changeNat({ egress_ip: "192.0.2.7" }, "10.0.1.12");
+  expect(portOf(fromClient(syn))).toBe(POD.port);
 });
 
 describe("datagrams", () => {
@@ -232,7 +276,12 @@ test.each<[string, Partial<Shape>, string[]]>([
   ["of another pod", { from: { ...POD, address: "10.0.1.99" } }, ["unspec", "from-client not-selected"]],
   ["mid-flow, of a connection that is not known", { flags: ["ACK"] }, ["unspec", "from-client stack-mid-flow"]],
   ["that is a fragment behind no first one", { fragment: 0x0010 }, ["unspec", "from-client stack-fragment"]],
-  ["that has options", { ipOptions: Buffer.from([1, 1, 1, 1]) }, ["unspec", "from-client stack-options"]],
+  ["of another protocol", { protocol: "gre" }, ["unspec", "from-client stack-protocol"]],
+  ...SOURCE_ROUTES.map((ipOptions): [string, Partial<Shape>, string[]] => [
+    `that says by whom it goes: ${ipOptions.join(" ")}`,
+    { ipOptions },
+    ["unspec", "from-client stack-options"],
+  ]),
 ])("a packet out of the tunnel %s is left to the stack", (_, change, outcome) => {
   const shape = { ...syn, ...change };
   const found = fromClient(shape);
@@ -288,6 +337,8 @@ test.each(CALLS)("an ICMP error from outside about %s reaches the pod with what 
   const error: Shape = { from: router, to: at(0), protocol: "icmp", icmpType: 11, quote: ip(left) };
   const back = fromOutside(error);
   expect(shown(back)).toEqual(BACK);
+  // It is no answer, after which conntrack would keep it for longer.
+  expect(nats().map(({ state }) => state)).toEqual([0, 0]);
   const quote = datagram({ ...call, ttl: 63 });
   // The checksum of TCP lies behind what an error has to quote, and is left as it was.
   if (call.protocol === "tcp") ip(left).copy(quote, 36, 36, 38);
@@ -332,6 +383,9 @@ test.each<[string, number[], number[]]>([
   const data: Shape = { ...syn, payload: Buffer.from([2, 4, 0xff, 0xff]) };
   const found = fromClient({ ...data, tcpOptions: Buffer.from(before) });
   expect(ip(found)).toEqual(datagram({ ...data, from: at(POD.port), ttl: 63, tcpOptions: Buffer.from(after) }));
+  const behind: Shape = { ...data, ipOptions: NOTHING, from: { ...POD, port: 40001 } };
+  const shown = fromClient({ ...behind, tcpOptions: Buffer.from(before) });
+  expect(ip(shown)).toEqual(datagram({ ...behind, from: at(40001), ttl: 63, tcpOptions: Buffer.from(after) }));
 });
 
 test("a translation is kept alive by either way, a stream's too", () => {
@@ -436,6 +490,7 @@ test.each<[string, number, number]>([
   ["the pod's end", 1 + 2, 120],
   ["both ends", 1 + 2 + 4, 120],
   ["no answer", 0, 120],
+  ["an answer", 1, 432_000],
 ])("a connection without packets has its port for as long as conntrack would keep it: %s", (_, state, seconds) => {
   for (const silent of [seconds - 3, seconds + 3]) {
     load();
@@ -489,7 +544,6 @@ const nats = () => programs.entries("egw_nat_out").map(({ value }) => decode("eg
 const toOutside = (shape: Shape, mark = 0) => programs.run("to_outside", frame(shape), { mark });
 const PASSED = ["unspec", "to-outside to-outside"];
 const DONE = 0x14000000;
-const OWN_PORT = 0x15000000;
 
 describe("ports that the stack gives out", () => {
   test("are none of the programs' for as long as conntrack keeps them", () => {
@@ -547,16 +601,6 @@ describe("ports that the stack gives out", () => {
     expect(portOf(toOutside(udp))).not.toBe(POD.port);
   });
 
-  test("are another connection's than that by whose port the stack has sent one", () => {
-    for (const address of [POD.address, "10.0.1.12"]) fromClient(from(address));
-    const [, given = 0] = nats()
-      .map(({ port }) => port)
-      .sort((a) => (a === POD.port ? -1 : 1));
-    // One whose own port it is goes on by it, and no other.
-    expect(portOf(toOutside({ ...syn, from: at(POD.port) }, OWN_PORT))).toBe(POD.port);
-    expect(portOf(toOutside({ ...syn, from: at(given) }, OWN_PORT))).not.toBe(given);
-  });
-
   test("are known for a second longer: what was seen last may lag by as much", () => {
     const udp: Shape = { from: at(POD.port), to: OUTSIDE, protocol: "udp" };
     for (const [silent, isKept] of [
@@ -583,7 +627,7 @@ describe("ports that the stack gives out", () => {
   });
 
   test("are read of the first of fragments and behind options", () => {
-    for (const [i, change] of [{ fragment: 0x2000 }, { ipOptions: Buffer.from([1, 1, 1, 1]) }].entries())
+    for (const [i, change] of [{ fragment: 0x2000 }, { ipOptions: NOTHING }].entries())
       expect(shown(toOutside({ ...syn, ...change, from: at(POD.port + i) }))).toEqual(PASSED);
     expect(nats().map(({ port }) => port)).toEqual(expect.arrayContaining([POD.port, POD.port + 1]));
     expect(portOf(fromClient({ ...syn, from: { ...POD, port: POD.port + 1 } }))).not.toBe(POD.port + 1);
@@ -591,10 +635,10 @@ describe("ports that the stack gives out", () => {
 
   test("that a pod's connection has are given another one on the way out, and theirs again on the way back", () => {
     fromClient(syn);
-    for (const shape of [syn, { ...syn, fragment: 0x2000 }]) {
+    for (const shape of [syn, { ...syn, fragment: 0x2000 }, { ...syn, ipOptions: NOTHING }]) {
       const found = toOutside({ ...shape, from: at(POD.port) });
       expect(shown(found)).toEqual(PASSED);
-      const port = portOf(found);
+      const port = found.packet.readUInt16BE(34 + (shape.ipOptions?.length ?? 0));
       expect(port).not.toBe(POD.port);
       expect(found.packet).toEqual(frame({ ...shape, from: at(port) }));
       const answer: Shape = { from: OUTSIDE, to: at(port), protocol: "tcp", flags: ["SYN", "ACK"] };
@@ -613,18 +657,16 @@ describe("ports that the stack gives out", () => {
     expect(wrongSums(error.packet).filter((fault) => fault !== "quoted 6")).toEqual([]);
   });
 
-  test("that a pod's connection has are dropped behind options, unless the packet is of that connection or a program's own", () => {
+  test("of what a program has decided on are none of its", () => {
     fromClient(syn);
-    const packet: Shape = { ...syn, from: at(POD.port), ipOptions: Buffer.from([1, 1, 1, 1]) };
-    expect(shown(toOutside(packet, OWN_PORT))).toEqual(PASSED);
-    expect(shown(toOutside(packet, DONE))).toEqual(["unspec"]);
+    expect(shown(toOutside({ ...syn, from: at(POD.port) }, DONE))).toEqual(["unspec"]);
     expect(nats()).toMatchObject([{ client: CLIENT }]);
-    expect(shown(toOutside(packet))).toEqual(["shot", "to-outside drop-port-taken"]);
   });
 
   test("what has no port, or another source, passes", () => {
     const shapes: [Shape, string][] = [
       [{ ...syn, from: at(1), fragment: 0x0010 }, "stack-fragment"],
+      [{ ...syn, from: at(1), protocol: "gre" }, "stack-protocol"],
       [{ ...syn, from: { ...POD, address: "10.9.0.1" } }, "not-selected"],
       [
         {
@@ -645,24 +687,4 @@ describe("ports that the stack gives out", () => {
     toOutside({ ...syn, from: at(POD.port) });
     expect(shown(fromClient({ ...syn, from: at(POD.port) }))).toEqual(["unspec", "from-client not-selected"]);
   });
-});
-
-test("a connection has one port for what the stack translates of it, behind options", () => {
-  const change: Partial<Shape> = { ipOptions: Buffer.from([1, 1, 1, 1]) };
-  const shape: Shape = { ...syn, ...change, protocol: "udp" };
-  const found = fromClient(shape);
-  expect(shown(found)).toEqual(["unspec", "from-client stack-options"]);
-  expect(ip(found)).toEqual(datagram(shape));
-  expect(found.mark).toBe(OWN_PORT);
-  const whole = fromClient({ ...syn, protocol: "udp" });
-  expect([portOf(whole), whole.mark]).toEqual([POD.port, DONE]);
-  expect(nats()).toHaveLength(1);
-  // One that has another port than its own could meet another one's by the stack.
-  const other: Shape = { ...shape, from: { ...POD, address: "10.0.1.12" } };
-  expect(fromClient(other).mark).toBe(0);
-  expect(portOf(fromClient({ ...syn, protocol: "udp", from: other.from }))).not.toBe(POD.port);
-  // Mid-flow without a translation, and not selected: nothing begins.
-  fromClient({ ...syn, ...change, flags: ["ACK"] });
-  fromClient({ ...shape, from: { ...POD, address: "10.0.1.99" } });
-  expect(nats()).toHaveLength(2);
 });

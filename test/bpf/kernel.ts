@@ -138,8 +138,8 @@ export class Kernel {
   readonly pinned = (name: string): string => path.join(this.pins, name);
 }
 
-/** The kernel's clock (bpf_ktime_get_boot_ns) so many seconds ago. */
-export const ago = (seconds: number): bigint => BigInt(Math.floor((os.uptime() - seconds) * 1e9));
+/** The kernel's clock (bpf_ktime_get_boot_ns) so many seconds ago; before it began it is a negative number for the programs. */
+export const ago = (seconds: number): bigint => BigInt.asUintN(64, BigInt(Math.floor((os.uptime() - seconds) * 1e9)));
 
 /** Bytes as the words that bpftool takes. */
 export const hex = (bytes: Buffer): string[] => [...bytes].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`);

@@ -7,7 +7,7 @@ export interface End {
 export interface Shape {
   readonly from: End;
   readonly to: End;
-  readonly protocol: "tcp" | "udp" | "icmp";
+  readonly protocol: "tcp" | "udp" | "icmp" | "gre";
   readonly flags?: readonly ("FIN" | "SYN" | "RST" | "PSH" | "ACK")[];
   readonly payload?: Buffer;
   readonly ttl?: number;
@@ -25,9 +25,16 @@ export interface Shape {
   readonly macs?: { readonly from: string; readonly to: string };
 }
 
-const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17 } as const;
+export const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17, gre: 47 } as const;
 const FLAGS = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16 } as const;
 export const ETHERNET = 14;
+
+/** Options that say nothing, and such as say by whom a packet goes (RFC 791): loosely, and strictly, behind another one. */
+export const NOTHING = Buffer.from([1, 1, 1, 1]);
+export const SOURCE_ROUTES = [
+  [131, 3, 4, 0],
+  [1, 137, 7, 4, 192, 0, 2, 77],
+].map((bytes) => Buffer.from(bytes));
 
 const address = (text: string): Buffer => Buffer.from(text.split(".").map(Number));
 const mac = (text: string): Buffer => Buffer.from(text.replaceAll(":", ""), "hex");
@@ -73,6 +80,7 @@ function segment(shape: Shape): Buffer {
     const head = Buffer.from([0, 0, 0, 1, 0, 0, 0, 2, offset, bits, 0x10, 0, 0, 0, 0, 0]);
     return summed(Buffer.concat([ports, head, tcpOptions, payload]), 16, pseudo(shape));
   }
+  if (protocol === "gre") return Buffer.concat([Buffer.from([0, 0, 8, 0]), payload]);
   if (protocol === "udp") {
     const datagramOf = Buffer.concat([ports, u16(8 + payload.length), u16(0), payload]);
     return shape.noChecksum ? datagramOf : summed(datagramOf, 6, pseudo(shape));

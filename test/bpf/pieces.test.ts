@@ -1,7 +1,7 @@
 import * as os from "node:os";
-import { encode, write } from "../../provider/kernel/bpf-layout";
+import { decode, encode, write } from "../../provider/kernel/bpf-layout";
 import { Kernel, type Outcome, type Programs } from "./kernel";
-import { datagram, type End, ETHERNET, frame, type Shape } from "./packet";
+import { datagram, type End, ETHERNET, frame, NOTHING, PROTOCOLS, type Shape, SOURCE_ROUTES } from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
 const OUTSIDE: End = { address: "203.0.113.9", port: 443 };
@@ -43,6 +43,17 @@ function gateway(): void {
     );
 }
 
+/** Translations are known no more, until they are given back. */
+let known: ReturnType<Programs["entries"]> = [];
+function expire(): void {
+  known = programs.entries("egw_nat_out");
+  for (const { key, value } of known)
+    programs.set("egw_nat_out", key, encode("egw_nat", { ...decode("egw_nat", value), seen: 0n, state: 8 }));
+}
+const restore = (): void => {
+  for (const { key, value } of known) programs.set("egw_nat_out", key, value);
+};
+
 /** The fragments of long ago. */
 function forget(): void {
   for (const { key, value } of programs.entries("egw_pieces"))
@@ -59,7 +70,7 @@ describe.each<[string, Shape]>([
     destination: OUTSIDE.address,
     source_port: POD.port,
     destination_port: call.to.port,
-    protocol: { udp: 17, icmp: 1, tcp: 6 }[call.protocol],
+    protocol: PROTOCOLS[call.protocol],
   });
   const flow = () =>
     programs.set(
@@ -104,12 +115,11 @@ describe.each<[string, Shape]>([
     fromPod(sent);
     programs.remove("egw_flows", tuple);
     expect(shown(fromPod(rest))).toEqual(left);
-    // With options it is the stack's, which has none of the rest then.
     flow();
-    expect(shown(fromPod({ ...sent, ipOptions: Buffer.from([1, 1, 1, 1]) }))).toEqual([
-      "unspec",
-      "from-pod stack-options",
-    ]);
+    expect(shown(fromPod({ ...sent, ipOptions: NOTHING }))).toEqual(there);
+    expect(shown(fromPod(rest))).toEqual(there);
+    // What says by whom it goes is the stack's, which has none of the rest then.
+    expect(shown(fromPod({ ...sent, ipOptions: SOURCE_ROUTES[0] }))).toEqual(["unspec", "from-pod stack-options"]);
     expect(shown(fromPod(rest))).toEqual(left);
   });
 
@@ -133,6 +143,9 @@ describe.each<[string, Shape]>([
     expect(ip(behind)).toEqual(later(rest, { ...rest, from, ttl: 63 }));
     expect(portOf(fromClient(call))).toBe(port);
     expect(shown(fromClient({ ...rest, id: 7 }))).toEqual(left);
+    expire();
+    expect(shown(fromClient(rest))).not.toEqual(out);
+    restore();
     expect(shown(fromClient({ ...rest, from: { ...POD, address: "10.0.1.12" } }))).toEqual(left);
     // Another packet of the same id, that is nobody's.
     expect(shown(fromClient({ ...sent, protocol: "tcp", flags: ["ACK"] }))).toEqual([
@@ -167,6 +180,10 @@ describe.each<[string, Shape]>([
     expect(ip(behind)).toEqual(later(rest, { ...answer, fragment: LATER, ttl: 63 }));
     expect(shown(fromOutside({ ...rest, id: 7 }))).toEqual(left);
     expect(shown(fromOutside({ ...rest, protocol: "tcp" }))).toEqual(left);
+    expire();
+    expect(shown(fromOutside(rest))).toEqual(left);
+    restore();
+    expect(shown(fromOutside(rest))).toEqual(back);
     // Another packet of the same id is nobody's.
     expect(shown(fromOutside({ ...first, to: { address: EGRESS, port: 2 } }))).toEqual(left);
     expect(shown(fromOutside(rest))).toEqual(left);

@@ -1,7 +1,7 @@
 import * as os from "node:os";
 import { decode, encode, write } from "../../provider/kernel/bpf-layout";
 import { Kernel, type Outcome, type Programs } from "./kernel";
-import { datagram, type End, ETHERNET, frame, type Shape, sum, wrongSums } from "./packet";
+import { datagram, type End, ETHERNET, frame, PROTOCOLS, type Shape, SOURCE_ROUTES, sum, wrongSums } from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
 const OUTSIDE: End = { address: "203.0.113.9", port: 443 };
@@ -97,7 +97,6 @@ const udp: Shape = { ...tcp, protocol: "udp", payload: Buffer.from("hello") };
 const answer: Shape = { from: OUTSIDE, to: POD, protocol: "udp", payload: Buffer.from("olleh") };
 const at = (port: number): End => ({ address: EGRESS, port });
 const seen = (): bigint => BigInt(Math.floor(os.uptime() * 1e9));
-const PROTOCOLS = { tcp: 6, udp: 17, icmp: 1 } as const;
 
 function flow({ from, to, protocol }: Shape, change: { gateway?: string; ifindex?: number } = {}): void {
   const ends = { source: from.address, destination: to.address, source_port: from.port, destination_port: to.port };
@@ -222,7 +221,7 @@ describe("on a client node", () => {
     ["has no network", { flags: 0 }, {}],
     ["is no IPv4 inside", { inner: 0x86dd }, {}],
     ["is a fragment inside", {}, { fragment: 0x2000 }],
-    ["has options inside", {}, { ipOptions: Buffer.from([1, 1, 1, 1]) }],
+    ["says inside by whom it goes", {}, { ipOptions: SOURCE_ROUTES[0] }],
     ["is at its last hop inside", {}, { ttl: 1 }],
   ])("what %s is left to the device as it is", (_, change, shape) => {
     flow(udp);
