@@ -11,7 +11,7 @@ const TURNS = Object.values(OBJECTS)
 /** awk: the same of a filter, behind its turn: as a batch has them. */
 const ATTACH_LINES = `
     BEGIN { ${TURNS} }
-    $1 == "filter" && $4 ~ /^egw-/ { print turn[$4], "attach", $2, $3, substr($4, 5), $5, $6 }`;
+    $1 == "filter" && $4 ~ /^egw-/ { print turn[$4], $2, $3, substr($4, 5), $5, $6 }`;
 
 /** Shell functions that save what a boot needs to have maps, programs and filters again, and make them of it. */
 export const BPF_BOOT_FUNCTIONS = `
@@ -35,6 +35,9 @@ egw_load_bpf() {
   sed -n 's/^map /create /p' $1 | egw_bpf_maps &&
     sed -n 's/^entry /update /p' $1 | egw_bpf_entries &&
     sed -n ${LOAD_LINES} $1 | egw_bpf_programs &&
-    awk '${ATTACH_LINES}' $1 | sort -s -k 1,1 | cut -d ' ' -f 2- | egw_filters
+    egw_filters_in_turn attach $1 | egw_filters
 }
+# Takes away what that has attached before it failed: some programs without the others would give out ports that nothing keeps the stack off.
+egw_unload_bpf() { egw_filters_in_turn detach $1 -r | egw_filters; }
+egw_filters_in_turn() { awk '${ATTACH_LINES}' $2 | sort -s $3 -k 1,1 | sed "s/^[0-9]/$1/"; }
 `;

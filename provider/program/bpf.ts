@@ -43,10 +43,11 @@ egw_bpf() {
     mode == "device" { sub(/^.sys.class.net./, ""); split($0, found, "/ifindex:"); device[found[2]] = found[1]; next }
     mode == "filter" && $3 == "bpf" {
       hook = "filter " $1 " " $2 " "
-      if ($6 !~ /^egw-/) { if (!$9) others[hook] = others[hook] hook $6 "\\n"; next }
+      if ($6 !~ /^egw-/) { if (!$10) others[hook] = others[hook] hook $6 "\\n"; next }
       what = ($6, $7) in of ? of[$6, $7] : "?"
       if ($5 != "all") what = what " protocol " $5
       if ($8 != "da") what = what " without direct-action"
+      if ($9) what = what " chain " $9
       filters = filters others[hook] hook $6 " " what "\\n"; others[hook] = ""
     }
     END {
@@ -146,7 +147,7 @@ egw_tidy_bpf() {
   [ -d $BPF ] || return 0
   rm -rf $BPF/gone-* $BPF/loading
   if hooks=$(tc qdisc show); then
-    hooks=$(echo "$hooks" | awk '$2 == "clsact" { print "/sys/class/net/" $5 "/ifindex" }' | xargs -r cat 2>/dev/null)
+    hooks=$(echo "$hooks" | awk '$2 == "clsact" && $5 ~ /^[A-Za-z0-9_.-]+$/ { print "/sys/class/net/" $5 "/ifindex" }' | xargs -r cat 2>/dev/null)
     for d in $BPF/clsact/*; do [ ! -d $d ] || echo "$hooks" | grep -qx \${d##*/} || rmdir $d; done
   fi
   rmdir $BPF/maps-* 2>/dev/null

@@ -1,4 +1,4 @@
-import { IS_FIRST } from "./hooks";
+import { READ_FILTERS } from "./hooks";
 
 /** Shell functions of a batch, and of a boot, that attach programs to TC hooks and detach them. */
 export const FILTER_FUNCTIONS = `
@@ -13,15 +13,11 @@ egw_filters() {
     esac || egw_is_gone || return 1
   done
 }
-# What somebody has put there for one protocol leaves no room at its preference: it goes first.
 egw_attach() {
-  egw_keep_filters && egw_hook && egw_own_filters | grep -v ':all:' | egw_remove_places &&
-    at=$(egw_filter_place) && egw_put_filter "$at" $BPF/$object-$hash-*/egw-$program && egw_remove_filters "$at"
+  egw_keep_filters && egw_hook && at=$(egw_filter_place) && egw_put_filter "$at" $BPF/$object-$hash-*/egw-$program && egw_remove_filters "$at"
 }
 egw_attach_again() {
   kept=
-  # So does what stands there in its place.
-  ! ls -d $BPF/gone-filters/$i-$dir-*/egw-$program 2>/dev/null | grep -qv ':all:' || egw_remove_filters || return 1
   for k in $BPF/gone-filters/$i-$dir-*/egw-$program; do
     [ -e $k ] || continue
     at=\${k%/*}; at=\${at##*-$dir-}
@@ -32,31 +28,38 @@ egw_attach_again() {
 }
 # Asked of the kernel, which answers when a device that is going is gone: its folder in /sys stays longer than its name.
 egw_is_gone() { ! ip -o link show dev $dev 2>/dev/null | grep -q "^$i: "; }
-# egw_put_filter PLACE PROGRAM. A place is PREFERENCE:HANDLE:PROTOCOL:MODE; in names of a BPF file system is no dot.
+# egw_put_filter PLACE PROGRAM. A place is PREFERENCE:HANDLE:PROTOCOL:MODE:CHAIN; in names of a BPF file system is no dot. Filters share a
+# preference by their protocol: one of ours for another one goes.
 egw_put_filter() {
+  egw_own_filters | awk -v at="$1" 'BEGIN { split(at, to, ":") } { split($1, p, ":") } p[1] == to[1] && p[5] == to[5] && p[3] != to[3]' | egw_remove_places || return 1
   set -- $(echo $1 | tr ':,' ' .') $2
-  $egw_limit tc filter replace dev $dev $dir prio $1 handle $2 protocol $3 bpf \${4#plain} object-pinned $5
+  $egw_limit tc filter replace dev $dev $dir chain $5 prio $1 handle $2 protocol $3 bpf \${4#plain} object-pinned $6
 }
 egw_filters_of_hook() { tc filter show dev $dev $dir 2>/dev/null; }
-# Of this program: PLACE ID. A protocol without a name is shown in brackets, and is not taken in these.
+# Of all programs of ours: PLACE ID PROGRAM. A protocol without a name is shown in brackets, and is not taken in these.
 egw_own_filters() {
-  egw_filters_of_hook | awk -v name=" egw-$program:" 'index($0, name) {
-    for (i = 1; i < NF; i++) word[$i] = $(i + 1)
-    gsub(/[.]/, ",", word["protocol"]); gsub(/[][]/, "", word["protocol"])
-    print word["pref"] ":" word["handle"] ":" word["protocol"] ":" (/ direct-action( |$)/ ? "da" : "plain"), word["id"] }'
+  egw_filters_of_hook | awk '${READ_FILTERS}
+    !read_filter(1) || !is_ours { next }
+    {
+      gsub(/[.]/, ",", protocol); gsub(/[][]/, "", protocol)
+      print preference ":" handle ":" protocol ":" mode ":" chain, id, substr(name, 5)
+    }'
 }
+# Those of this program, and what may have to go for it.
 egw_keep_filters() {
-  egw_own_filters | while read -r at id; do
+  egw_own_filters | awk -v program=$program '$3 == program || $1 !~ /:all:/' | while read -r at id name; do
     k=$BPF/gone-filters/$i-$dir-$at
-    [ -e $k/egw-$program ] || { mkdir -p $k && bpftool prog pin id $id $k/egw-$program; } || exit 1
+    [ -e $k/egw-$name ] || { mkdir -p $k && bpftool prog pin id $id $k/egw-$name; } || exit 1
   done
 }
 # egw_remove_filters [BUT]: those of this program, but for these places
-egw_remove_filters() { egw_own_filters | awk -v but=" $1 " '!index(but, " " $1 " ")' | egw_remove_places; }
+egw_remove_filters() {
+  egw_own_filters | awk -v but=" $1 " -v program=$program '$3 == program && !index(but, " " $1 " ")' | egw_remove_places
+}
 egw_remove_places() {
-  while read -r at id; do
+  while read -r at id name; do
     set -- $(echo $at | tr ':,' ' .')
-    $egw_limit tc filter del dev $dev $dir prio $1 handle $2 protocol $3 bpf || return 1
+    $egw_limit tc filter del dev $dev $dir chain $5 prio $1 handle $2 protocol $3 bpf || return 1
   done
 }
 # In front of what others have: at a preference before all of theirs, or where there is none, at the first one, where of filters
@@ -64,31 +67,26 @@ egw_remove_places() {
 # Before what comes first whatever we do none of ours can come.
 egw_filter_place() {
   case $program in from_workload | to_workload | from_network | to_network) slot=-1 ;; from_outside) slot=2 ;; from_client | uplink_gateway) slot=1 ;; *) slot=0 ;; esac
-  egw_filters_of_hook | awk -v name=" egw-$program:" -v slot=$slot '${IS_FIRST}
-    {
-      if ($1 != "filter") next
-      p = h = k = protocol = ""
-      for (i = 1; i < NF; i++)
-        if ($i == "pref") { p = $(i + 1); k = $(i + 2) } else if ($i == "handle") h = $(i + 1); else if ($i == "protocol") protocol = $(i + 1)
-      # Of the lines of a filter the first; a heading has no handle.
-      if (p == "" || (k == "bpf" && h == "")) next
-      isOurs = / egw-[a-z_]*:/
-      if (!isOurs && !is_first("", p, k, protocol) && (!front || p < front)) front = p
-      if (p != 1) next
-      used[h]
-      if (index($0, name)) { if (!ahead) stays = h } else if (!isOurs || !slot) ahead = 1
+  egw_filters_of_hook | awk -v own="egw-$program" -v slot=$slot '${READ_FILTERS}
+    !read_filter(1) || chain != 0 { next }
+    !is_ours && !is_first("") && (!front || preference < front) { front = preference }
+    preference == 1 {
+      used[handle]
+      if (is_ours && name == own) { if (!ahead) stays = handle } else if (!is_ours || !slot) ahead = 1
     }
     END {
       base = front && front < 41 ? front - 3 : 38
       # Between what comes first and the rest four preferences are free.
       if ("" in last && base < last[""] + 2) base = last[""] + 2
-      if ("" in last || (slot < 0 ? base > 1 : base > 0)) at = base + slot ":0x" (slot < 0 ? 9 : 1 + slot)
+      if ("" in last || base > 1) at = base + slot ":0x" (slot < 0 ? 9 : 1 + slot)
       else { for (n = 1; sprintf("0x%x", n) in used; n++); at = "1:" (stays != "" ? stays : sprintf("0x%x", n)) }
-      print at ":all:da"
+      print at ":all:da:0"
     }'
 }
 egw_hook() {
-  tc qdisc show dev $dev | grep -q '^qdisc clsact ' || { mkdir -p $BPF/clsact/$i && $egw_limit tc qdisc add dev $dev clsact; }
+  tc qdisc show dev $dev | grep -q '^qdisc clsact ' && return 0
+  mkdir -p $BPF/clsact/$i && $egw_limit tc qdisc add dev $dev clsact && return 0
+  rmdir $BPF/clsact/$i; return 1
 }
 # A hook of ours goes with its last filter.
 egw_unhook() {

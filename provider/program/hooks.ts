@@ -1,10 +1,30 @@
 /**
- * awk: is_first() of each filter of others on a hook, in order: whether none of ours can come before it. So it is at the first preference, where it is no
+ * awk, of filters as `tc filter show` has them. read_filter() reads a line from that word on; false for what is none: a heading, a further
+ * line. NAME, ID and MODE (`da`, or `plain`) are those of a BPF program, of others `-`; what a hook runs is in chain 0.
+ * is_first() of each filter of others in it, in order: whether none of ours can come before it. So it is at the first preference, where it is no
  * BPF or for one protocol, since filters share a preference by both; and of what follows until four preferences are free. `last` has
  * where that ends.
  */
-export const IS_FIRST = `
-    function is_first(hook, preference, kind, protocol) {
+export const READ_FILTERS = `
+    function read_filter(from,  i) {
+      if ($from != "filter") return 0
+      preference = kind = protocol = handle = ""; chain = 0; name = id = mode = "-"; is_ours = 0
+      for (i = from + 1; i < NF && handle == ""; i++)
+        if ($i == "protocol") protocol = $++i
+        else if ($i == "pref") { preference = $++i; kind = $++i }
+        else if ($i == "chain") chain = $++i
+        else if ($i == "handle") handle = $++i
+      if (kind != "bpf") return 1
+      # The first line of a preference stands for none.
+      if (handle == "") return 0
+      if ($i == "flowid") i += 2
+      name = $i; is_ours = name ~ /^egw-[a-z_]+:/; mode = / direct-action( |$)/ ? "da" : "plain"
+      for (i++; i < NF && id == "-"; i++) if ($i == "id") id = $(i + 1)
+      sub(/:.*/, "", name); gsub(/[^A-Za-z0-9_.-]/, "?", name)
+      if (!is_ours && name ~ /^$|^egw-|^direct-action$|^(not_)?in_hw$|^skip_/) name = "?"
+      return 1
+    }
+    function is_first(hook) {
       if (preference == 1 && (kind != "bpf" || protocol != "all")) last[hook] = 1
       else if (!(hook in last) || hook in room || preference - last[hook] > 4) { room[hook]; return 0 }
       last[hook] = preference
@@ -13,31 +33,17 @@ export const IS_FIRST = `
 
 /** Shell functions that read the filters of a node's TC hooks, and print what others have there: their programs, and what leaves no room for ours. */
 export const HOOKS_FUNCTIONS = `
-# DEVICE DIRECTION KIND PREFERENCE PROTOCOL NAME ID MODE of each filter on a clsact, in the order in which a packet meets them. NAME, ID and
-# MODE (\`da\`, or \`plain\`) are those of a BPF program, of others -; behind one where none of ours can come before it stands \`first\`.
+# DEVICE DIRECTION KIND PREFERENCE PROTOCOL NAME ID MODE CHAIN of each filter on a clsact, in the order in which a packet meets them; behind
+# one where none of ours can come before it stands \`first\`.
 egw_hooks() {
   clsacts=$(tc qdisc show 2>/dev/null | awk '
-    { d = ""; for (i = 1; i < NF; i++) if ($i == "dev") d = $(i + 1) }
+    { d = ""; for (i = 1; i < NF && d == ""; i++) if ($i == "dev") d = $(i + 1) }
     $2 == "clsact" && d ~ /^[A-Za-z0-9_.-]+$/ && !/gress_block / { print d }')
   whole=; for try in 1 2 3; do filters=$(egw_filters_at_once) && whole=1 && break; done
   [ "$whole" ] || filters=$(egw_filters_one_by_one)
-  echo "$filters" | awk '${IS_FIRST}
-    $3 != "filter" { next }
-    {
-      k = p = protocol = h = id = ""; n = "-"; mode = "plain"
-      for (i = 4; i < NF; i++) {
-        if ($i == "protocol") protocol = $(i + 1)
-        if ($i == "pref") { p = $(i + 1); k = $(i + 2) }
-        if ($i == "handle" && h == "") { h = $(i + 1); if (k == "bpf") n = $(i + ($(i + 2) == "flowid" ? 4 : 2)) }
-        if ($i == "id") id = $(i + 1)
-      }
-      # The first line of a preference stands for none.
-      if (k == "bpf" && h == "") next
-      if (/ direct-action( |$)/) mode = "da"
-      sub(/:.*/, "", n); gsub(/[^A-Za-z0-9_.-]/, "?", n)
-      if (n ~ /^$|^direct-action$|^(not_)?in_hw$|^skip_/) n = "?"
-      print $1, $2, k, p, protocol, n, (id == "" ? "-" : id), (k == "bpf" ? mode : "-") (n !~ /^egw-/ && is_first($1 " " $2, p, k, protocol) ? " first" : "")
-    }'
+  echo "$filters" | awk '${READ_FILTERS}
+    !read_filter(3) || (kind == "bpf" && chain != 0 && !is_ours) { next }
+    { print $1, $2, kind, preference, protocol, name, id, mode, chain (chain == 0 && !is_ours && is_first($1 " " $2) ? " first" : "") }'
 }
 # The lines of tc, each behind DEVICE DIRECTION. One tc for all devices. It names none, so before the filters of each direction the clsact is
 # shown; fails where a device has gone meanwhile.
@@ -54,15 +60,17 @@ egw_filters_one_by_one() {
 }
 # DEVICE DIRECTION NAME of the programs of others, and \`first\` where no filter of ours can come before them: those, and what is attached by tcx.
 egw_filters_of_others() {
-  echo "$hooks" | awk '$3 == "bpf" && $6 !~ /^egw-/ { print $1, $2, $6 ($9 ? " first" : "") }'
+  echo "$hooks" | awk '$3 == "bpf" && $6 !~ /^egw-/ { print $1, $2, $6 ($10 ? " first" : "") }'
   bpftool net show 2>/dev/null | awk '$2 ~ /^tcx.(ingress|egress)$/ && $3 !~ /^egw-/ {
     sub(/[(][0-9]+[)]$/, "", $1); sub(/.*[/]/, "", $2); sub(/:.*/, "", $3); gsub(/[^A-Za-z0-9_.-]/, "?", $3); print $1, $2, $3 " first" }'
 }
-# DEVICE DIRECTION WHAT: \`qdisc\` where one has the place of a clsact, or shares its filters with other devices; else their kind.
+# DEVICE DIRECTION WHAT: \`qdisc\` where one has the place of a clsact, \`clsact\` where that shares its filters with other devices; else their kind.
 egw_hooks_taken() {
   tc qdisc show 2>/dev/null | awk '
-    { d = ""; for (i = 1; i < NF; i++) if ($i == "dev") d = $(i + 1) }
-    d ~ /^[A-Za-z0-9_.-]+$/ && ($2 == "ingress" || $2 == "clsact" && /gress_block /) { print d, "ingress qdisc" }'
+    { d = ""; for (i = 1; i < NF && d == ""; i++) if ($i == "dev") d = $(i + 1) }
+    d !~ /^[A-Za-z0-9_.-]+$/ { next }
+    $2 == "ingress" { print d, "ingress qdisc" }
+    $2 == "clsact" && /gress_block / { print d, "ingress clsact" }'
   echo "$hooks" | awk '$3 != "bpf" && $3 ~ /^[a-z0-9]+$/ && !seen[$1, $2, $3]++ { print $1, $2, $3 }'
 }
 egw_of_others() {

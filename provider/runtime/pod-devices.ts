@@ -22,12 +22,18 @@ function uplinkOf(claims: readonly Claim[]): string | undefined {
   return node?.kind === "node" ? node.uplink : undefined;
 }
 
+/** What keeps a clsact of its own off a device, as a node tells it. */
+export const QDISCS: readonly string[] = ["qdisc", "clsact"];
+export const qdiscText = (qdisc: string): string =>
+  qdisc === "clsact" ? "a clsact that shares its filters with other devices" : "an ingress qdisc";
+
 /** Programs read Ethernet headers, and stand in front of all filters: what those would do to a packet, as a limit of the CNI does, is to be done. */
 function obstacleOn(device: string, { notEthernet, taken }: HostFacts): string | undefined {
   const link = notEthernet.get(device);
   if (link !== undefined) return `link/${link}, no Ethernet`;
   const by = [...new Set(taken.filter((hook) => hook.device === device).map((hook) => hook.by))];
-  if (by.includes("qdisc")) return "an ingress qdisc";
+  const qdisc = QDISCS.find((one) => by.includes(one));
+  if (qdisc !== undefined) return qdiscText(qdisc);
   return by.length > 0 ? `${by.join(" and ")} filters` : undefined;
 }
 

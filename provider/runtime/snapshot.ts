@@ -61,7 +61,7 @@ export interface HostFacts {
     readonly name: string;
     readonly isFirst?: boolean;
   }[];
-  /** TC hooks that our programs can't share: `by` an ingress `qdisc`, or filters of this kind, which are no BPF. */
+  /** TC hooks that our programs can't share: `by` an ingress `qdisc`, a `clsact` that shares its filters, or filters of this kind, which are no BPF. */
   readonly taken: readonly { readonly device: string; readonly direction: string; readonly by: string }[];
   /** How often a program has come to each verdict, by its place in egw_verdicts; those that are not 0. */
   readonly verdicts: ReadonlyMap<number, number>;

@@ -102,6 +102,14 @@ const MORE_HANDS: readonly (readonly [string, RegExp])[] = [
     "tc filter del dev veth1 ingress; tc filter add dev veth1 ingress prio 1 handle 1 protocol 34997 bpf object-pinned $P/client-*/egw-from_pod",
     /^changed {2}tc-filter veth1 ingress from_pod of client .* is .* protocol \[34997\] without direct-action$/,
   ],
+  [
+    "tc filter del dev veth1 ingress; tc filter add dev veth1 ingress chain 5 prio 38 handle 1 protocol all bpf da object-pinned $P/client-*/egw-from_pod",
+    /^changed {2}tc-filter veth1 ingress from_pod of client .* is .* chain 5$/,
+  ],
+  [
+    "tc filter del dev veth1 ingress; tc filter add dev veth1 ingress prio 38 handle 1 protocol ip bpf da object-pinned $P/client-*/egw-to_tunnel",
+    /^extra {4}tc-filter veth1 ingress to_tunnel of client .* protocol ip$/,
+  ],
   ["theirs egw.vxlan ingress 1", /^changed {2}tc-filter egw.vxlan ingress from_client .* behind count_in$/],
   ["theirs veth1 ingress 1", /^changed {2}tc-filter veth1 ingress from_pod .* behind count_in$/],
   [
@@ -305,6 +313,17 @@ sh /var/lib/pulumi-egress/restore/run > /dev/null && sed -n '/^tc:/,/^flow/p' /r
     expect(differences(node.probe())).toEqual([]);
   });
 
+  test("where not all programs can be attached at boot, none is", () => {
+    node.apply(CLAIMS);
+    const { stderr } = node.run(`${rebootScript("192.0.2.1")}
+tc qdisc add dev veth1 ingress
+sh /var/lib/pulumi-egress/restore/run`);
+    expect(stderr).toContain("the programs could not be loaded; packets take the stack until pulumi up");
+    expect(node.filters()).not.toContain("egw-");
+    node.must("tc qdisc del dev veth1 ingress");
+    expect(differences(node.apply(CLAIMS))).toEqual([]);
+  });
+
   testFull("what is attached by tcx is told, and is no drift: no filter comes before it", () => {
     node.apply(CLAIMS);
     const net = node
@@ -380,6 +399,31 @@ tc filter add dev eth0 egress prio 1 protocol ip u32 match u32 0 0 flowid 1:1`);
     expect(sorted(shown.replace(/.*count_in.*\n/g, ""))).toBe(sorted(whole));
     node.apply(BARE);
     expect(node.filters().match(/count_in|egw-/g)).toEqual(Array(3).fill("count_in"));
+  });
+
+  test("what others have by names like ours, in other chains, and on devices of any name, is theirs", () => {
+    node.must(`${THEIRS} cd /sys/fs/bpf/theirs/prog
+for name in "my egw-from_pod" "egw-a b"; do
+  bpftool prog pin pinned count_in "$name"; tc qdisc add dev veth1 clsact 2>/dev/null
+  tc filter add dev veth1 ingress prio 60 protocol all bpf da object-pinned "$name"
+done
+ip link add "a'b" index 3 type veth peer name dev index 4; tc qdisc add dev "a'b" clsact; tc qdisc add dev dev clsact
+tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress prio 9 chain 3 protocol all bpf da object-pinned count_in
+tc filter add dev eth0 egress prio 1 chain 3 protocol ip bpf da object-pinned count_in; theirs eth0 egress 4`);
+    node.apply(BARE);
+    const before = node.shown();
+    expect(differences(node.apply(CLAIMS))).toEqual([]);
+    expect(node.filters()).toMatch(/eth0 .*egress egw-to_outside.*\n.*count_in/);
+    expect(node.must("tc filter show dev eth0 ingress")).toMatch(/pref 38 .*egw-uplink_client/);
+    const names = { device: "veth1", direction: "ingress", isFirst: false };
+    expect(node.probe().host.filters).toEqual(
+      expect.arrayContaining([
+        { ...names, name: "my" },
+        { ...names, name: "?" },
+      ]),
+    );
+    node.apply(BARE);
+    expect(node.shown()).toBe(before);
   });
 
   test("a filter of a hook that is ours leaves it to them", () => {

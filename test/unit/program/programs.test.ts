@@ -78,6 +78,28 @@ test.each<[string, string, readonly string[], string]>([
   ["at the first preference, the newest", "from_pod", [heading(1), filter(1, "0x1", "theirs")], "1:0x2"],
   ["in front of the second preference", "from_pod", [heading(2), filter(2, "0x1", "theirs")], "1:0x1"],
   [
+    "in front of the fourth, where there is not one for each",
+    "from_pod",
+    [heading(4), filter(4, "0x1", "theirs")],
+    "1:0x1",
+  ],
+  [
+    "the same, beside another of ours",
+    "from_workload",
+    [filter(1, "0x1", "egw-from_pod"), filter(4, "0x1", "theirs")],
+    "1:0x2",
+  ],
+  [
+    "alone, whatever other chains have",
+    "from_pod",
+    [
+      filter(1, "0x1", "theirs").replace("chain 0", "chain 3"),
+      filter(9, "0x1", "theirs").replace("chain 0", "chain 3"),
+    ],
+    "38:0x1",
+  ],
+  ["in front of one that only has our name in its own", "from_pod", [filter(9, "0x1", "my egw-from_pod")], "6:0x1"],
+  [
     "at the first preference where it is the newest already",
     "from_pod",
     [filter(1, "0x4", "egw-from_pod"), filter(1, "0x1", "theirs")],
@@ -121,7 +143,7 @@ test.each<[string, string, readonly string[], string]>([
     "38:0x1",
   ],
 ])("a filter comes to stand %s", (_, program, shown, place) => {
-  expect(placed(program, ...shown)).toBe(`${place}:all:da`);
+  expect(placed(program, ...shown)).toBe(`${place}:all:da:0`);
 });
 
 const features = (plain: string, summed: string): string =>
