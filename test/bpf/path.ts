@@ -151,8 +151,8 @@ export class Path {
       this.inside(node, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off");
   }
 
-  call(): unknown {
-    return JSON.parse(this.inside("pod", "python3", path.join(__dirname, "talk.py"), "call"));
+  call(what: "call" | "options" = "call"): unknown {
+    return JSON.parse(this.inside("pod", "python3", path.join(__dirname, "talk.py"), what));
   }
 
   /** Calls, and has tcpdump judge the checksums of what came to both ends: how many are right, and the lines of those that are not. */

@@ -8,35 +8,56 @@ import threading
 import time
 
 HOST, TCP, UDP, CLOSED = "203.0.113.9", 7001, 7002, 7999
+# By these everything that is answered has IP options.
+TCP_OPTIONS, UDP_OPTIONS = 7003, 7004
+NOTHING = b"\x01" * 8
 LENGTH = 2_000_000
 # Seconds that a connection may stand still: more where the machine is slow.
 PATIENCE = float(os.environ.get("EGW_PATIENCE", "3"))
 
 
-def serve():
-    server = socket.create_server((HOST, TCP))
-    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    datagrams.bind((HOST, UDP))
+def with_options(one):
+    one.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, NOTHING)
+    return one
 
+
+def serve():
     def echo(connection, peer):
         connection.sendall(json.dumps(peer).encode() + b"\n")
         while data := connection.recv(65536):
             connection.sendall(data)
         connection.close()
 
-    def accept():
+    def accept(server, with_some):
         while True:
-            threading.Thread(target=echo, args=server.accept(), daemon=True).start()
+            connection, peer = server.accept()
+            threading.Thread(target=echo, args=(with_some(connection), peer), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    def answer(datagrams):
+        while True:
+            data, peer = datagrams.recvfrom(65536)
+            datagrams.sendto(json.dumps(peer).encode().ljust(len(data)), peer)
+
+    def run(task, *words):
+        threading.Thread(target=task, args=words, daemon=True).start()
+
+    def bound(port):
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        datagrams.bind((HOST, port))
+        return datagrams
+
+    run(accept, socket.create_server((HOST, TCP)), lambda one: one)
+    run(accept, socket.create_server((HOST, TCP_OPTIONS)), with_options)
+    run(answer, with_options(bound(UDP_OPTIONS)))
+    datagrams = bound(UDP)
     print("ready", flush=True)
-    while True:
-        data, peer = datagrams.recvfrom(65536)
-        datagrams.sendto(json.dumps(peer).encode().ljust(len(data)), peer)
+    answer(datagrams)
 
 
-def dial(seconds=PATIENCE):
-    connection = socket.create_connection((HOST, TCP), seconds)
+def dial(seconds=PATIENCE, port=TCP, prepare=lambda one: one):
+    connection = prepare(socket.socket())
+    connection.settimeout(seconds)
+    connection.connect((HOST, port))
     reader = connection.makefile("rb")
     return connection, reader, json.loads(reader.readline())
 
@@ -47,6 +68,27 @@ def knock(seconds=3):
         print(json.dumps(dial(float(seconds))[2][0]))
     except OSError:
         print("null")
+
+
+def options():
+    """What has IP options from its first packet on, and later, and is answered with some: the source, and whether all came back."""
+    told = {}
+    for name, first, later in [("first", with_options, lambda one: one), ("later", lambda one: one, with_options)]:
+        connection, reader, seen = dial(port=TCP_OPTIONS, prepare=first)
+        later(connection)
+        data = os.urandom(100_000)
+        sender = threading.Thread(target=connection.sendall, args=(data,))
+        sender.start()
+        told[name] = [seen[0], reader.read(len(data)) == data]
+        sender.join()
+    datagrams = with_options(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    datagrams.settimeout(2)
+    datagrams.connect((HOST, UDP_OPTIONS))
+    told["udp"] = []
+    for _ in range(3):
+        datagrams.send(b"x" * 100)
+        told["udp"].append(json.loads(datagrams.recv(1000))[0])
+    print(json.dumps(told))
 
 
 def call():
@@ -107,4 +149,4 @@ def hold():
     print(json.dumps({"source": seen[0], "count": count, "longest": longest}))
 
 
-{"serve": serve, "call": call, "hold": hold, "send": send, "knock": knock}[sys.argv[1]](*sys.argv[2:])
+{"serve": serve, "call": call, "options": options, "hold": hold, "send": send, "knock": knock}[sys.argv[1]](*sys.argv[2:])

@@ -33,6 +33,19 @@ describe.each(["own", "device"] as const)("by the %s way of encapsulation", (way
     expect(made.counted("client", "from-gateway to-pod") > 0).toBe(!isOwn);
   });
 
+  test("what has IP options is carried too, from its first packet on or later, both ways", () => {
+    const left = () =>
+      ["from-pod", "from-client", "from-outside"].map((hook) =>
+        made.counted(hook === "from-pod" ? "client" : "gateway", `${hook} stack-options`),
+      );
+    expect(made.call("options")).toEqual({
+      first: [EGRESS, true],
+      later: [EGRESS, true],
+      udp: [EGRESS, EGRESS, EGRESS],
+    });
+    expect(left()).toEqual([0, 0, 0]);
+  });
+
   // What the tunnel's device puts together has its checksum made by the last device only, if by any.
   if (way === "own")
     test("tcpdump finds every checksum right", () => {
