@@ -82,7 +82,8 @@ function chained(lab: Lab): Declared[] {
 
 scenario("so is one whose other gateway the engine comes to only after it", {}, async (scene) => {
   const { lab, stack, change } = scene;
-  await takenBack(scene, chained(lab), ["policy", "other"]);
+  // And where it comes to the node only after both, that one's NodeMark tells it.
+  await takenBack(scene, chained(lab), ["policy", "other", "gateway-2"]);
   await change([STAYS], () => stack.destroy(), { established: "cut" });
 });
 
