@@ -209,7 +209,7 @@ int to_outside(struct __sk_buff *skb) {
   bool is_whole = parse(skb, &packet, &verdict);
   if (!bpf_map_lookup_elem(&egw_egress_ips, &packet.tuple.source)) return leave(EGW_HOOK_TO_OUTSIDE, EGW_NOT_SELECTED);
   /* An error, a later fragment, another protocol: nothing that has a port. */
-  if (!packet.has_ports) return leave(EGW_HOOK_TO_OUTSIDE, is_whole ? EGW_TO_OUTSIDE : verdict);
+  if (!packet.has_ports && !packet.is_routed) return leave(EGW_HOOK_TO_OUTSIDE, is_whole ? EGW_TO_OUTSIDE : verdict);
   __be16 port;
   if (!port_of_stack(&packet, &port, &verdict)) return leave(EGW_HOOK_TO_OUTSIDE, verdict);
   if (port != packet.tuple.source_port && !translate(skb, &packet, SOURCE, packet.tuple.source, port))

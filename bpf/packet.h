@@ -70,6 +70,8 @@ struct packet {
   bool is_later;
   /* The tuple is filled in. */
   bool has_ports;
+  /* So it is, of one that may say by whom it goes. */
+  bool is_routed;
   bool is_error;
   bool is_syn;
   bool is_fin;
@@ -209,8 +211,11 @@ static __always_inline bool parse_at(struct __sk_buff *skb, __u32 at, struct pac
   packet->is_later = ip.frag_off & bpf_htons(FRAGMENT_OFFSET);
   packet->is_piece = packet->is_later || ip.frag_off & bpf_htons(MORE_FRAGMENTS);
   if (packet->is_later) return *verdict = EGW_STACK_FRAGMENT, false;
-  if (ip.ihl > 5 && is_source_routed(skb, at + sizeof(ip), packet->header - sizeof(ip))) return *verdict = EGW_STACK_OPTIONS, false;
   if (!read_transport(skb, at + packet->header, packet)) return *verdict = EGW_STACK_PROTOCOL, false;
+  if (ip.ihl > 5 && is_source_routed(skb, at + sizeof(ip), packet->header - sizeof(ip))) {
+    packet->is_routed = !packet->is_error;
+    return *verdict = EGW_STACK_OPTIONS, false;
+  }
   packet->has_ports = !packet->is_error;
   if (packet->is_piece) return *verdict = EGW_STACK_FRAGMENT, false;
   return true;

@@ -72,7 +72,7 @@ egw_accelerate() {
   grep -q '^program ' $D/restore/bpf 2>/dev/null && egw_is_saved restore/bpf || return 0
   T=$(mktemp -d -p /run egw-boot.XXXXXX) || return 0
   if ! egw_load_bpf $D/restore/bpf; then
-    egw_unload_bpf $D/restore/bpf || egw_stay_closed
+    egw_unload_bpf $D/restore/bpf || { egw_tidy_bpf; rm -rf $T; egw_stay_closed; }
     echo "pulumi-egress: the programs could not be loaded; packets take the stack until pulumi up" >&2
   fi
   egw_tidy_bpf

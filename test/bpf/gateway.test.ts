@@ -623,19 +623,31 @@ describe("ports that the stack gives out", () => {
     toOutside({ from: at(0), to: { ...OUTSIDE, port: 7 }, protocol: "icmp", icmpType: 0 });
     expect(nats()).toEqual([]);
     fromClient({ ...syn, from: { ...POD, port: 80 } });
-    expect(shown(toOutside({ ...syn, from: at(80), flags: ["RST"] }))).toEqual(["shot", "to-outside drop-port-taken"]);
+    for (const ipOptions of [undefined, NOTHING, SOURCE_ROUTES[0]])
+      expect(shown(toOutside({ ...syn, from: at(80), flags: ["RST"], ipOptions }))).toEqual([
+        "shot",
+        "to-outside drop-port-taken",
+      ]);
   });
 
   test("are read of the first of fragments and behind options", () => {
-    for (const [i, change] of [{ fragment: 0x2000 }, { ipOptions: NOTHING }].entries())
-      expect(shown(toOutside({ ...syn, ...change, from: at(POD.port + i) }))).toEqual(PASSED);
-    expect(nats().map(({ port }) => port)).toEqual(expect.arrayContaining([POD.port, POD.port + 1]));
-    expect(portOf(fromClient({ ...syn, from: { ...POD, port: POD.port + 1 } }))).not.toBe(POD.port + 1);
+    const changes = [{ fragment: 0x2000 }, { ipOptions: NOTHING }, { ipOptions: SOURCE_ROUTES[0] }];
+    for (const [i, change] of changes.entries()) {
+      const port = POD.port + i;
+      expect(shown(toOutside({ ...syn, ...change, from: at(port) }))).toEqual(PASSED);
+      expect(nats().map((nat) => nat.port)).toContain(port);
+      expect(portOf(fromClient({ ...syn, from: { ...POD, port } }))).not.toBe(port);
+    }
   });
 
   test("that a pod's connection has are given another one on the way out, and theirs again on the way back", () => {
     fromClient(syn);
-    for (const shape of [syn, { ...syn, fragment: 0x2000 }, { ...syn, ipOptions: NOTHING }]) {
+    for (const shape of [
+      syn,
+      { ...syn, fragment: 0x2000 },
+      { ...syn, ipOptions: NOTHING },
+      { ...syn, ipOptions: SOURCE_ROUTES[1] },
+    ]) {
       const found = toOutside({ ...shape, from: at(POD.port) });
       expect(shown(found)).toEqual(PASSED);
       const port = found.packet.readUInt16BE(34 + (shape.ipOptions?.length ?? 0));

@@ -20,6 +20,12 @@ export const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ["loose source routes are the stack's", "packet.h", "has_zero(words[i] ^ LOOSE_SOURCE_ROUTES)", "0"],
   ["strict source routes are the stack's", "packet.h", "has_zero(words[i] ^ STRICT_SOURCE_ROUTES)", "0"],
   ["all options are read", "packet.h", "((bytes - 1) & (OPTION_BYTES - 1)) + 1", "bytes & 4"],
+  [
+    "the stack has no port of a pod's behind a source route",
+    "gateway.bpf.c",
+    "!packet.has_ports && !packet.is_routed",
+    "!packet.has_ports",
+  ],
   ["data are no options of IP", "packet.h", "packet->header - sizeof(ip)", "48"],
   [
     "what has no ports is the stack's",
@@ -305,6 +311,7 @@ export const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ],
   ["a connection that has ended is the policy's again", "gateway.bpf.c", "packet->is_first && has_ended(nat)", "false"],
   ["one that has ended on one side has not", "nat.h", "(nat->state & both) == both", "nat->state & both"],
+  ["a header has its length", "packet.h", " || ip.ihl < 5)", ")"],
   ["behind another header is no IPv4", "packet.h", " || ip.version != 4 ||", " ||"],
   ["an error goes to whom it is for", "packet.h", "packet->quoted.source == packet->tuple.destination", "true"],
   ["a SYN begins anew", "nat.h", "if (packet->is_first && packet->is_syn) state = 0;", ""],
