@@ -1,4 +1,3 @@
-import * as os from "node:os";
 import { connectionConstants, type Role } from "../../provider/compile/bpf-connections";
 import {
   CONNECTION_KINDS,
@@ -12,7 +11,7 @@ import {
   type Values,
   write,
 } from "../../provider/kernel/bpf-layout";
-import { Kernel, type Outcome, type Programs } from "./kernel";
+import { ago, Kernel, type Outcome, type Programs } from "./kernel";
 import { datagram, type End, ETHERNET, frame, PROTOCOLS, type Shape } from "./packet";
 import { takeEvents } from "./trace";
 
@@ -72,7 +71,7 @@ function known(
   { silent = 0, begun = "client", sides = BEGINNER, ...more }: Known = {},
 ): void {
   const value = {
-    seen: BigInt(Math.floor(os.uptime() * 1e9)) - BigInt(silent) * 1_000_000_000n,
+    seen: ago(silent),
     gateway: kind === "CT-A" ? GATEWAY.address : "0.0.0.0",
     ifindex: kernel.indexOf(begun === "client" ? "pod" : "other"),
     begun: FLAGS[begun],

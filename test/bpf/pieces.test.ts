@@ -1,6 +1,5 @@
-import * as os from "node:os";
 import { decode, encode, write } from "../../provider/kernel/bpf-layout";
-import { Kernel, type Outcome, type Programs } from "./kernel";
+import { ago, Kernel, type Outcome, type Programs } from "./kernel";
 import { datagram, type End, ETHERNET, frame, NOTHING, PROTOCOLS, type Shape, SOURCE_ROUTES } from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
@@ -43,16 +42,15 @@ function gateway(): void {
     );
 }
 
-/** Translations are known no more, until they are given back. */
-let known: ReturnType<Programs["entries"]> = [];
-function expire(): void {
-  known = programs.entries("egw_nat_out");
+/** Translations are known no more, until what this gives is called. */
+function expire(): () => void {
+  const known = programs.entries("egw_nat_out");
   for (const { key, value } of known)
     programs.set("egw_nat_out", key, encode("egw_nat", { ...decode("egw_nat", value), seen: 0n, state: 8 }));
+  return () => {
+    for (const { key, value } of known) programs.set("egw_nat_out", key, value);
+  };
 }
-const restore = (): void => {
-  for (const { key, value } of known) programs.set("egw_nat_out", key, value);
-};
 
 /** The fragments of long ago. */
 function forget(): void {
@@ -77,7 +75,7 @@ describe.each<[string, Shape]>([
       "egw_flows",
       tuple,
       encode("egw_flow", {
-        seen: BigInt(Math.floor(os.uptime() * 1e9)),
+        seen: ago(0),
         gateway: GATEWAY,
         ifindex: kernel.indexOf("pod"),
         state: 0,
@@ -143,7 +141,7 @@ describe.each<[string, Shape]>([
     expect(ip(behind)).toEqual(later(rest, { ...rest, from, ttl: 63 }));
     expect(portOf(fromClient(call))).toBe(port);
     expect(shown(fromClient({ ...rest, id: 7 }))).toEqual(left);
-    expire();
+    const restore = expire();
     expect(shown(fromClient(rest))).not.toEqual(out);
     restore();
     expect(shown(fromClient({ ...rest, from: { ...POD, address: "10.0.1.12" } }))).toEqual(left);
@@ -180,7 +178,7 @@ describe.each<[string, Shape]>([
     expect(ip(behind)).toEqual(later(rest, { ...answer, fragment: LATER, ttl: 63 }));
     expect(shown(fromOutside({ ...rest, id: 7 }))).toEqual(left);
     expect(shown(fromOutside({ ...rest, protocol: "tcp" }))).toEqual(left);
-    expire();
+    const restore = expire();
     expect(shown(fromOutside(rest))).toEqual(left);
     restore();
     expect(shown(fromOutside(rest))).toEqual(back);

@@ -1,6 +1,5 @@
-import * as os from "node:os";
 import { encode } from "../../provider/kernel/bpf-layout";
-import { Kernel, type Outcome, type Programs } from "./kernel";
+import { ago, Kernel, type Outcome, type Programs } from "./kernel";
 import { datagram, type End, ETHERNET, frame, type Shape, wrongSums } from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
@@ -39,7 +38,7 @@ const long = (bytes: number, change: Partial<Shape> = {}): Shape => {
 function toPod(shape: Shape): { readonly found: Outcome; readonly before: number } {
   const ends = { source: POD.address, destination: OUTSIDE.address, source_port: POD.port, destination_port: 443 };
   const flow = {
-    seen: BigInt(Math.floor(os.uptime() * 1e9)),
+    seen: ago(0),
     gateway: GATEWAY,
     ifindex: kernel.indexOf("pod"),
     state: 0,

@@ -1,6 +1,5 @@
-import * as os from "node:os";
 import { decode, encode, write } from "../../provider/kernel/bpf-layout";
-import { Kernel, type Outcome, type Programs } from "./kernel";
+import { ago, Kernel, type Outcome, type Programs } from "./kernel";
 import { datagram, type End, ETHERNET, frame, PROTOCOLS, type Shape, SOURCE_ROUTES, sum, wrongSums } from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
@@ -96,14 +95,13 @@ const tcp: Shape = { from: POD, to: OUTSIDE, protocol: "tcp" };
 const udp: Shape = { ...tcp, protocol: "udp", payload: Buffer.from("hello") };
 const answer: Shape = { from: OUTSIDE, to: POD, protocol: "udp", payload: Buffer.from("olleh") };
 const at = (port: number): End => ({ address: EGRESS, port });
-const seen = (): bigint => BigInt(Math.floor(os.uptime() * 1e9));
 
 function flow({ from, to, protocol }: Shape, change: { gateway?: string; ifindex?: number } = {}): void {
   const ends = { source: from.address, destination: to.address, source_port: from.port, destination_port: to.port };
   programs.set(
     "egw_flows",
     encode("egw_tuple", { ...ends, protocol: PROTOCOLS[protocol] }),
-    encode("egw_flow", { seen: seen(), gateway: GATEWAY.address, ifindex: kernel.indexOf("pod"), state: 0, ...change }),
+    encode("egw_flow", { seen: ago(0), gateway: GATEWAY.address, ifindex: kernel.indexOf("pod"), state: 0, ...change }),
   );
 }
 
