@@ -179,6 +179,23 @@ p="$p $!"; while ! grep -q 'listening on' ${file(host)}.log; do sleep 0.05; done
     };
   }
 
+  /**
+   * How many TCP segments the ends of all connections have sent again and nobody had yet, so that were lost on the way: what came
+   * twice the receiver tells (duplicate SACK, RFC 2883).
+   */
+  lost(): number {
+    const at = (host: Host, file: string, kind: string, name: string): number => {
+      const lines = this.inside(host, "cat", `/proc/net/${file}`).split("\n");
+      const [names = [], values = []] = lines.filter((one) => one.startsWith(`${kind}: `)).map((one) => one.split(" "));
+      return Number(values[names.indexOf(name)]);
+    };
+    const ends = ["pod", "other", "outside"] as const;
+    return ends.reduce(
+      (sum, host) => sum + at(host, "snmp", "Tcp", "RetransSegs") - at(host, "netstat", "TcpExt", "TCPDSACKRecv"),
+      0,
+    );
+  }
+
   inside(host: Host, ...command: readonly [string, ...string[]]): string {
     return execFileSync("ip", ["netns", "exec", this.name(host), ...command], { encoding: "utf8" });
   }
