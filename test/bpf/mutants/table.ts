@@ -19,7 +19,7 @@ export const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ],
   ["loose source routes are the stack's", "packet.h", "has_zero(words[i] ^ LOOSE_SOURCE_ROUTES)", "0"],
   ["strict source routes are the stack's", "packet.h", "has_zero(words[i] ^ STRICT_SOURCE_ROUTES)", "0"],
-  ["all options are read", "packet.h", "((bytes - 1) & (OPTION_BYTES - 1)) + 1", "bytes & 4"],
+  ["all options are read", "packet.h", "((bytes - 1) & (OPTION_BYTES - 1)) + 1", "4"],
   [
     "the stack has no port of a pod's behind a source route",
     "gateway.bpf.c",

@@ -170,6 +170,13 @@ export const tcFilter: Tampers<"tc-filter"> = (object, owner, scene) => {
     `tc filter ${verb} ${hook} ${place} protocol all bpf da object-pinned ${pin}`;
   const removeTheirs = `${placeOf("theirs")} | while read -r place; do tc filter del ${hook} $place protocol all bpf; done; rm -rf ${THEIRS} /tmp/theirs.*`;
   const ofHook = those(scene, "tc-filter", (o) => o.device === device && o.direction === direction);
+  const pinOf = (one: TcFilter) => `${BPF_DIRECTORY}/${one.of.replace(" ", "-")}-*/egw-${one.program}`;
+  // At the first preference the newest is asked first: there ours may stand in another order than told below.
+  const ordered = ofHook.map(({ object: one }) => {
+    const first = `prio ${38 + slotOf(one)} handle 0x${1 + slotOf(one)}`;
+    const leave = `tc filter del ${hook} $old protocol all bpf; ${put("add", first, pinOf(one))}`;
+    return `old=$(${placeOf(`egw-${one.program}`)}); [ "$old" = "${first}" ] || { ${leave}; }`;
+  });
   const behind = (fits: (filter: TcFilter) => boolean) =>
     ofHook
       .filter((one) => fits(one.object))
@@ -203,12 +210,12 @@ export const tcFilter: Tampers<"tc-filter"> = (object, owner, scene) => {
       what,
       script: `${theirs("theirs")}\n${put("add", "prio 1", `${THEIRS}/theirs`)}`,
       told: behind(() => true),
-      afterwards: removeTheirs,
+      afterwards: [removeTheirs, ...ordered].join("\n"),
     },
     {
       how: "extra",
       what,
-      script: put("add", "prio 50", `${BPF_DIRECTORY}/${object.of.replace(" ", "-")}-*/egw-${program}`),
+      script: put("add", "prio 50", pinOf(object)),
       told: [extra(object, owner)],
     },
   ];
