@@ -140,5 +140,5 @@ describe("connections go on", () => {
     expect(made.lost()).toBe(before);
   };
   test("while programs are loaded anew twenty times, by one way of encapsulation or the other", reloaded(20));
-  testFull("while they are a hundred times", reloaded(100));
+  testFull("while they are a hundred times", reloaded(100), 300_000);
 });

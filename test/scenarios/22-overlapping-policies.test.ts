@@ -39,7 +39,7 @@ async function expectRefused(scene: Scene): Promise<void> {
 
 scenario(
   "policies that overlap are refused; edits that swap, rename, split and merge show no other address",
-  { senders: SENDERS, unbroken: true },
+  { senders: SENDERS, unbroken: true, timeoutMs: 300_000 },
   async (scene) => {
     const { lab, stack, change } = scene;
     await stack.up(withPolicies(scene, {}));
