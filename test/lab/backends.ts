@@ -4,13 +4,19 @@ import { backendsRestore } from "./kube-proxy";
 import { defaultBackends } from "./node-rules";
 import type { Lab } from "./topology";
 
-/** Puts other pods (names) behind services on every node, as kube-proxy would; labReset takes it back. */
+/**
+ * Puts other pods (names) behind services on every node, as kube-proxy would; labReset takes it back. Flows of datagrams to a service,
+ * which nothing ends, would go on to the pods before: kube-proxy takes them away too.
+ */
 export async function setBackends(lab: Lab, wanted: Partial<Record<ServiceName, readonly string[]>>): Promise<void> {
   const addresses = Object.fromEntries(
     Object.entries(wanted).map(([service, pods]) => [service, pods.map((name) => podAddressOf(lab, name))]),
   );
   const input = backendsRestore({ ...defaultBackends(lab), ...addresses });
-  await Promise.all(lab.nodes.map((node) => execOk(lab, node.name, ["iptables-restore", "--noflush"], { input })));
+  const byDatagrams = Object.values(lab.services).filter(({ protocol }) => protocol === "udp");
+  const forget = byDatagrams.map(({ clusterIP }) => `conntrack -D -p udp --orig-dst ${clusterIP} >&2 || true`);
+  const script = ["set -e", "iptables-restore --noflush", ...forget].join("\n");
+  await Promise.all(lab.nodes.map((node) => execOk(lab, node.name, ["sh", "-c", script], { input })));
 }
 
 function podAddressOf(lab: Lab, name: string): string {
