@@ -1,8 +1,7 @@
-import * as os from "node:os";
 import { connectionConstants, type Role } from "../../provider/compile/bpf-connections";
 import { CONNECTION_KINDS, EGRESS_FLAGS, encode, write } from "../../provider/kernel/bpf-layout";
 import { tunnelMac } from "../../provider/model/mark";
-import { hex, type Kernel } from "../../test/bpf/kernel";
+import { ago, hex, type Kernel } from "../../test/bpf/kernel";
 import { datagram, ETHERNET, frame, type Shape } from "../../test/bpf/packet";
 import { NODES } from "../../test/unit/reconcile/states";
 import { DESTINATION, sourceAt } from "./claims";
@@ -68,7 +67,7 @@ export function loadAll(kernel: Kernel, loaded: Loaded): void {
       "value",
       ...hex(value),
     );
-  const seen = BigInt(Math.floor(os.uptime() * 1e9));
+  const seen = ago(0);
   const ends = { source: sourceAt(0), destination: DESTINATION, source_port: KNOWN, destination_port: 443 };
   set(
     "egw_flows",

@@ -2,10 +2,9 @@ import * as os from "node:os";
 import { decode, encode, LAYOUT_VERSION, type Values } from "../../../provider/kernel/bpf-layout";
 import { BPF_PROBE_FUNCTIONS } from "../../../provider/program/bpf";
 import { FLOW_FUNCTIONS } from "../../../provider/program/cut-flows";
+import { ago } from "../../bpf/kernel";
 import { GATEWAY, OPENING, tuple, words } from "./flow-entry";
 import { Shell } from "./shell";
-
-const ago = (seconds: number): bigint => BigInt(Math.floor((os.uptime() - seconds) * 1e9));
 
 /** What `egw_flows` prints of one entry of egw_flows, seen just now. */
 const shown = (change: Partial<Values<"egw_flow">>, after?: string): string =>

@@ -1,16 +1,15 @@
-import * as os from "node:os";
 import { encode, LAYOUT_VERSION, type Values } from "../../../provider/kernel/bpf-layout";
 import { BPF_PROBE_FUNCTIONS } from "../../../provider/program/bpf";
 import { CUT_FUNCTION } from "../../../provider/program/cut";
 import { HAND_OVER_FUNCTIONS } from "../../../provider/program/hand-over";
+import { ago } from "../../bpf/kernel";
 import { GATEWAY, OPENING, tuple, words } from "./flow-entry";
 import { Shell } from "./shell";
 
 /** What `egw_carried` says of one flow of the device 5, with what egw_peers holds. */
 function carried(peers: string, change: Partial<Values<"egw_flow">> = {}, going = "ifindex=5"): string {
   const shell = new Shell();
-  const seen = BigInt(Math.floor(os.uptime() * 1e9));
-  const value = encode("egw_flow", { seen, gateway: GATEWAY, ifindex: 5, state: 0, ...change });
+  const value = encode("egw_flow", { seen: ago(0), gateway: GATEWAY, ifindex: 5, state: 0, ...change });
   shell.write("flows", `key:\n${words(tuple)}\nvalue:\n${words(value)}\nFound 1 element\n`);
   shell.write("peers", peers);
   shell.write("given-up", `${going}\n`);
