@@ -139,7 +139,7 @@ int from_pod(struct __sk_buff *skb) {
   if (packet.is_later) {
     if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_POD, verdict);
   } else {
-    if (!is_whole && (verdict != EGW_STACK_FRAGMENT || !packet.has_ports)) return leave(EGW_HOOK_FROM_POD, verdict);
+    if (!packet.is_carried) return leave(EGW_HOOK_FROM_POD, verdict);
     /* An error that a pod sends is about an answer that it got. */
     tuple = packet.is_error ? answer_to(&packet.quoted) : packet.tuple;
   }
@@ -169,7 +169,7 @@ static __always_inline enum egw_verdict learn(struct __sk_buff *skb) {
   struct packet packet;
   enum egw_verdict verdict = EGW_STACK_PROTOCOL;
   bool is_whole = parse(skb, &packet, &verdict);
-  if (!packet.has_ports) return verdict;
+  if (!packet.has_ports || !packet.is_carried) return verdict;
   struct egw_mac mac = {};
   if (bpf_skb_load_bytes(skb, 0, mac.bytes, ETH_ALEN)) return EGW_DROP_SHORT;
   const __be32 *gateway = bpf_map_lookup_elem(&egw_underlays, &mac);
@@ -252,7 +252,7 @@ static __always_inline int answer_pod(struct __sk_buff *skb) {
   if (packet.is_later) {
     if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_GATEWAY, verdict);
   } else {
-    if (!is_whole && (!packet.is_piece || !packet.has_ports)) return leave(EGW_HOOK_FROM_GATEWAY, verdict);
+    if (!packet.is_carried) return leave(EGW_HOOK_FROM_GATEWAY, verdict);
     tuple = tuple_answered(&packet);
   }
   struct egw_flow *flow = flow_of(&tuple, &now);

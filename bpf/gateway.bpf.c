@@ -117,12 +117,12 @@ static __always_inline int leave_by_egress_ip(struct __sk_buff *skb) {
   struct way way = {};
   enum egw_verdict verdict, reason;
   struct egw_tuple tuple;
-  bool is_whole = parse(skb, &packet, &verdict);
+  parse(skb, &packet, &verdict);
   forget_piece(&packet);
   if (packet.is_later) {
     if (!find_piece(&packet, &tuple)) return leave(EGW_HOOK_FROM_CLIENT, verdict);
   } else {
-    if (!is_whole && !packet.has_ports) return leave(EGW_HOOK_FROM_CLIENT, verdict);
+    if (!packet.is_carried) return leave(EGW_HOOK_FROM_CLIENT, verdict);
     tuple = tuple_sent(&packet);
   }
   bool is_chosen = choose(skb, &packet, NULL, &tuple, &chosen, &way, &reason);
@@ -186,6 +186,8 @@ int from_outside(struct __sk_buff *skb) {
     nat = owner_of(&answer, &tuple, &now);
   }
   if (!nat) return leave(EGW_HOOK_FROM_OUTSIDE, is_whole ? EGW_STACK_UNKNOWN_FLOW : verdict);
+  /* The stack's, of a pod's connection. */
+  if (nat->client && !packet.is_carried) return leave(EGW_HOOK_FROM_OUTSIDE, verdict);
   if (!packet.is_error) note_in(nat, &packet, &now);
   if (!nat->client) {
     /* The stack knows it by the port that it gave. */
@@ -209,7 +211,7 @@ int to_outside(struct __sk_buff *skb) {
   bool is_whole = parse(skb, &packet, &verdict);
   if (!bpf_map_lookup_elem(&egw_egress_ips, &packet.tuple.source)) return leave(EGW_HOOK_TO_OUTSIDE, EGW_NOT_SELECTED);
   /* An error, a later fragment, another protocol: nothing that has a port. */
-  if (!packet.has_ports && !packet.is_routed) return leave(EGW_HOOK_TO_OUTSIDE, is_whole ? EGW_TO_OUTSIDE : verdict);
+  if (!packet.has_ports) return leave(EGW_HOOK_TO_OUTSIDE, is_whole ? EGW_TO_OUTSIDE : verdict);
   __be16 port;
   if (!port_of_stack(&packet, &port, &verdict)) return leave(EGW_HOOK_TO_OUTSIDE, verdict);
   if (port != packet.tuple.source_port && !translate(skb, &packet, SOURCE, packet.tuple.source, port))

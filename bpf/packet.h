@@ -70,8 +70,8 @@ struct packet {
   bool is_later;
   /* The tuple is filled in. */
   bool has_ports;
-  /* So it is, of one that may say by whom it goes. */
-  bool is_routed;
+  /* Where programs know its connection they carry it. */
+  bool is_carried;
   bool is_error;
   bool is_syn;
   bool is_fin;
@@ -168,7 +168,11 @@ static __always_inline bool is_tagged(const struct __sk_buff *skb) {
   return skb->vlan_present && skb->vlan_tci & 0xfff;
 }
 
-/* A byte of RFC 791's loose and strict source routes, in each place. */
+/* Options of RFC 791. Those of several bytes have their length behind their kind. */
+#define NO_OPERATION 1
+#define RECORDED_ROUTE 7
+#define TIMESTAMPS 68
+/* Loose and strict source routes, in each place. */
 #define LOOSE_SOURCE_ROUTES 0x8383838383838383ULL
 #define STRICT_SOURCE_ROUTES 0x8989898989898989ULL
 /* A power of two; a header has 40 at most. */
@@ -179,21 +183,32 @@ static __always_inline __u64 has_zero(__u64 bytes) {
 }
 
 /*
- * Whether options may say by whom a packet goes: whether it may is for the stack, which refuses it by default. Asked of each byte,
- * be it an option's kind or in one: to go from option to option has more branches than the verifier follows.
+ * Whether options may say by whom a packet goes: whether it may is for the stack, which refuses it by default. What routers have
+ * recorded in the first one says nothing (`ping -R`, `ping -T`). Of the others each byte is asked, be it an option's kind or in
+ * one: to go from option to option has more branches than the verifier follows.
  */
 static __always_inline bool is_source_routed(struct __sk_buff *skb, __u32 at, __u32 bytes) {
   __u64 words[OPTION_BYTES / 8] = {}, found = 0;
+  __u8 first[3];
+  if (bpf_skb_load_bytes(skb, at, first, sizeof(first))) return true;
+  __u32 passed = first[0] == NO_OPERATION;
+  __u8 kind = passed ? first[1] : first[0], length = passed ? first[2] : first[1];
+  if (kind == RECORDED_ROUTE || kind == TIMESTAMPS) {
+    passed += length;
+    if (length < 2 || passed > bytes) return true;
+    if (passed == bytes) return false;
+  }
+  bytes -= passed;
   asm volatile("" : "+r"(bytes));
-  if (bpf_skb_load_bytes(skb, at, words, ((bytes - 1) & (OPTION_BYTES - 1)) + 1)) return true;
+  if (bpf_skb_load_bytes(skb, at + passed, words, ((bytes - 1) & (OPTION_BYTES - 1)) + 1)) return true;
   for (int i = 0; i < OPTION_BYTES / 8; i++)
     found |= has_zero(words[i] ^ LOOSE_SOURCE_ROUTES) | has_zero(words[i] ^ STRICT_SOURCE_ROUTES);
   return found;
 }
 
 /*
- * Reads the packet that begins there, once. False, with the verdict, where it is not one that programs take. What has its ports
- * all the same (the first of fragments) has its tuple filled in.
+ * Reads the packet that begins there, once. False, with the verdict, where it is not a whole one that programs take. What has its
+ * ports all the same (the first of fragments, what says by whom it goes) has its tuple filled in.
  */
 static __always_inline bool parse_at(struct __sk_buff *skb, __u32 at, struct packet *packet, enum egw_verdict *verdict) {
   struct iphdr ip;
@@ -210,13 +225,13 @@ static __always_inline bool parse_at(struct __sk_buff *skb, __u32 at, struct pac
   packet->header = ip.ihl * 4;
   packet->is_later = ip.frag_off & bpf_htons(FRAGMENT_OFFSET);
   packet->is_piece = packet->is_later || ip.frag_off & bpf_htons(MORE_FRAGMENTS);
+  packet->is_carried = packet->is_later;
   if (packet->is_later) return *verdict = EGW_STACK_FRAGMENT, false;
   if (!read_transport(skb, at + packet->header, packet)) return *verdict = EGW_STACK_PROTOCOL, false;
-  if (ip.ihl > 5 && is_source_routed(skb, at + sizeof(ip), packet->header - sizeof(ip))) {
-    packet->is_routed = !packet->is_error;
-    return *verdict = EGW_STACK_OPTIONS, false;
-  }
   packet->has_ports = !packet->is_error;
+  if (ip.ihl > 5 && is_source_routed(skb, at + sizeof(ip), packet->header - sizeof(ip)))
+    return *verdict = EGW_STACK_OPTIONS, false;
+  packet->is_carried = !packet->is_piece || packet->has_ports;
   if (packet->is_piece) return *verdict = EGW_STACK_FRAGMENT, false;
   return true;
 }

@@ -7,6 +7,7 @@ import {
   frame,
   NOTHING,
   PROTOCOLS,
+  RECORDS,
   type Shape,
   SOURCE_ROUTES,
   wrongSums,
@@ -236,13 +237,18 @@ test.each([
   ["udp", udp, answer],
 ] as const)("what has options goes the way of its flow, both ways: %s", (_, sent, got) => {
   flow(sent);
-  const there = fromPod({ ...sent, ipOptions: NOTHING });
-  expect(shown(there)).toEqual(TUNNELLED);
   const macs = { from: OWN_MAC, to: GATEWAY_MAC };
-  expect(there.packet).toEqual(frame({ ...sent, ipOptions: NOTHING, ttl: 63, macs }));
-  const back = fromGateway({ ...got, ipOptions: NOTHING });
-  expect(shown(back)).toEqual(["redirect", answered("to-pod")]);
-  expect(back.packet.subarray(ETHERNET)).toEqual(datagram({ ...got, ipOptions: NOTHING, ttl: 63 }));
+  for (const ipOptions of [NOTHING, ...RECORDS]) {
+    const there = fromPod({ ...sent, ipOptions });
+    expect(shown(there)).toEqual(TUNNELLED);
+    expect(there.packet).toEqual(frame({ ...sent, ipOptions, ttl: 63, macs }));
+    const back = fromGateway({ ...got, ipOptions });
+    expect(shown(back)).toEqual(["redirect", answered("to-pod")]);
+    expect(back.packet.subarray(ETHERNET)).toEqual(datagram({ ...got, ipOptions, ttl: 63 }));
+  }
+  for (const fragment of [undefined, 0x2000])
+    for (const ipOptions of SOURCE_ROUTES)
+      expect(shown(fromGateway({ ...got, ipOptions, fragment }))).toEqual(["unspec", answered("stack-options")]);
 });
 
 test("a flow does not go on by what the gateway node does not count", () => {

@@ -1,6 +1,16 @@
 import { decode, encode, type Values, write } from "../../provider/kernel/bpf-layout";
 import { ago, Kernel, type Outcome, type Programs } from "./kernel";
-import { datagram, type End, frame, NOTHING, type Shape, SOURCE_ROUTES, wrongSums } from "./packet";
+import {
+  datagram,
+  type End,
+  frame,
+  NOTHING,
+  RECORDS,
+  type Shape,
+  SOURCE_ROUTES,
+  UNREADABLE,
+  wrongSums,
+} from "./packet";
 
 const POD: End = { address: "10.0.1.11", port: 40000 };
 const OUTSIDE: End = { address: "203.0.113.9", port: 443 };
@@ -119,40 +129,57 @@ test("one whose port is taken gets another one, and each its own answers", () =>
   expect(portOf(fromClient({ ...from("10.0.1.12"), to: { ...OUTSIDE, port: 80 } }))).toBe(POD.port);
 });
 
-test.each(CALLS)("%s with options is translated behind them, both ways, and so are errors", (_, call, answer) => {
-  const rest = { ipOptions: NOTHING, payload: Buffer.from("some payload of odd length!") };
-  // Another pod has the port, so that it is translated too.
-  fromClient({ ...call, from: { ...POD, address: "10.0.1.12" } });
-  const left = fromClient({ ...call, ...rest });
-  expect(shown(left)).toEqual(OUT);
-  const [port] = nats().flatMap((nat) => (nat.port === POD.port ? [] : [nat.port]));
-  const from = at(port ?? 0);
-  expect(ip(left)).toEqual(datagram({ ...call, ...rest, from, ttl: 63 }));
-  const back = fromOutside({ ...answer, ...rest, to: from });
-  expect(shown(back)).toEqual(BACK);
-  expect(ip(back)).toEqual(datagram({ ...answer, ...rest, ttl: 63 }));
+const ANSWERED = [NOTHING, ...RECORDS].flatMap((ipOptions) => CALLS.map((one) => [...one, ipOptions] as const));
 
-  const quote = datagram({ ...call, from });
-  const router: End = { address: "198.51.100.1", port: 0 };
-  const error: Shape = { from: router, to: at(0), protocol: "icmp", icmpType: 3, ipOptions: NOTHING, quote };
-  const told = fromOutside(error);
-  expect(shown(told)).toEqual(BACK);
-  const its = datagram(call);
-  // The checksum of TCP lies behind what an error has to quote, and is left as it was.
-  if (call.protocol === "tcp") quote.copy(its, 36, 36, 38);
-  expect(ip(told)).toEqual(datagram({ ...error, to: { ...POD, port: 0 }, quote: its, ttl: 63 }));
-});
+test.each(ANSWERED)(
+  "%s with options is translated behind them, both ways, and so are errors",
+  (_, call, answer, ipOptions) => {
+    const rest = { ipOptions, payload: Buffer.from("some payload of odd length!") };
+    // Another pod has the port, so that it is translated too.
+    fromClient({ ...call, from: { ...POD, address: "10.0.1.12" } });
+    const left = fromClient({ ...call, ...rest });
+    expect(shown(left)).toEqual(OUT);
+    const [port] = nats().flatMap((nat) => (nat.port === POD.port ? [] : [nat.port]));
+    const from = at(port ?? 0);
+    expect(ip(left)).toEqual(datagram({ ...call, ...rest, from, ttl: 63 }));
+    const back = fromOutside({ ...answer, ...rest, to: from });
+    expect(shown(back)).toEqual(BACK);
+    expect(ip(back)).toEqual(datagram({ ...answer, ...rest, ttl: 63 }));
+
+    const quote = datagram({ ...call, from });
+    const router: End = { address: "198.51.100.1", port: 0 };
+    const error: Shape = { from: router, to: at(0), protocol: "icmp", icmpType: 3, ipOptions, quote };
+    const told = fromOutside(error);
+    expect(shown(told)).toEqual(BACK);
+    const its = datagram(call);
+    // The checksum of TCP lies behind what an error has to quote, and is left as it was.
+    if (call.protocol === "tcp") quote.copy(its, 36, 36, 38);
+    expect(ip(told)).toEqual(datagram({ ...error, to: { ...POD, port: 0 }, quote: its, ttl: 63 }));
+  },
+);
 
 test("what says by whom it goes is the stack's from outside too, as is what has a protocol without ports", () => {
   fromClient(syn);
   const answer: Shape = { from: OUTSIDE, to: at(POD.port), protocol: "tcp", flags: ["SYN", "ACK"] };
-  for (const ipOptions of SOURCE_ROUTES)
-    expect(shown(fromOutside({ ...answer, ipOptions }))).toEqual(["unspec", "from-outside stack-options"]);
+  const before = nats();
+  for (const ipOptions of [...SOURCE_ROUTES, ...UNREADABLE]) {
+    const { packet, ...outcome } = fromOutside({ ...answer, ipOptions });
+    expect(shown({ packet, ...outcome })).toEqual(["unspec", "from-outside stack-options"]);
+    expect(packet).toEqual(frame({ ...answer, ipOptions }));
+  }
+  // The pod's connection has got nothing.
+  expect(nats()).toEqual(before);
   expect(shown(fromOutside({ ...answer, protocol: "gre" }))).toEqual(["unspec", "from-outside stack-protocol"]);
   // Behind the end of options is nothing; and any byte may be one.
   expect(shown(fromOutside({ ...answer, ipOptions: Buffer.from([0, 9, 0, 0]) }))).toEqual(BACK);
-  const most = Buffer.concat([Buffer.alloc(39, 1), Buffer.from([137])]);
-  expect(shown(fromOutside({ ...answer, ipOptions: most }))).toEqual(["unspec", "from-outside stack-options"]);
+  for (const most of [
+    [...Array<number>(39).fill(1), 137],
+    [7, 7, 8, 10, 0, 0, 1, ...Array<number>(32).fill(1), 131],
+  ])
+    expect(shown(fromOutside({ ...answer, ipOptions: Buffer.from(most) }))).toEqual([
+      "unspec",
+      "from-outside stack-options",
+    ]);
   expect(shown(fromOutside({ ...answer, ipOptions: Buffer.alloc(40, 1), payload: Buffer.from([131, 137]) }))).toEqual(
     BACK,
   );
@@ -277,9 +304,9 @@ test.each<[string, Partial<Shape>, string[]]>([
   ["mid-flow, of a connection that is not known", { flags: ["ACK"] }, ["unspec", "from-client stack-mid-flow"]],
   ["that is a fragment behind no first one", { fragment: 0x0010 }, ["unspec", "from-client stack-fragment"]],
   ["of another protocol", { protocol: "gre" }, ["unspec", "from-client stack-protocol"]],
-  ...SOURCE_ROUTES.map((ipOptions): [string, Partial<Shape>, string[]] => [
-    `that says by whom it goes: ${ipOptions.join(" ")}`,
-    { ipOptions },
+  ...[...SOURCE_ROUTES, ...UNREADABLE].map((ipOptions): [string, Partial<Shape>, string[]] => [
+    `that may say by whom it goes: ${ipOptions.join(" ")}`,
+    { ipOptions, payload: Buffer.alloc(64) },
     ["unspec", "from-client stack-options"],
   ]),
 ])("a packet out of the tunnel %s is left to the stack", (_, change, outcome) => {
@@ -654,9 +681,15 @@ describe("ports that the stack gives out", () => {
       expect(port).not.toBe(POD.port);
       expect(found.packet).toEqual(frame({ ...shape, from: at(port) }));
       const answer: Shape = { from: OUTSIDE, to: at(port), protocol: "tcp", flags: ["SYN", "ACK"] };
-      const back = fromOutside(answer);
-      expect(shown(back)).toEqual(["unspec", "from-outside stack-unknown-flow"]);
-      expect(back.packet).toEqual(frame({ ...answer, to: at(POD.port) }));
+      for (const [ipOptions, verdict] of [
+        [undefined, "stack-unknown-flow"],
+        [NOTHING, "stack-unknown-flow"],
+        [SOURCE_ROUTES[0], "stack-options"],
+      ] as const) {
+        const back = fromOutside({ ...answer, ipOptions });
+        expect(shown(back)).toEqual(["unspec", `from-outside ${verdict}`]);
+        expect(back.packet).toEqual(frame({ ...answer, ipOptions, to: at(POD.port) }));
+      }
       // The pod's own answers are not touched by that.
       expect(shown(fromOutside({ ...answer, to: at(POD.port) }))).toEqual(BACK);
     }

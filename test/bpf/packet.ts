@@ -29,11 +29,27 @@ export const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17, gre: 47 } as const;
 const FLAGS = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16 } as const;
 export const ETHERNET = 14;
 
-/** Options that say nothing, and such as say by whom a packet goes (RFC 791): loosely, and strictly, behind another one. */
+/** Options that say nothing, and such as say by whom a packet goes (RFC 791): loosely, and strictly, behind others. */
 export const NOTHING = Buffer.from([1, 1, 1, 1]);
 export const SOURCE_ROUTES = [
   [131, 3, 4, 0],
   [1, 137, 7, 4, 192, 0, 2, 77],
+  [7, 7, 8, 10, 131, 0, 1, 131, 3, 4, 0, 0],
+  [1, 68, 8, 9, 0, 0, 0, 137, 1, 137, 3, 4],
+].map((bytes) => Buffer.from(bytes));
+/** What routers have recorded, as `ping -R` and `ping -T` ask for it, in which an address or a time has bytes of source routes. */
+export const RECORDS = [
+  [1, 7, 7, 8, 10, 131, 0, 1],
+  [7, 11, 12, 10, 137, 0, 1, 10, 131, 0, 2, 0],
+  [68, 12, 13, 0, 2, 131, 137, 1, 0, 137, 131, 131],
+  [1, 68, 39, 40, 0, ...Array<number>(35).fill(137)],
+].map((bytes) => Buffer.from(bytes));
+/** Such as are no options: shorter than themselves, or longer than the header. */
+export const UNREADABLE = [
+  [7, 1, 4, 0],
+  [68, 0, 4, 0],
+  [1, 7, 4, 0],
+  [7, 5, 4, 0],
 ].map((bytes) => Buffer.from(bytes));
 
 const address = (text: string): Buffer => Buffer.from(text.split(".").map(Number));

@@ -11,6 +11,8 @@ import { compiled, countersIn, hex, SOURCES } from "./kernel";
 import { MAKE_MAPS } from "./maps";
 
 export const EGRESS = "203.0.113.200";
+/** Another address of the outside, with a byte of a source route (RFC 791: 131). */
+export const RECORDED = "203.0.113.131";
 export const PODS = { pod: "10.0.1.11", other: "10.0.1.12" } as const;
 const CLIENT = { underlay: "192.168.0.11", mac: "66:26:00:00:00:0b", tunnel: "100.126.0.11" };
 const GATEWAY = { underlay: "192.168.0.101", mac: "66:26:00:00:00:65", tunnel: "100.126.0.101" };
@@ -276,7 +278,7 @@ p="$p $!"; while ! grep -q 'listening on' ${file(host)}.log; do sleep 0.05; done
       "addr add 203.0.113.1/24 dev outside",
       `addr add ${EGRESS}/32 dev outside`,
     );
-    this.ip("outside", "addr add 203.0.113.9/24 dev eth0");
+    this.ip("outside", "addr add 203.0.113.9/24 dev eth0", `addr add ${RECORDED}/24 dev eth0`);
     for (const [node, { mac, tunnel }] of Object.entries(NODES) as [Node, (typeof NODES)[Node]][]) {
       const settings = ["ip_forward=1", "conf.all.rp_filter=0", "conf.default.rp_filter=0"];
       this.inside(node, "sysctl", "-qw", ...settings.map((one) => `net.ipv4.${one}`));

@@ -1,6 +1,6 @@
 import { testFull } from "../setup/skip";
 import { datagram } from "./packet";
-import { EGRESS, Path, PODS, type Way } from "./path";
+import { EGRESS, Path, PODS, RECORDED, type Way } from "./path";
 
 let made: Path;
 const start = (way: Way) => async () => {
@@ -44,6 +44,15 @@ describe.each(["own", "device"] as const)("by the %s way of encapsulation", (way
       udp: [EGRESS, EGRESS, EGRESS],
     });
     expect(left()).toEqual([0, 0, 0]);
+  });
+
+  test("what routers and hosts record on its way comes back, be it by which address or at what time", () => {
+    for (const ask of [["-R"], ["-T", "tsonly"], ["-T", "tsandaddr"]]) {
+      const told = made.inside("pod", "ping", "-n", "-c", "5", "-i", "0.2", "-W", "1", ...ask, RECORDED);
+      expect(told).toMatch(/ 5 received/);
+      // A byte of a source route, unless only times are asked for.
+      if (ask[1] !== "tsonly") expect(told).toMatch(new RegExp(`(RR|TS):[^]*\\b${RECORDED.replaceAll(".", "\\.")}\\b`));
+    }
   });
 
   // What the tunnel's device puts together has its checksum made by the last device only, if by any.

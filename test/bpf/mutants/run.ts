@@ -1,9 +1,10 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { testFull } from "../../setup/skip";
 import { compiled } from "../kernel";
+import { CLASSIFIER } from "../maps";
 import { MUTANTS } from "./table";
 
 const ROOT = path.join(__dirname, "../../..");
@@ -55,6 +56,22 @@ function caughtBy(tests: readonly string[], folder: string): ReturnType<typeof r
   return undefined;
 }
 
+/** Compiles the programs of a folder and loads them: those that no compiler takes, or no verifier, are no mutants. */
+function load(folder: string): void {
+  const pins = path.join(folder, "pins");
+  fs.mkdirSync(pins);
+  execFileSync("mount", ["-t", "bpf", "bpf", pins]);
+  try {
+    for (const name of ["client", "gateway", "connections"]) {
+      const object = path.join(folder, `${name}.o`);
+      fs.writeFileSync(object, compiled(path.join(folder, "bpf", `${name}.bpf.c`), folder, false));
+      execFileSync("bpftool", ["prog", "loadall", object, path.join(pins, name), ...CLASSIFIER], { stdio: "pipe" });
+    }
+  } finally {
+    execFileSync("umount", [pins]);
+  }
+}
+
 /** Breaks one line of these files at a time; some test has to fail then. `whole`: whose tests have to pass while nothing is broken. */
 export function breakLines(isOfThese: (file: string) => boolean, whole: readonly string[]): void {
   let folder = "";
@@ -83,9 +100,7 @@ export function breakLines(isOfThese: (file: string) => boolean, whole: readonly
         const text = fs.readFileSync(source, "utf8");
         expect(text.split(before)).toHaveLength(2);
         fs.writeFileSync(source, text.replace(before, after));
-        // One that no compiler takes is no mutant.
-        for (const name of ["client", "gateway", "connections"])
-          compiled(path.join(folder, "bpf", `${name}.bpf.c`), folder, false);
+        load(folder);
         const { status, stderr } = caughtBy(testsOf(file), folder) ?? {};
         const caught = /● .*/.exec(stderr ?? "")?.[0] ?? "nothing";
         console.info(`${purpose}: caught by ${caught}`);
