@@ -21,7 +21,7 @@ const LAST = ["to_outside"];
 export const turnOf = (program: string): 0 | 1 | 2 => (ANSWERS.includes(program) ? 0 : LAST.includes(program) ? 2 : 1);
 
 /** What the filters of ours are named by, before the program's name. */
-export const FILTER_PREFIX = "egw-";
+const FILTER_PREFIX = "egw-";
 
 export const tcFilter: Kind<TcFilter> = {
   kind: "tc-filter",

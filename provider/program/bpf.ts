@@ -146,8 +146,8 @@ ${FILTER_FUNCTIONS}
 egw_tidy_bpf() {
   [ -d $BPF ] || return 0
   rm -rf $BPF/gone-* $BPF/loading
-  if hooks=$(tc qdisc show); then
-    hooks=$(echo "$hooks" | awk '$2 == "clsact" && $5 ~ /^[A-Za-z0-9_.-]+$/ { print "/sys/class/net/" $5 "/ifindex" }' | xargs -r cat 2>/dev/null)
+  if hooks=$(egw_qdiscs); then
+    hooks=$(echo "$hooks" | awk '$2 != "ingress" { print "/sys/class/net/" $1 "/ifindex" }' | xargs -r cat 2>/dev/null)
     for d in $BPF/clsact/*; do [ ! -d $d ] || echo "$hooks" | grep -qx \${d##*/} || rmdir $d; done
   fi
   rmdir $BPF/maps-* 2>/dev/null

@@ -45,6 +45,11 @@ egw_own_filters() {
       print preference ":" handle ":" protocol ":" mode ":" chain, id, substr(name, 5)
     }'
 }
+# egw_runs DEVICE DIRECTION PROGRAM: whether the hook asks it. One in another chain it does not.
+egw_runs() (
+  dev=$1 dir=$2
+  egw_own_filters | grep -q ":0 [^ ]* $3$"
+)
 # Those of this program, and what may have to go for it.
 egw_keep_filters() {
   egw_own_filters | awk -v program=$program '$3 == program || $1 !~ /:all:/' | while read -r at id name; do

@@ -76,7 +76,7 @@ egw_given_back() {
 egw_drop_left() {
   for d in $1; do
     n=$(grep -lx "\${d#ifindex=}" /sys/class/net/*/ifindex | cut -d / -f 5)
-    [ -n "$n" ] && tc filter show dev $n ingress 2>/dev/null | grep -q ' egw-from_pod:' || echo $d
+    [ -n "$n" ] && egw_runs $n ingress from_pod || echo $d
   done > $T/given-up.new
   mv $T/given-up.new $T/given-up
   [ ! -s $T/given-up ] || { : > $T/given-paths; egw_carried | cut -d '|' -f 1 > $T/cut-flows; egw_cut_flows; }

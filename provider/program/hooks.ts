@@ -33,12 +33,18 @@ export const READ_FILTERS = `
 
 /** Shell functions that read the filters of a node's TC hooks, and print what others have there: their programs, and what leaves no room for ours. */
 export const HOOKS_FUNCTIONS = `
+# DEVICE KIND of each qdisc that has the hooks of a device: \`clsact\`, \`shared\` where that shares its filters, \`ingress\`.
+egw_qdiscs() {
+  qdiscs=$(tc qdisc show 2>/dev/null) || return 1
+  echo "$qdiscs" | awk '$2 == "clsact" || $2 == "ingress" {
+    for (i = 3; i < NF && $i != "dev"; i++) ;
+    if ($(i + 1) ~ /^[A-Za-z0-9_.-]+$/) print $(i + 1), ($2 == "clsact" && / (in|e)gress_block / ? "shared" : $2)
+  }'
+}
 # DEVICE DIRECTION KIND PREFERENCE PROTOCOL NAME ID MODE CHAIN of each filter on a clsact, in the order in which a packet meets them; behind
 # one where none of ours can come before it stands \`first\`.
 egw_hooks() {
-  clsacts=$(tc qdisc show 2>/dev/null | awk '
-    { d = ""; for (i = 1; i < NF && d == ""; i++) if ($i == "dev") d = $(i + 1) }
-    $2 == "clsact" && d ~ /^[A-Za-z0-9_.-]+$/ && !/gress_block / { print d }')
+  clsacts=$(egw_qdiscs | sed -n 's/ clsact$//p')
   whole=; for try in 1 2 3; do filters=$(egw_filters_at_once) && whole=1 && break; done
   [ "$whole" ] || filters=$(egw_filters_one_by_one)
   echo "$filters" | awk '${READ_FILTERS}
@@ -66,11 +72,7 @@ egw_filters_of_others() {
 }
 # DEVICE DIRECTION WHAT: \`qdisc\` where one has the place of a clsact, \`clsact\` where that shares its filters with other devices; else their kind.
 egw_hooks_taken() {
-  tc qdisc show 2>/dev/null | awk '
-    { d = ""; for (i = 1; i < NF && d == ""; i++) if ($i == "dev") d = $(i + 1) }
-    d !~ /^[A-Za-z0-9_.-]+$/ { next }
-    $2 == "ingress" { print d, "ingress qdisc" }
-    $2 == "clsact" && /gress_block / { print d, "ingress clsact" }'
+  egw_qdiscs | sed -n -e 's/ ingress$/ ingress qdisc/p' -e 's/ shared$/ ingress clsact/p'
   echo "$hooks" | awk '$3 != "bpf" && $3 ~ /^[a-z0-9]+$/ && !seen[$1, $2, $3]++ { print $1, $2, $3 }'
 }
 egw_of_others() {

@@ -39,13 +39,13 @@ egw_begin() {
   # In an undo nothing is a reason to stop.
   { egw_take || [ -n "$undoing" ]; } && $1 < $T/taken-rest && { egw_take_tcp && egw_take && egw_take_tcp || [ -n "$undoing" ]; } && $1 < $T/taken-last && { egw_forget_taken || [ -n "$undoing" ]; }
 }
-egw_translates() { tc filter show dev egw.vxlan ingress 2>/dev/null | grep -q ' egw-from_client:'; }
+egw_translates() { egw_runs egw.vxlan ingress from_client; }
 # What an undo puts back had given up what it carried, or a part of it.
 egw_comes() {
   if [ -n "$undoing" ]; then grep -q '^restore [^ ]* ingress from_client$' "$1"; return; fi
   grep -q '^attach [^ ]* ingress from_client ' "$1" && ! egw_translates && return
   # Without it the stack has had the ports to itself, and what a batch that was killed gave back.
-  sed -n 's/^attach \\([^ ]*\\) egress to_outside .*/\\1/p' "$1" | while read -r dev; do tc filter show dev $dev egress 2>/dev/null | grep -q ' egw-to_outside:' || echo $dev; done | grep -q .
+  sed -n 's/^attach \\([^ ]*\\) egress to_outside .*/\\1/p' "$1" | while read -r dev; do egw_runs $dev egress to_outside || echo $dev; done | grep -q .
 }
 egw_take_tcp() { egw_bpf_entries < $T/taken-tcp >/dev/null; }
 # What conntrack would keep for days of what it sees no more: another policy may give the same ports another way till then. Not before all

@@ -22,18 +22,22 @@ function uplinkOf(claims: readonly Claim[]): string | undefined {
   return node?.kind === "node" ? node.uplink : undefined;
 }
 
-/** What keeps a clsact of its own off a device, as a node tells it. */
-export const QDISCS: readonly string[] = ["qdisc", "clsact"];
-export const qdiscText = (qdisc: string): string =>
-  qdisc === "clsact" ? "a clsact that shares its filters with other devices" : "an ingress qdisc";
+/** What keeps a clsact of its own off a device, as a node tells it; and what tc calls it. */
+const QDISCS: Readonly<Record<string, { readonly is: string; readonly name: string }>> = {
+  qdisc: { is: "an ingress qdisc", name: "ingress" },
+  clsact: { is: "a clsact that shares its filters with other devices", name: "clsact" },
+};
+export const isQdisc = (by: string): boolean => by in QDISCS;
+export const qdiscOn = (device: string, { taken }: HostFacts): (typeof QDISCS)[string] | undefined =>
+  taken.flatMap((hook) => (hook.device === device ? (QDISCS[hook.by] ?? []) : []))[0];
 
 /** Programs read Ethernet headers, and stand in front of all filters: what those would do to a packet, as a limit of the CNI does, is to be done. */
-function obstacleOn(device: string, { notEthernet, taken }: HostFacts): string | undefined {
-  const link = notEthernet.get(device);
+function obstacleOn(device: string, host: HostFacts): string | undefined {
+  const link = host.notEthernet.get(device);
   if (link !== undefined) return `link/${link}, no Ethernet`;
-  const by = [...new Set(taken.filter((hook) => hook.device === device).map((hook) => hook.by))];
-  const qdisc = QDISCS.find((one) => by.includes(one));
-  if (qdisc !== undefined) return qdiscText(qdisc);
+  const qdisc = qdiscOn(device, host);
+  if (qdisc) return qdisc.is;
+  const by = [...new Set(host.taken.filter((hook) => hook.device === device).map((hook) => hook.by))];
   return by.length > 0 ? `${by.join(" and ")} filters` : undefined;
 }
 

@@ -12,7 +12,7 @@ import { labelText } from "./label";
 import type { Looked } from "./look";
 import { devicesBetweenNodes } from "./loose-devices";
 import { isOwnStack } from "./owner";
-import { podDevices, QDISCS, qdiscText } from "./pod-devices";
+import { isQdisc, podDevices, qdiscOn } from "./pod-devices";
 import { claimOf, type PolicyState } from "./policy-state";
 import { memory } from "./run-memory";
 import type { Snapshot } from "./snapshot";
@@ -87,13 +87,12 @@ function deviceReasons(args: EgressGatewayArgs, node: string, { host, node: file
   return [...new Set([ref.uplink, TUNNEL, ...around])].flatMap((device) => {
     const name = device === ref.uplink ? `its uplink ${quote(device)}` : `its device ${quote(device)}`;
     const link = host.notEthernet.get(device);
-    const by = host.taken.filter((hook) => hook.device === device).map((hook) => hook.by);
+    const qdisc = qdiscOn(device, host);
     return [
       ...(link !== undefined ? [`${name} is link/${link}, and the programs read Ethernet.`] : []),
-      ...QDISCS.filter((one) => by.includes(one)).map(
-        (one) =>
-          `${name} has ${qdiscText(one)}, where theirs would be. Remove it: tc qdisc del dev ${device} ${one === "qdisc" ? "ingress" : one}.`,
-      ),
+      ...(qdisc
+        ? [`${name} has ${qdisc.is}, where theirs would be. Remove it: tc qdisc del dev ${device} ${qdisc.name}.`]
+        : []),
     ];
   });
 }
@@ -105,9 +104,7 @@ function isOlder(kernel: string): boolean {
 
 /** What others have on these hooks. */
 function othersOn(hooks: ReadonlySet<string>, { host: { filters, taken } }: Snapshot): string[] {
-  const plain = taken
-    .filter(({ by }) => !QDISCS.includes(by))
-    .map(({ by, ...hook }) => ({ ...hook, name: `${by} filters` }));
+  const plain = taken.filter(({ by }) => !isQdisc(by)).map(({ by, ...hook }) => ({ ...hook, name: `${by} filters` }));
   return [...filters, ...plain]
     .filter(({ device, direction }) => hooks.has(`${device} ${direction}`))
     .map(({ device, direction, name }) => `${name} (${device} ${direction})`);

@@ -86,7 +86,7 @@ export async function unknownRegistry({ node, connection }: Registry, fleet: str
  * What this stack holds on a node that does not keep the fleet's registry: a run that named another one was killed, or
  * taken back. Nothing where the registry is not known: it may be the same machine by another name.
  */
-export async function strayEntries({ registry, fleet }: Holding, here: NodeSession): Promise<RegistryEntry[]> {
+async function strayEntries({ registry, fleet }: Holding, here: NodeSession): Promise<RegistryEntry[]> {
   const own = (here.seen?.registry.get(fleet) ?? []).filter(
     ({ key, holder }) => key !== "settings" && isOwnStack(holder),
   );

@@ -31,11 +31,11 @@ beforeAll(() => {
 });
 afterAll(() => kernel.stop());
 
-const load = (sizes = {}): void => {
+const load = (shapes: Parameters<Kernel["load"]>[2] = {}): void => {
   programs = kernel.load(
     "../test/bpf/from-gateway-101.bpf.c",
     { tunnel_ifindex: write("u32", 2), tunnel_mac: write("mac", OWN_MAC), node_address: write("address", OWN) },
-    sizes,
+    shapes,
   );
   programs.set("egw_peers", write("address", GATEWAY), write("mac", GATEWAY_MAC));
   programs.set("egw_underlays", write("mac", GATEWAY_MAC), write("address", GATEWAY));
@@ -511,7 +511,7 @@ test("what stands behind another header than Ethernet's is let alone", () => {
 });
 
 test("where the map is full the flow that was silent the longest goes to the stack, and begins anew", () => {
-  load({ egw_flows: 512 });
+  load({ egw_flows: { entries: 512 } });
   flow(syn);
   programs.crowd("egw_flows", 2000);
   expect(programs.entries("egw_flows").length).toBeLessThanOrEqual(512);

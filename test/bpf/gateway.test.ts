@@ -21,6 +21,9 @@ const OWN_MAC = "66:26:00:00:00:65";
 /** As `test/bpf/from-client-1.bpf.c` has it. */
 const CLIENT = "192.168.0.11";
 
+/** As ports are given by default to what can't keep its own one. */
+const ANY_PORT: readonly number[] = [32768, 65535];
+
 let kernel: Kernel;
 let programs: Programs;
 
@@ -30,7 +33,7 @@ beforeAll(() => {
 });
 afterAll(() => kernel.stop());
 
-const load = (ports = [32768, 65535], sizes = {}): void => {
+const load = (ports = ANY_PORT, shapes: Parameters<Kernel["load"]>[2] = {}): void => {
   const [first = 0, last = 0] = ports;
   const port = (value: number) => write("port", value).swap16();
   programs = kernel.load(
@@ -43,7 +46,7 @@ const load = (ports = [32768, 65535], sizes = {}): void => {
       first_port: port(first),
       last_port: port(last),
     },
-    sizes,
+    shapes,
   );
   for (const source of ["10.0.1.11", "10.0.1.12", "10.0.1.13"])
     programs.set(
@@ -190,6 +193,17 @@ test("where no port is free it is dropped, never sent as it is", () => {
   expect([syn, from("10.0.1.12")].map((shape) => portOf(fromClient(shape)))).toEqual([POD.port, 50000]);
   expect(shown(fromClient(from("10.0.1.13")))).toEqual(["shot", "from-client drop-no-port"]);
   expect(programs.entries("egw_nat_out")).toHaveLength(2);
+});
+
+test.each(["egw_nat_out", "egw_nat_in"])("what %s has no room for is dropped, and holds no port", (map) => {
+  load(ANY_PORT, { [map]: { type: "hash", entries: 1 } });
+  expect(shown(fromClient(syn))).toEqual(OUT);
+  const ports = () => ["egw_nat_out", "egw_nat_in"].map((one) => programs.entries(one));
+  const before = ports();
+  expect(shown(fromClient(from("10.0.1.12")))).toEqual(["shot", "from-client drop-map-full"]);
+  // By a port that nobody has, too.
+  expect(shown(fromClient({ ...syn, from: { ...POD, port: 40001 } }))).toEqual(["shot", "from-client drop-map-full"]);
+  expect(ports()).toEqual(before);
 });
 
 test("a port whose owner is long silent is free again", () => {
@@ -488,7 +502,7 @@ test("a port that another CPU is about to give away is not free", () => {
 });
 
 test("where maps are full the connection that was silent the longest goes, and begins anew", () => {
-  load([32768, 65535], { egw_nat_out: 512, egw_nat_in: 512 });
+  load(ANY_PORT, { egw_nat_out: { entries: 512 }, egw_nat_in: { entries: 512 } });
   fromClient(syn);
   programs.crowd("egw_nat_out", 2000);
   expect(programs.entries("egw_nat_out").length).toBeLessThanOrEqual(512);

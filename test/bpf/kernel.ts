@@ -19,6 +19,12 @@ export interface Outcome {
   readonly mark: number;
 }
 
+/** What a map has in place of what the provider gives it. */
+interface Shape {
+  readonly type?: "hash";
+  readonly entries?: number;
+}
+
 /** What a packet has besides its bytes. */
 export interface Context {
   /** The device by which it comes, or goes. */
@@ -87,17 +93,17 @@ export class Kernel {
     fs.rmSync(this.folder, { recursive: true });
   }
 
-  /** All programs of a source with these constants, loaded once, with empty maps. `sizes`: of maps that have other numbers of entries. */
+  /** All programs of a source with these constants, loaded once, with empty maps. `shapes`: of maps that are others here. */
   load(
     source: string,
     constants: Readonly<Record<string, Buffer>> = {},
-    sizes: Readonly<Record<string, number>> = {},
+    shapes: Readonly<Record<string, Shape>> = {},
   ): Programs {
     const bytesOf = Object.entries(constants).map(([name, value]) => [name, value.toString("hex")]);
-    const key = JSON.stringify([source, bytesOf, sizes]);
+    const key = JSON.stringify([source, bytesOf, shapes]);
     const known = this.loaded.get(key);
     known?.empty();
-    const programs = known ?? this.loadAnew(source, constants, sizes);
+    const programs = known ?? this.loadAnew(source, constants, shapes);
     this.loaded.set(key, programs);
     return programs;
   }
@@ -105,15 +111,15 @@ export class Kernel {
   private loadAnew(
     source: string,
     constants: Readonly<Record<string, Buffer>>,
-    sizes: Readonly<Record<string, number>>,
+    shapes: Readonly<Record<string, Shape>>,
   ): Programs {
     const file = path.join(this.folder, "patched.o");
     const object = this.objects.get(source) ?? compiled(path.resolve(SOURCES, source), this.folder);
     this.objects.set(source, object);
     fs.writeFileSync(file, withConstants(object, constants));
     const pins = fs.mkdtempSync(path.join(this.pins, "load-"));
-    const small = Object.entries(sizes).flatMap(([name, entries]) => {
-      const { type = "", key = 0, value = 0, flags = 0 } = MAPS[name] ?? {};
+    const small = Object.entries(shapes).flatMap(([name, changed]) => {
+      const { type = "", key = 0, value = 0, entries = 0, flags = 0 } = { ...MAPS[name], ...changed };
       const shape = ["type", type, "key", key, "value", value, "entries", entries, "name", name, "flags", flags];
       this.run("bpftool", "map", "create", `${pins}/${name}`, ...shape.map(String));
       return ["map", "name", name, "pinned", `${pins}/${name}`];

@@ -2,6 +2,7 @@ import { EGRESS, Fleet, type Way } from "../machine/fleet";
 import { absence } from "../machine/machine";
 import { broken, captured, talk } from "../machine/traffic";
 import { testUnless } from "../setup/skip";
+import { RECORDED } from "./path";
 
 interface Release {
   readonly name: string;
@@ -123,6 +124,22 @@ describe.each(RELEASES)("Debian $name with its tools, Linux $kernel, emulated", 
       ]);
       expect(after.dropped).toEqual([]);
     });
+  });
+
+  stage("what has IP options is carried too, and what routers and hosts record comes back", async () => {
+    await fleet.reload("own");
+    const left = async () => {
+      const of = new Map([...(await fleet.counters("client-1")), ...(await fleet.counters("gateway-1"))]);
+      return ["from-pod", "from-client", "from-outside"].map((hook) => of.get(`${hook} stack-options`) ?? 0);
+    };
+    expect(JSON.parse(await fleet.on("pod", "EGW_PATIENCE=30 python3 /talk.py options"))).toEqual({
+      first: [EGRESS, true],
+      later: [EGRESS, true],
+      udp: [EGRESS, EGRESS, EGRESS],
+    });
+    for (const ask of ["-R", "-T tsandaddr"])
+      expect(await fleet.on("pod", `ping -n -c 5 -i 0.5 -W 10 ${ask} ${RECORDED}`)).toMatch(/ 5 received/);
+    expect(await left()).toEqual([0, 0, 0]);
   });
 
   stage("aggregates and checksums that are left to devices come whole too, by both ways", async () => {

@@ -6,6 +6,7 @@ import * as readline from "node:readline";
 import { encode, LAYOUT_VERSION, OBJECTS, type ObjectName, write } from "../../provider/kernel/bpf-layout";
 import { withConstants } from "../../provider/kernel/bpf-object";
 import { BPF_APPLY_FUNCTIONS } from "../../provider/program/bpf";
+import { HOOKS_FUNCTIONS } from "../../provider/program/hooks";
 import { devicesIn } from "../../provider/runtime/program-objects";
 import { compiled, countersIn, hex, SOURCES } from "./kernel";
 import { MAKE_MAPS } from "./maps";
@@ -207,7 +208,7 @@ p="$p $!"; while ! grep -q 'listening on' ${file(host)}.log; do sleep 0.05; done
     const lines = calls.map(
       ([tool, input]) => `${tool} <<'END' || exit 1\n${input.map((one) => `${one}\n`).join("")}END`,
     );
-    const script = `T=${this.folder} BPF=${this.pins(node)} egw_limit=\n${BPF_APPLY_FUNCTIONS}\n${lines.join("\n")}\n`;
+    const script = `T=${this.folder} BPF=${this.pins(node)} egw_limit=\n${HOOKS_FUNCTIONS}${BPF_APPLY_FUNCTIONS}\n${lines.join("\n")}\n`;
     execFileSync("ip", ["netns", "exec", this.name(node), "sh", "-s"], { input: script, stdio: "pipe" });
   }
 

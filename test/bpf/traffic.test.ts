@@ -33,11 +33,12 @@ describe.each(["own", "device"] as const)("by the %s way of encapsulation", (way
     expect(made.counted("client", "from-gateway to-pod") > 0).toBe(!isOwn);
   });
 
+  const left = () =>
+    ["from-pod", "from-client", "from-outside"].map((hook) =>
+      made.counted(hook === "from-pod" ? "client" : "gateway", `${hook} stack-options`),
+    );
+
   test("what has IP options is carried too, from its first packet on or later, both ways", () => {
-    const left = () =>
-      ["from-pod", "from-client", "from-outside"].map((hook) =>
-        made.counted(hook === "from-pod" ? "client" : "gateway", `${hook} stack-options`),
-      );
     expect(made.call("options")).toEqual({
       first: [EGRESS, true],
       later: [EGRESS, true],
@@ -53,6 +54,7 @@ describe.each(["own", "device"] as const)("by the %s way of encapsulation", (way
       // A byte of a source route, unless only times are asked for.
       if (ask[1] !== "tsonly") expect(told).toMatch(new RegExp(`(RR|TS):[^]*\\b${RECORDED.replaceAll(".", "\\.")}\\b`));
     }
+    expect(left()).toEqual([0, 0, 0]);
   });
 
   // What the tunnel's device puts together has its checksum made by the last device only, if by any.

@@ -5,11 +5,13 @@ import { withConstants } from "../../provider/kernel/bpf-object";
 import type { Claim } from "../../provider/model/claim";
 import { applyScript, type Batch } from "../../provider/program/apply";
 import { BPF_APPLY_FUNCTIONS } from "../../provider/program/bpf";
+import { HOOKS_FUNCTIONS } from "../../provider/program/hooks";
 import { probeScript } from "../../provider/program/shell-probe";
 import { describe, diff } from "../../provider/reconcile/diff";
 import { batchFor } from "../../provider/runtime/batch";
 import { COMPILER, compiledOn, parseSnapshot, type Snapshot } from "../../provider/runtime/snapshot";
 import { countersIn } from "../bpf/kernel";
+import { RECORDED } from "../bpf/path";
 import { gatewayClaim, NODES, nodeClaim, peer, policyClaim } from "../unit/reconcile/states";
 import { Machine } from "./machine";
 
@@ -81,6 +83,7 @@ ip route add ${ROUTER} dev eth0
 ip route add default via ${ROUTER}`,
   outside: `ip addr add 192.168.0.1/24 dev eth0
 ip addr add ${OUTSIDE}/32 dev eth0
+ip addr add ${RECORDED}/32 dev eth0
 ip link set eth0 up
 ip route add ${EGRESS} via ${NODES["gateway-1"].underlay}`,
 };
@@ -192,6 +195,7 @@ function reloading(batch: Batch | undefined, way: Way): string {
 printf '${numbers}' > $T/object-${name}-${hash}.devices`;
   });
   return `T=/tmp; BPF=${BPF}; egw_limit=
+${HOOKS_FUNCTIONS}
 ${BPF_APPLY_FUNCTIONS}
 ${files.join("\n")}
 egw_bpf_programs <<'END' && egw_filters <<'END2' && egw_tidy_bpf

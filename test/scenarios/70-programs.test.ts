@@ -71,6 +71,34 @@ scenario(
   },
 );
 
+scenario(
+  "behind a bridge whose frames iptables never sees all leaves with the egress IP as well, by either datapath",
+  { cni: "bridge", masq: "snat" },
+  async ({ lab, stack, change }) => {
+    const [server] = lab.outside;
+    if (!server) throw new Error("a lab without outside");
+    const see = async (value: 0 | 1) => {
+      for (const { name } of lab.nodes)
+        await execOk(lab, name, ["sysctl", "-qw", `net.bridge.bridge-nf-call-iptables=${value}`]);
+    };
+    await see(0);
+    for (const datapath of ["iptables", "bpf"] as const) {
+      const settings = { placement: { [EGRESS]: "gateway-1" }, datapath };
+      const program = [
+        ...fleetOf(lab),
+        gatewayOf(lab, "gateway", [EGRESS], settings),
+        policyOf("policy", "gateway", addressesOf(lab, [POD])),
+      ];
+      await change([POD], () => stack.up(program), { to: [EGRESS] });
+      for (const proto of ["tcp", "udp"] as const)
+        expect((await podCall(lab, POD, server.address, { proto })).source).toBe(EGRESS);
+      expect(await shown(stack, program)).toEqual({});
+      await change([POD], () => stack.destroy(), { established: "cut" });
+    }
+    await see(1);
+  },
+);
+
 scenario("where the egress IP is not on its node nothing leaves, and the reason is counted", {}, async (scene) => {
   const { lab, stack, change } = scene;
   const [server] = lab.outside;

@@ -20,7 +20,7 @@ export const DEVICE_NAMES = "Use 1 to 15 letters, digits, dots, hyphens or under
 export const isDeviceName = (name: string): boolean => DEVICE.test(name);
 
 /** True for the name of a network namespace that is a plain word, and no path. */
-export const isNamespaceName = (name: string): boolean => NAMESPACE.test(name);
+const isNamespaceName = (name: string): boolean => NAMESPACE.test(name);
 
 /** A node's name is a DNS name, as in Kubernetes. */
 export function nodeNameRule(place: At): Problem[] {
