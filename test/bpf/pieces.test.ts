@@ -196,6 +196,39 @@ describe.each<[string, Shape]>([
     expect(shown(fromOutside({ ...own, fragment: LATER }))).toEqual(left);
   });
 
+  test("are one thing, errors about them another: such as come in fragments themselves are the stack's", () => {
+    const error = (from: string, to: string, quoted: Shape, fragment = FIRST): Buffer => {
+      const quote = datagram({ ...quoted, fragment: 0 });
+      const ends = { from: { address: from, port: 0 }, to: { address: to, port: 0 } };
+      return frame({ ...ends, protocol: "icmp", icmpType: 3, quote, fragment });
+    };
+    const router = "198.51.100.1";
+    const byPod = (fragment?: number) => error(POD.address, OUTSIDE.address, answer, fragment);
+
+    programs = kernel.load("client.bpf.c", { tunnel_ifindex: write("u32", 2) });
+    programs.set("egw_peers", write("address", GATEWAY), write("mac", "66:26:00:00:00:65"));
+    flow();
+    const fromPod = (packet: Buffer) => shown(programs.run("from_pod", packet, { device: "pod" }));
+    expect(fromPod(byPod(0))).toEqual(["redirect", "from-pod to-tunnel-device"]);
+    expect(fromPod(byPod())).toEqual(["unspec", "from-pod stack-fragment"]);
+
+    programs = kernel.load("../test/bpf/from-gateway-101.bpf.c");
+    flow();
+    const fromGateway = (packet: Buffer) => shown(programs.run("from_gateway_101", packet));
+    expect(fromGateway(error(router, POD.address, call, 0))).toEqual(["redirect", "from-gateway to-pod"]);
+    expect(fromGateway(error(router, POD.address, call))).toEqual(["unspec", "from-gateway stack-fragment"]);
+
+    gateway();
+    const fromClient = (packet: Buffer) => programs.run("from_client_1", packet);
+    const port = portOf(fromClient(frame(call)));
+    expect(shown(fromClient(byPod(0)))).toEqual(["redirect", "from-client to-outside"]);
+    expect(shown(fromClient(byPod()))).toEqual(["unspec", "from-client stack-fragment"]);
+    const about: Shape = { ...call, from: { address: EGRESS, port } };
+    const fromOutside = (packet: Buffer) => shown(programs.run("from_outside", packet));
+    expect(fromOutside(error(router, EGRESS, about, 0))).toEqual(["redirect", "from-outside to-tunnel-device"]);
+    expect(fromOutside(error(router, EGRESS, about))).toEqual(["unspec", "from-outside stack-fragment"]);
+  });
+
   test("of an answer go from the tunnel to its pod", () => {
     programs = kernel.load("../test/bpf/from-gateway-101.bpf.c");
     const fromGateway = (shape: Shape, program = "from_gateway_101") => programs.run(program, frame(shape));
