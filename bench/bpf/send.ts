@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { execOk, type Lab } from "../../test/lab";
+import { execOk, type Lab, netCounter } from "../../test/lab";
 import { type Busy, watchCores } from "../cpu";
 import { listens, start } from "../throughput/servers";
 import type { Path } from "./paths";
@@ -66,8 +66,6 @@ export class Sender {
   /** What the host has got for sockets, whether these had room for it or not. */
   private async arrived({ outside }: Path): Promise<number> {
     const text = await execOk(this.lab, outside, ["cat", "/proc/net/snmp"]);
-    const [names, values] = text.split("\n").filter((line) => line.startsWith("Udp:"));
-    const value = (name: string): number => Number(values?.split(" ")[names?.split(" ").indexOf(name) ?? -1] ?? 0);
-    return value("InDatagrams") + value("InErrors");
+    return netCounter(text, "Udp", "InDatagrams") + netCounter(text, "Udp", "InErrors");
   }
 }

@@ -8,6 +8,7 @@ import { withConstants } from "../../provider/kernel/bpf-object";
 import { BPF_APPLY_FUNCTIONS } from "../../provider/program/bpf";
 import { HOOKS_FUNCTIONS } from "../../provider/program/hooks";
 import { devicesIn } from "../../provider/runtime/program-objects";
+import { netCounter } from "../lab";
 import { compiled, countersIn, hex, SOURCES } from "./kernel";
 import { MAKE_MAPS } from "./maps";
 
@@ -187,11 +188,8 @@ p="$p $!"; while ! grep -q 'listening on' ${file(host)}.log; do sleep 0.05; done
    * twice the receiver tells (duplicate SACK, RFC 2883).
    */
   lost(): number {
-    const at = (host: Host, file: string, kind: string, name: string): number => {
-      const lines = this.inside(host, "cat", `/proc/net/${file}`).split("\n");
-      const [names = [], values = []] = lines.filter((one) => one.startsWith(`${kind}: `)).map((one) => one.split(" "));
-      return Number(values[names.indexOf(name)]);
-    };
+    const at = (host: Host, file: string, kind: string, name: string): number =>
+      netCounter(this.inside(host, "cat", `/proc/net/${file}`), kind, name);
     const ends = ["pod", "other", "outside"] as const;
     return ends.reduce(
       (sum, host) => sum + at(host, "snmp", "Tcp", "RetransSegs") - at(host, "netstat", "TcpExt", "TCPDSACKRecv"),

@@ -5,6 +5,7 @@ export { type Capture, captureHosts, startCapture } from "./capture";
 export { labDown } from "./down";
 export { labDump } from "./dump";
 export { enter, exec, execOk } from "./exec";
+export { netCounter } from "./net-counter";
 export { type CniProfile, cniProfiles, type LabOptions, type MasqProfile, masqProfiles } from "./options";
 export {
   type CallError,
