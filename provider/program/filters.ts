@@ -45,10 +45,10 @@ egw_own_filters() {
       print preference ":" handle ":" protocol ":" mode ":" chain, id, substr(name, 5)
     }'
 }
-# egw_runs DEVICE DIRECTION PROGRAM: whether the hook asks it. One in another chain it does not.
+# egw_runs DEVICE DIRECTION PROGRAM: whether the hook asks it of IPv4, and does what it says. One in another chain it does not ask.
 egw_runs() (
   dev=$1 dir=$2
-  egw_own_filters | grep -q ":0 [^ ]* $3$"
+  egw_own_filters | grep -qE ":(all|ip):da:0 [^ ]* $3$"
 )
 # Those of this program, and what may have to go for it.
 egw_keep_filters() {

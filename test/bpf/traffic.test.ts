@@ -51,8 +51,9 @@ describe.each(["own", "device"] as const)("by the %s way of encapsulation", (way
     for (const ask of [["-R"], ["-T", "tsonly"], ["-T", "tsandaddr"]]) {
       const told = made.inside("pod", "ping", "-n", "-c", "5", "-i", "0.2", "-W", "1", ...ask, RECORDED);
       expect(told).toMatch(/ 5 received/);
-      // A byte of a source route, unless only times are asked for.
-      if (ask[1] !== "tsonly") expect(told).toMatch(new RegExp(`(RR|TS):[^]*\\b${RECORDED.replaceAll(".", "\\.")}\\b`));
+      const [recorded] = told.split("\n---");
+      // With a byte of a source route, unless only times are asked for.
+      if (ask[1] !== "tsonly") expect(recorded?.split(/(?:RR|TS): /)[1]).toContain(RECORDED);
     }
     expect(left()).toEqual([0, 0, 0]);
   });

@@ -496,7 +496,9 @@ tc filter add dev eth0 egress prio 1 chain 3 protocol ip bpf da object-pinned co
     node.must(`tc qdisc add dev veth1 ingress
 tc qdisc add dev veth2 clsact; tc filter add dev veth2 ingress prio 5 protocol ip u32 match u32 0 0 action mirred egress mirror dev pod2
 ip link add veth3 type veth peer name pod3; ip link set veth3 up; ip route add 10.0.1.13 dev veth3
-ip tuntap add pod4 mode tun; ip link set pod4 up; ip route add 10.0.1.14 dev pod4`);
+ip tuntap add pod4 mode tun; ip link set pod4 up; ip route add 10.0.1.14 dev pod4
+ip link add veth5 type veth peer name pod5; ip link set veth5 up; ip route add 10.0.1.15 dev veth5
+tc qdisc add dev veth5 ingress_block 7 clsact`);
     const claims = [
       ...CLAIMS,
       policyClaim("policy-3", { sources: ["10.0.1.0/24"], destinations: ["198.51.100.0/24"] }),
@@ -504,11 +506,12 @@ ip tuntap add pod4 mode tun; ip link set pod4 up; ip route add 10.0.1.14 dev pod
     const after = node.apply(claims);
     expect(differences(after)).toEqual([]);
     expect(node.filters()).toMatch(/veth3 clsact.ingress egw-from_pod/);
-    expect(node.filters()).not.toMatch(/(veth[12]|pod4) clsact/);
+    expect(node.filters()).not.toMatch(/(veth[125]|pod4) clsact/);
     expect(devicesLeftOut(after.claims, after.host)).toEqual([
       ["pod4", "link/none, no Ethernet"],
       ["veth1", "an ingress qdisc"],
       ["veth2", "u32 filters"],
+      ["veth5", "a clsact that shares its filters with other devices"],
     ]);
 
     node.must("tc qdisc del dev veth1 ingress; tc filter del dev veth2 ingress");

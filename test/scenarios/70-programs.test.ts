@@ -82,20 +82,23 @@ scenario(
         await execOk(lab, name, ["sysctl", "-qw", `net.bridge.bridge-nf-call-iptables=${value}`]);
     };
     await see(0);
-    for (const datapath of ["iptables", "bpf"] as const) {
-      const settings = { placement: { [EGRESS]: "gateway-1" }, datapath };
-      const program = [
-        ...fleetOf(lab),
-        gatewayOf(lab, "gateway", [EGRESS], settings),
-        policyOf("policy", "gateway", addressesOf(lab, [POD])),
-      ];
-      await change([POD], () => stack.up(program), { to: [EGRESS] });
-      for (const proto of ["tcp", "udp"] as const)
-        expect((await podCall(lab, POD, server.address, { proto })).source).toBe(EGRESS);
-      expect(await shown(stack, program)).toEqual({});
-      await change([POD], () => stack.destroy(), { established: "cut" });
+    try {
+      for (const datapath of ["iptables", "bpf"] as const) {
+        const settings = { placement: { [EGRESS]: "gateway-1" }, datapath };
+        const program = [
+          ...fleetOf(lab),
+          gatewayOf(lab, "gateway", [EGRESS], settings),
+          policyOf("policy", "gateway", addressesOf(lab, [POD])),
+        ];
+        await change([POD], () => stack.up(program), { to: [EGRESS] });
+        for (const proto of ["tcp", "udp"] as const)
+          expect((await podCall(lab, POD, server.address, { proto })).source).toBe(EGRESS);
+        expect(await shown(stack, program)).toEqual({});
+        await change([POD], () => stack.destroy(), { established: "cut" });
+      }
+    } finally {
+      await see(1);
     }
-    await see(1);
   },
 );
 

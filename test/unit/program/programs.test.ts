@@ -146,6 +146,25 @@ test.each<[string, string, readonly string[], string]>([
   expect(placed(program, ...shown)).toBe(`${place}:all:da:0`);
 });
 
+test.each<[string, readonly string[], boolean]>([
+  ["nothing is there", [], false],
+  ["it stands alone", [heading(38), filter(38, "0x1", "egw-from_pod")], true],
+  ["it stands behind others", [filter(9, "0x1", "theirs"), filter(38, "0x1", "egw-from_pod")], true],
+  ["it is for IPv4 alone", [filter(38, "0x1", "egw-from_pod").replace("all", "ip")], true],
+  ["another one of ours is there", [filter(38, "0x1", "egw-from_pod_too")], false],
+  ["others have our name in theirs", [filter(38, "0x1", "my egw-from_pod")], false],
+  ["it is in another chain", [filter(38, "0x1", "egw-from_pod").replace("chain 0", "chain 7")], false],
+  ["it is for another protocol", [filter(38, "0x1", "egw-from_pod").replace("all", "802.1Q")], false],
+  ["what it says is not done", [filter(38, "0x1", "egw-from_pod").replace("direct-action ", "")], false],
+])("whether a hook asks a program: %s", (_, shown, isAsked) => {
+  const shell = new Shell();
+  shell.write("shown", shown.map((line) => `${line}\n`).join(""));
+  shell.tool("tc", `cat ${shell.folder}/shown`);
+  const { stdout } = shell.run(`${BPF_APPLY_FUNCTIONS}\negw_runs x ingress from_pod && echo asked`);
+  shell.remove();
+  expect(stdout.trim()).toBe(isAsked ? "asked" : "");
+});
+
 const features = (plain: string, summed: string): string =>
   `Features for x:\n\ttx-udp_tnl-segmentation: ${plain}\n\ttx-udp_tnl-csum-segmentation: ${summed}\n`;
 const link = (kind: string): string =>

@@ -61,7 +61,9 @@ test("are none where no gateway has programs, and those of one that has where an
 });
 
 test("are none without Ethernet, nor those whose packets others limit, which are told with what keeps a program off", () => {
-  const routes = ["veth1", "veth2", "veth3", "veth4", "wg0"].map((device, i) => `10.0.2.${i} dev ${device} scope link`);
+  const routes = ["veth1", "veth2", "veth3", "veth4", "veth5", "wg0"].map(
+    (device, i) => `10.0.2.${i} dev ${device} scope link`,
+  );
   const host = hostOf({
     routes,
     notEthernet: new Map([
@@ -72,6 +74,7 @@ test("are none without Ethernet, nor those whose packets others limit, which are
       { device: "veth1", direction: "ingress", by: "qdisc" },
       { device: "veth2", direction: "egress", by: "u32" },
       { device: "veth2", direction: "ingress", by: "flower" },
+      { device: "veth5", direction: "ingress", by: "clsact" },
       { device: "veth9", direction: "ingress", by: "qdisc" },
     ],
   });
@@ -79,6 +82,7 @@ test("are none without Ethernet, nor those whose packets others limit, which are
   expect(devicesLeftOut(CLAIMS, host)).toEqual([
     ["veth1", "an ingress qdisc"],
     ["veth2", "u32 and flower filters"],
+    ["veth5", "a clsact that shares its filters with other devices"],
     ["wg0", "link/none, no Ethernet"],
   ]);
 });

@@ -219,15 +219,20 @@ describe("a device that has to have programs", () => {
     `clients[0]: node n2 can't have datapath "bpf": ${why} Or give datapath "iptables".`,
   ];
   const noEthernet = (device: string) => ({ notEthernet: new Map([[device, "none"]]) });
-  const limited = (device: string) => ({ taken: [{ device, direction: "ingress", by: "qdisc" }] });
+  const limited = (device: string, by = "qdisc") => ({ taken: [{ device, direction: "ingress", by }] });
 
-  test("is refused without an Ethernet header, and with an ingress qdisc", () => {
+  test("is refused without an Ethernet header, and with an ingress qdisc or a clsact of several", () => {
     expect(texts(noEthernet("eth0"))).toEqual(
       refused('its uplink "eth0" is link/none, and the programs read Ethernet.'),
     );
     expect(texts(limited("eth0"))).toEqual(
       refused(
         'its uplink "eth0" has an ingress qdisc, where theirs would be. Remove it: tc qdisc del dev eth0 ingress.',
+      ),
+    );
+    expect(texts(limited("eth0", "clsact"))).toEqual(
+      refused(
+        'its uplink "eth0" has a clsact that shares its filters with other devices, where theirs would be. Remove it: tc qdisc del dev eth0 clsact.',
       ),
     );
     expect(texts(limited("egw.vxlan"))).toEqual(
