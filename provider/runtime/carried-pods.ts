@@ -3,7 +3,7 @@ import { contains } from "../model/address";
 import type { Claim } from "../model/claim";
 import { isDeviceName } from "../model/rules/names";
 import { type Route, routesOf } from "./host";
-import type { HostFacts } from "./snapshot";
+import type { HostFacts } from "./host-facts";
 
 /** Address of each gateway pod that this machine runs → the device by which it is routed: a veth, or a bridge. */
 export function carriedPods(claims: readonly Claim[], host: HostFacts): Readonly<Record<string, string>> {

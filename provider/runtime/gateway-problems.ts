@@ -9,13 +9,14 @@ import { settingsOf } from "./fleet-settings";
 import { podProblems } from "./gateway-pods";
 import { fleetOf, pathOf, registryRefOf } from "./gateway-state";
 import { deviceTowards } from "./host";
+import type { HostFacts } from "./host-facts";
 import { type Label, labelText } from "./label";
 import type { Looked } from "./look";
 import { isOwnStack } from "./owner";
 import { podRouteProblems } from "./pod-routes";
 import { podsAsSources } from "./pod-sources";
 import { inner, memory } from "./run-memory";
-import type { HostFacts, Snapshot } from "./snapshot";
+import type { Snapshot } from "./snapshot";
 import { unreadProblems } from "./unread-programs";
 
 /** What an EgressGateway wants, and what its nodes look like now. */

@@ -4,7 +4,7 @@ import { normalizeFleet } from "../model/defaults";
 import { quote } from "../model/problem";
 import { type NetworkRange, rangeOf } from "../model/ranges";
 import { DEVICE_NAMES, isDeviceName } from "../model/rules/names";
-import type { HostFacts } from "./snapshot";
+import type { HostFacts } from "./host-facts";
 import { unreadPrograms } from "./unread-programs";
 
 /** The others are needed by some gateways only, or can be done without. */

@@ -4,7 +4,7 @@ import type { Claim } from "../model/claim";
 import { isDeviceName } from "../model/rules/names";
 import { carriedPods } from "./carried-pods";
 import { deviceTowards, routesOf } from "./host";
-import type { HostFacts } from "./snapshot";
+import type { HostFacts } from "./host-facts";
 
 /** By which the pods of other nodes are reached: by a next hop, inside the cluster. */
 export const devicesBetweenNodes = (ignore: readonly string[], host: HostFacts): string[] =>

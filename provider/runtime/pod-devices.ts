@@ -4,7 +4,7 @@ import type { Claim } from "../model/claim";
 import { firstMeeting, rangeOf, rangesOf } from "../model/ranges";
 import { isDeviceName } from "../model/rules/names";
 import { type Route, routesOf } from "./host";
-import type { HostFacts } from "./snapshot";
+import type { HostFacts } from "./host-facts";
 
 /** The devices of pods that take a program, sorted. */
 export const podDevices = (claims: readonly Claim[], host: HostFacts, uplink = uplinkOf(claims)): string[] =>

@@ -4,8 +4,8 @@ import { deviceOfPod } from "./carried-pods";
 import { isMachineOf } from "./gateway-pods";
 import { nodesOf, pathOf } from "./gateway-state";
 import { deviceTowards } from "./host";
+import type { HostFacts } from "./host-facts";
 import type { Looked } from "./look";
-import type { HostFacts } from "./snapshot";
 
 /** Nodes whose tunnel to a gateway pod would not arrive: it begins at their underlay address, whichever device leads there. */
 export function podRouteProblems(args: EgressGatewayArgs, looked: ReadonlyMap<string, Looked>): Problem[] {

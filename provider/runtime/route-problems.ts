@@ -3,10 +3,11 @@ import { normalizeDestinations } from "../model/defaults";
 import { type Range, rangeOf, rangesOf, subtract } from "../model/ranges";
 import { destinationMembers } from "../model/selection";
 import { deviceTowards, type Route, routesOf } from "./host";
+import type { HostFacts } from "./host-facts";
 import type { Looked } from "./look";
 import type { PolicyState } from "./policy-state";
 import { memory } from "./run-memory";
-import type { HostFacts, Snapshot } from "./snapshot";
+import type { Snapshot } from "./snapshot";
 
 const EVERYTHING = "0.0.0.0/0";
 

@@ -2,7 +2,7 @@ import { contains, overlaps, parseNetwork } from "../model/address";
 import type { NodeMarkArgs, Problem } from "../model/args";
 import { normalizeFleet } from "../model/defaults";
 import { markOf } from "../model/mark";
-import type { HostFacts } from "./snapshot";
+import type { HostFacts } from "./host-facts";
 
 /** An ip rule of somebody else that leads to a way out, as `ip -N rule show` prints it. */
 interface ForeignRule {

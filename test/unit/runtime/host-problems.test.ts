@@ -1,7 +1,8 @@
 import type { NodeMarkArgs } from "../../../provider/model/args";
 import { forgottenNetworks, hostProblems } from "../../../provider/runtime/host";
+import type { HostFacts } from "../../../provider/runtime/host-facts";
 import { portProblems } from "../../../provider/runtime/node-mark-problems";
-import type { HostFacts, Snapshot } from "../../../provider/runtime/snapshot";
+import type { Snapshot } from "../../../provider/runtime/snapshot";
 import { hostOf as bareHost, ignore, seen } from "./snapshots";
 
 const nodeArgs: NodeMarkArgs = {

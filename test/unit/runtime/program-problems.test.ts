@@ -1,11 +1,12 @@
 import type { Claim } from "../../../provider/model/claim";
 import { compactNodes } from "../../../provider/model/compact-nodes";
 import { type GatewayState, refOf } from "../../../provider/runtime/gateway-state";
+import type { HostFacts } from "../../../provider/runtime/host-facts";
 import type { Looked } from "../../../provider/runtime/look";
 import type { PolicyState } from "../../../provider/runtime/policy-state";
 import { podProgramProblems, programProblems } from "../../../provider/runtime/program-problems";
 import { memory } from "../../../provider/runtime/run-memory";
-import type { HostFacts, Snapshot } from "../../../provider/runtime/snapshot";
+import type { Snapshot } from "../../../provider/runtime/snapshot";
 import { unreadProblems } from "../../../provider/runtime/unread-programs";
 import { objectDigests } from "../../../provider/transport/programs";
 import { gatewayClaim, nodeClaim, peer, policyClaim } from "../reconcile/states";

@@ -1,8 +1,9 @@
 import type { NodeRef } from "../../../provider/model/args";
 import type { Claim, FleetSettings } from "../../../provider/model/claim";
 import { normalizeFleet } from "../../../provider/model/defaults";
+import type { HostFacts } from "../../../provider/runtime/host-facts";
 import type { Looked } from "../../../provider/runtime/look";
-import type { HostFacts, NodeFile, Snapshot } from "../../../provider/runtime/snapshot";
+import type { NodeFile, Snapshot } from "../../../provider/runtime/snapshot";
 
 export const ignore = { pods: ["10.0.0.0/16"], services: ["10.96.0.0/16"], nodes: ["192.0.2.0/24"] };
 
