@@ -18,6 +18,14 @@ struct {
   __uint(value_size, sizeof(struct egw_flow));
 } egw_flows SEC(".maps");
 
+/* By the same tuple. Apart, since the stack has yet to say what of it begins: answers to callers from outside must not take the place of flows. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 16384);
+  __uint(key_size, sizeof(struct egw_tuple));
+  __uint(value_size, sizeof(struct egw_opening));
+} egw_openings SEC(".maps");
+
 /* Underlay address of a gateway node -> its tunnel device. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -92,12 +100,20 @@ static __always_inline bool is_by_its_device(struct __sk_buff *skb, struct egw_f
  * take the short way: the device has a program, which will take what follows.
  */
 static __always_inline void note_first(struct __sk_buff *skb, const struct egw_tuple *tuple) {
-  struct egw_flow fresh = {.seen = bpf_ktime_get_boot_ns(), .ifindex = skb->ifindex | EGW_OPENING};
-  struct egw_flow *noted = bpf_map_lookup_elem(&egw_flows, tuple);
-  if (noted && !noted->gateway && noted->ifindex == fresh.ifindex)
+  struct egw_opening fresh = {.seen = bpf_ktime_get_boot_ns(), .ifindex = skb->ifindex};
+  struct egw_opening *noted = bpf_map_lookup_elem(&egw_openings, tuple);
+  if (noted && noted->ifindex == fresh.ifindex)
     noted->seen = fresh.seen;
   else if (is_own_device(skb, tuple))
-    bpf_map_update_elem(&egw_flows, tuple, &fresh, BPF_ANY);
+    bpf_map_update_elem(&egw_openings, tuple, &fresh, BPF_ANY);
+}
+
+/* The device that was noted for what begins, once, with EGW_OPENING; 0 = none. */
+static __always_inline __u32 opened_by(const struct egw_tuple *tuple, __u64 *now) {
+  struct egw_opening *noted = bpf_map_lookup_elem(&egw_openings, tuple);
+  if (!noted || silence(noted->seen, read_once(now)) >= (__s64)SECOND) return 0;
+  noted->seen = 0;
+  return noted->ifindex | EGW_OPENING;
 }
 
 /*
@@ -173,18 +189,18 @@ static __always_inline enum egw_verdict learn(struct __sk_buff *skb) {
   struct egw_mac mac = {};
   if (bpf_skb_load_bytes(skb, 0, mac.bytes, ETH_ALEN)) return EGW_DROP_SHORT;
   const __be32 *gateway = bpf_map_lookup_elem(&egw_underlays, &mac);
-  struct egw_flow *noted = bpf_map_lookup_elem(&egw_flows, &packet.tuple);
   __u64 now = 0;
+  struct egw_flow *known = flow_of(&packet.tuple, &now);
   /*
    * A program would have taken it, but for what comes right behind what begins: it has come by a device that has none, as another
    * pod's by the same address may be.
    */
-  if (is_whole && noted && noted->gateway) {
-    bool is_opening = noted->ifindex & EGW_OPENING && silence(noted->seen, read_once(&now)) < (__s64)SECOND;
-    if (noted->ifindex && !is_opening) noted->ifindex = 0;
-    if (is_tcp_syn(&packet) || !gateway || noted->gateway != *gateway) {
+  if (is_whole && known) {
+    bool is_opening = known->ifindex & EGW_OPENING && silence(known->seen, now) < (__s64)SECOND;
+    if (known->ifindex && !is_opening) known->ifindex = 0;
+    if (is_tcp_syn(&packet) || !gateway || known->gateway != *gateway) {
       bpf_map_delete_elem(&egw_flows, &packet.tuple);
-      noted = NULL;
+      known = NULL;
     }
   }
   const struct egw_policy *policy = policy_of(packet.tuple.source, packet.tuple.destination);
@@ -192,13 +208,8 @@ static __always_inline enum egw_verdict learn(struct __sk_buff *skb) {
   if (policy->gateway == bpf_htonl(EGW_GATEWAY_EXCLUDED)) return EGW_EXCLUDED;
   if (policy->gateway == node_address) return EGW_STACK_OWN_NODE;
   if (!gateway) return EGW_STACK_NO_GATEWAY;
-  if (noted && !noted->gateway && silence(noted->seen, read_once(&now)) < (__s64)SECOND) {
-    noted->gateway = *gateway;
-    return EGW_CONNECTION_NEW;
-  }
-  const struct egw_flow *known = flow_of(&packet.tuple, &now);
   if (known && known->gateway == *gateway) return EGW_CONNECTION_HIT;
-  struct egw_flow flow = {.seen = read_once(&now), .gateway = *gateway};
+  struct egw_flow flow = {.seen = read_once(&now), .gateway = *gateway, .ifindex = opened_by(&packet.tuple, &now)};
   bpf_map_update_elem(&egw_flows, &packet.tuple, &flow, BPF_ANY);
   return EGW_CONNECTION_NEW;
 }

@@ -56,7 +56,7 @@ struct egw_tuple {
 struct egw_flow {
   /* bpf_ktime_get_boot_ns */
   __u64 seen;
-  /* 0 = none yet: a packet that begins has come by the device, and the stack has it. */
+  /* 0 = none any more: it is about to be deleted. */
   __be32 gateway;
   /* The device by which the pod is routed, with EGW_OPENING till a program has taken a packet; 0 = not known yet. */
   __u32 ifindex;
@@ -66,6 +66,14 @@ struct egw_flow {
 };
 
 #define EGW_OPENING 0x80000000
+
+/* On a client node: what may begin a connection has come by the device by which its pod is routed, and the stack has it. */
+struct egw_opening {
+  /* bpf_ktime_get_boot_ns; 0 = the connection has begun. */
+  __u64 seen;
+  __u32 ifindex;
+  __u8 zero[4];
+};
 
 /* What has been seen of a connection, by either direction. */
 enum egw_nat_state {
@@ -236,6 +244,7 @@ struct egw_layout {
   struct egw_source_key source_key;
   struct egw_tuple tuple;
   struct egw_flow flow;
+  struct egw_opening opening;
   struct egw_mac mac;
   struct egw_nat nat;
   struct egw_connection connection;

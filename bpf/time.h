@@ -28,18 +28,20 @@ static __always_inline bool is_silent(__u64 seen, __u64 seconds, __u64 now) {
 }
 
 /*
- * How many seconds a connection without packets is kept; the kernel's defaults (nf_conntrack-sysctl). Datagrams are a stream for
+ * How many seconds a connection without packets is kept: the kernel's defaults (nf_conntrack-sysctl), and where the pod alone has
+ * ended it the hour that kube-proxy gives it (conntrack-tcp-timeout-close-wait), for what it has asked before. Datagrams are a stream for
  * conntrack where they are answered and one comes 2 s after the first: here no later, since ports of the stack are known by this.
- * What comes from outside may be forged, and no sequence number is looked at: a FIN from there shortens nothing, a RST no more than
- * the pod's FIN.
+ * What comes from outside may be forged, and no sequence number is looked at: a FIN from there shortens only what the pod has ended,
+ * a RST no more than both.
  */
 static __always_inline __u64 lifetime(__u8 protocol, __u8 state) {
   const __u8 stream = EGW_NAT_ANSWERED | EGW_NAT_LASTING;
   if (protocol == IPPROTO_ICMP) return 30;
   if (protocol == IPPROTO_UDP) return (state & stream) == stream ? 120 : 30;
   if (state & EGW_NAT_CLOSED) return 10;
-  if (state & (EGW_NAT_FIN_OUT | EGW_NAT_RESET)) return 120;
-  return state & EGW_NAT_ANSWERED ? 432000 : 120;
+  if (state & EGW_NAT_RESET || !(state & EGW_NAT_ANSWERED)) return 120;
+  if (state & EGW_NAT_FIN_OUT) return state & EGW_NAT_FIN_IN ? 120 : 3600;
+  return 432000;
 }
 
 static __always_inline bool is_due(__u64 seen, __u64 now) {

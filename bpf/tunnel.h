@@ -111,8 +111,11 @@ static __always_inline int send_by_tunnel(struct __sk_buff *skb, const struct pa
   }
   write_own(own.bytes);
   struct bpf_tunnel_key key = {.tunnel_id = tunnel_vni, .remote_ipv4 = bpf_ntohl(remote), .tunnel_ttl = 64};
+  /* The other side takes what nodes send: where the route has another source, as towards a pod behind a bridge, it is not that. */
+  key.local_ipv4 = bpf_ntohl(node_address);
   if (bpf_skb_store_bytes(skb, 0, other.bytes, ETH_ALEN, 0) || bpf_skb_store_bytes(skb, ETH_ALEN, own.bytes, ETH_ALEN, 0) ||
-      bpf_skb_set_tunnel_key(skb, &key, TUNNEL_KEY, BPF_F_ZERO_CSUM_TX))
+      (bpf_skb_set_tunnel_key(skb, &key, sizeof(key), BPF_F_ZERO_CSUM_TX) &&
+       bpf_skb_set_tunnel_key(skb, &key, TUNNEL_KEY, BPF_F_ZERO_CSUM_TX)))
     return leave(hook, EGW_DROP_SHORT);
   count(hook, EGW_TO_TUNNEL_DEVICE);
   return bpf_redirect(tunnel_ifindex, 0);

@@ -20,6 +20,7 @@ export const STRUCTS = {
     zero: "zero3",
   },
   egw_flow: { seen: "u64", gateway: "address", ifindex: "u32", state: "u8", zero: "zero7" },
+  egw_opening: { seen: "u64", ifindex: "u32", zero: "zero4" },
   egw_nat: {
     seen: "u64",
     egress_ip: "address",
@@ -142,6 +143,7 @@ export const MAPS: Readonly<Record<string, MapShape>> = {
   egw_policies: { type: "lpm_trie", key: 12, value: 8, entries: 262144, flags: NO_PREALLOC, programs: ALL },
   egw_sources: { type: "lpm_trie", key: 8, value: 4, entries: 262144, flags: NO_PREALLOC, programs: ALL },
   egw_flows: { type: "lru_hash", key: 16, value: 24, entries: 262144, flags: 0, programs: ["client"] },
+  egw_openings: { type: "lru_hash", key: 16, value: 16, entries: 16384, flags: 0, programs: ["client"] },
   egw_peers: { type: "hash", key: 4, value: 8, entries: 16384, flags: 0, programs: ["client"] },
   egw_underlays: { type: "hash", key: 8, value: 4, entries: 16384, flags: 0, programs: ["client"] },
   egw_nat_out: { type: "lru_hash", key: 16, value: 32, entries: 262144, flags: 0, programs: ["gateway"] },
@@ -207,10 +209,8 @@ export function placesOf<N extends StructName>(
 }
 
 /** The bytes of a struct, on a little-endian host, which all that run our objects are. */
-export function encode<N extends StructName>(name: N, values: Values<N>): Buffer {
-  const parts = membersOf(name).map(([member, type]) => write(type, (values as Record<string, unknown>)[member]));
-  return Buffer.concat(parts);
-}
+export const encode = <N extends StructName>(name: N, values: Values<N>): Buffer =>
+  Buffer.concat(membersOf(name).map(([member, type]) => write(type, (values as Record<string, unknown>)[member])));
 
 export function decode<N extends StructName>(name: N, bytes: Buffer): Values<N> {
   const values = offsetsOf(name)

@@ -50,8 +50,8 @@ egw_flows() {
     # lifetime() of the programs (on gateway nodes a second more): what is past it has no port any more, another connection may have that.
     function lifetime(proto, state) {
       if (proto == "tcp" && has(state, ${closed})) return 10
-      if (proto == "tcp" && (has(state, ${fin_out}) || has(state, ${reset}))) return ENDED
-      if (proto == "tcp" && !has(state, ${answered})) return 120
+      if (proto == "tcp" && (has(state, ${reset}) || !has(state, ${answered}))) return ENDED
+      if (proto == "tcp" && has(state, ${fin_out})) return has(state, ${fin_in}) ? ENDED : 3600
       if (proto == "udp" && !(has(state, ${answered}) && has(state, ${lasting}))) return 30
       return SILENT[proto]
     }

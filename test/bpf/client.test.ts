@@ -64,6 +64,14 @@ const tupleOf = ({ from, to, protocol }: Shape): Buffer =>
 /** A flow that was seen so many seconds ago, of the device `pod` unless another one is given; 0 = not known yet. */
 const flow = (shape: Shape, { silent = 0, state = 0, ifindex = kernel.indexOf("pod"), gateway = GATEWAY } = {}): void =>
   programs.set("egw_flows", tupleOf(shape), encode("egw_flow", { seen: ago(silent), gateway, ifindex, state }));
+/** Something that began so many seconds ago by the device `pod`. */
+const opened = (shape: Shape, silent: number): void =>
+  programs.set(
+    "egw_openings",
+    tupleOf(shape),
+    encode("egw_opening", { seen: ago(silent), ifindex: kernel.indexOf("pod") }),
+  );
+const openings = () => programs.entries("egw_openings").map(({ value }) => decode("egw_opening", value));
 const flows = () => programs.entries("egw_flows").map(({ value }) => decode("egw_flow", value));
 
 const syn: Shape = { from: POD, to: OUTSIDE, protocol: "tcp" };
@@ -71,7 +79,7 @@ const data: Shape = { ...syn, flags: ["ACK", "PSH"], payload: Buffer.from("hello
 const udp: Shape = { ...syn, protocol: "udp" };
 const answer: Shape = { from: OUTSIDE, to: POD, protocol: "udp" };
 const synAck: Shape = { from: OUTSIDE, to: POD, protocol: "tcp", flags: ["SYN", "ACK"] };
-/** No gateway yet. */
+/** Of what is about to be deleted. */
 const NONE = "0.0.0.0";
 const fromPod = (shape: Shape, device = "pod") => programs.run("from_pod", frame(shape), { device });
 /** What the stack sends into the tunnel. */
@@ -153,7 +161,8 @@ test("what the stack has sent to a gateway goes there from then on, one hop olde
 test("a SYN is the stack's, though a connection by the same ports was known, and forgets it", () => {
   flow(syn);
   expect(shown(fromPod(syn))).toEqual(left("stack-unknown-flow"));
-  expect(flows()).toMatchObject([{ gateway: NONE, ifindex: opening() }]);
+  expect(flows()).toEqual([]);
+  expect(openings()).toMatchObject([{ ifindex: kernel.indexOf("pod") }]);
   expect(shown(fromPod(data))).toEqual(left("stack-mid-flow"));
   // Its policy is gone since: nothing of the old one cuts the new one.
   flow(syn);
@@ -166,12 +175,13 @@ test("a SYN is the stack's, though a connection by the same ports was known, and
 
 test("what begins is noted with its device, and is no flow until the stack has sent it to a gateway as it is", () => {
   fromPod(syn, "other");
+  expect(openings()).toEqual([]);
+  fromPod(syn);
+  const [first] = openings();
+  fromPod(syn);
+  expect(openings()).toMatchObject([{ ifindex: kernel.indexOf("pod") }]);
+  expect(openings()[0]?.seen).toBeGreaterThan(first?.seen ?? 0n);
   expect(flows()).toEqual([]);
-  fromPod(syn);
-  const [first] = flows();
-  fromPod(syn);
-  expect(flows()).toMatchObject([{ gateway: NONE, ifindex: opening() }]);
-  expect(flows()[0]?.seen).toBeGreaterThan(first?.seen ?? 0n);
   // The stack has given it another destination: what answers that is none of the pod's until the stack has seen it.
   const translated = { ...syn, to: { ...OUTSIDE, port: 8443 } };
   toTunnel(translated);
@@ -181,9 +191,22 @@ test("what begins is noted with its device, and is no flow until the stack has s
 });
 
 test("what was noted a while ago says nothing of what the stack sends now", () => {
-  flow(udp, { gateway: NONE, ifindex: opening(), silent: 2 });
+  opened(udp, 2);
   toTunnel(udp);
   expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: 0 }]);
+});
+
+test("what was noted is for one connection: another by the same ports and a device without a program has none", () => {
+  opened(syn, 0);
+  toTunnel(syn);
+  expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: opening() }]);
+  toTunnel(syn);
+  expect(flows()).toMatchObject([{ gateway: GATEWAY, ifindex: 0 }]);
+});
+
+test("what is about to be deleted is no flow", () => {
+  flow(data, { gateway: NONE });
+  expect(shown(fromPod(data))).toEqual(left("stack-mid-flow"));
 });
 
 test("the answer to what has begun goes to its pod; of TCP that is a SYN-ACK, and a refusal is the stack's", () => {
@@ -508,6 +531,14 @@ test("what stands behind another header than Ethernet's is let alone", () => {
   // Another version, and a header that is shorter than one can be.
   for (const first of [0x60, 0x65, 0x44])
     expect(run(Buffer.concat([macs, Buffer.from([first]), rest.subarray(1)]))).toEqual(left("not-ipv4"));
+});
+
+test("what a pod answers to callers takes no place of a flow", () => {
+  load({ egw_flows: { entries: 512 }, egw_openings: { entries: 512 } });
+  flow(data);
+  for (let port = 1; port <= 1500; port++) fromPod({ ...udp, to: { ...OUTSIDE, port } });
+  expect(openings().length).toBeLessThanOrEqual(512);
+  expect(shown(fromPod(data))).toEqual(TUNNELLED);
 });
 
 test("where the map is full the flow that was silent the longest goes to the stack, and begins anew", () => {

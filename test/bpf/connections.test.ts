@@ -222,7 +222,8 @@ describe("a client pod's device", () => {
       [go(ask), 0, 115, 125],
       [go(ask), 8, 115, 125],
       [go(ask), 8 + 32, 5, 15],
-      [go(ask), 1 + 2, 115, 125],
+      [go(ask), 1 + 2, 3595, 3605],
+      [go(ask), 1 + 2 + 4, 115, 125],
     ] as const) {
       known(shape, "CT-A", { state, silent: alive });
       expect(shown(fromPod(shape))).toBe(HIT);

@@ -528,7 +528,9 @@ test("a reset from outside ends a connection until its pod goes on", () => {
 test.each<[string, number, number]>([
   ["a reset by the pod, or of what only begins", 1 + 8 + 32, 10],
   ["a reset from outside, which may be forged", 1 + 8, 120],
-  ["the pod's end", 1 + 2, 120],
+  ["the pod's end, which waits for the other one", 1 + 2, 3600],
+  ["the pod's end without an answer", 2, 120],
+  ["the pod's end and a reset from outside", 1 + 2 + 8, 120],
   ["both ends", 1 + 2 + 4, 120],
   ["no answer", 0, 120],
   ["an answer", 1, 432_000],

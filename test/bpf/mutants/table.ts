@@ -191,7 +191,7 @@ export const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ["only by its own device", "client.bpf.c", "else if (is_own_device(skb, tuple))", "else"],
   ["what was noted is told anew", "client.bpf.c", "noted->seen = fresh.seen;", ";"],
   [
-    "what is only noted is no flow",
+    "what is about to be deleted is no flow",
     "client.bpf.c",
     "if (!flow || !flow->gateway) return NULL;",
     "if (!flow) return NULL;",
@@ -199,9 +199,10 @@ export const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "it is noted for a moment",
     "client.bpf.c",
-    "!noted->gateway && silence(noted->seen, read_once(&now)) < (__s64)SECOND",
-    "!noted->gateway",
+    "if (!noted || silence(noted->seen, read_once(now)) >= (__s64)SECOND) return 0;",
+    "if (!noted) return 0;",
   ],
+  ["it is noted once", "client.bpf.c", "  noted->seen = 0;\n", ""],
   ["a refusal is the stack's", "client.bpf.c", "(!packet->is_syn || packet->is_reset)", "0"],
   ["with a SYN too", "client.bpf.c", "!packet->is_syn || packet->is_reset", "!packet->is_syn"],
   ["so are errors about what begins", "client.bpf.c", "return packet->is_error || (", "return ("],
@@ -329,10 +330,11 @@ export const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "an end from outside may be forged",
     "time.h",
-    "state & (EGW_NAT_FIN_OUT |",
-    "state & (EGW_NAT_FIN_IN | EGW_NAT_FIN_OUT |",
+    "if (state & EGW_NAT_FIN_OUT) return",
+    "if (state & (EGW_NAT_FIN_OUT | EGW_NAT_FIN_IN)) return",
   ],
-  ["a pod's end counts", "time.h", "state & (EGW_NAT_FIN_OUT | EGW_NAT_RESET)", "state & EGW_NAT_RESET"],
+  ["a pod's end counts", "time.h", "if (state & EGW_NAT_FIN_OUT) return", "if (0) return"],
+  ["a pod that has ended may wait", "time.h", "state & EGW_NAT_FIN_IN ? 120 : 3600", "120"],
   ["a flow ends before its translation", "client.bpf.c", "#define MARGIN 2", "#define MARGIN 0"],
   [
     "a flow goes on later than its translation",
@@ -401,12 +403,7 @@ export const MUTANTS: readonly (readonly [string, string, string, string])[] = [
     "nat = find_piece(&packet, &tuple) ? nat_of(&tuple, &now) : NULL;",
     "nat = find_piece(&packet, &tuple) ? bpf_map_lookup_elem(&egw_nat_out, &tuple) : NULL;",
   ],
-  [
-    "an open connection has its port for five days",
-    "time.h",
-    "state & EGW_NAT_ANSWERED ? 432000",
-    "state & EGW_NAT_ANSWERED ? 300",
-  ],
+  ["an open connection has its port for five days", "time.h", "return 432000;", "return 300;"],
   ["a TCP flow ends by no silence", "client.bpf.c", "  if (tuple->protocol == IPPROTO_TCP) return flow;\n", ""],
   ["a port of another egress IP is another one", "nat.h", " || nat->egress_ip != answer->destination", ""],
   [
@@ -541,25 +538,20 @@ export const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   [
     "what comes by a device without a program is the stack's both ways",
     "client.bpf.c",
-    "    if (noted->ifindex && !is_opening) noted->ifindex = 0;\n",
+    "    if (known->ifindex && !is_opening) known->ifindex = 0;\n",
     "",
   ],
-  [
-    "what is in fragments says nothing of that",
-    "client.bpf.c",
-    "if (is_whole && noted && noted->gateway) {",
-    "if (noted && noted->gateway) {",
-  ],
+  ["what is in fragments says nothing of that", "client.bpf.c", "if (is_whole && known) {", "if (known) {"],
   [
     "a SYN of such a device begins anew",
     "client.bpf.c",
-    "if (is_tcp_syn(&packet) || !gateway || noted",
-    "if (!gateway || noted",
+    "if (is_tcp_syn(&packet) || !gateway || known",
+    "if (!gateway || known",
   ],
   [
     "what such a device sends elsewhere is no flow",
     "client.bpf.c",
-    "if (is_tcp_syn(&packet) || !gateway || noted->gateway != *gateway) {",
+    "if (is_tcp_syn(&packet) || !gateway || known->gateway != *gateway) {",
     "if (is_tcp_syn(&packet)) {",
   ],
   [
@@ -584,7 +576,7 @@ export const MUTANTS: readonly (readonly [string, string, string, string])[] = [
   ],
   ["the first half is no shorter", "split.h", "((bytes + 1) / 2 + 7)", "(bytes / 2 + 7)"],
   ["fragments keep their id", "split.h", "if (fragment == DONT_FRAGMENT) ip.id", "if (fragment & DONT_FRAGMENT) ip.id"],
-  ["what has just begun keeps its device", "client.bpf.c", "if (noted->ifindex && !is_opening)", "if (noted->ifindex)"],
+  ["what has just begun keeps its device", "client.bpf.c", "if (known->ifindex && !is_opening)", "if (known->ifindex)"],
   ["a half may be in fragments", "split.h", "  fragment &= ~DONT_FRAGMENT;\n", ""],
   [
     "halves of packets without an id are told apart",
